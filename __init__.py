@@ -1,0 +1,1 @@
+"""janus-eval: one harness for models that both understand and draw pictures."""

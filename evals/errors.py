@@ -1,0 +1,55 @@
+"""The error tree: every failure that a user can mend, each with its exit code.
+
+    JanusEvalError            1
+    ├── UsageError            2   a wrong name, option, file or row
+    ├── Locked                4   another process works on this run
+    ├── Incomplete            5   the run ended without all of its samples
+    ├── EnvironmentProblem    6   missing package, weights, data, network, disk
+    ├── OutOfMemory           6   the device is full: the runner halves the batch and tries again
+    └── InvalidImage          1   a picture that cannot be decoded (recorded for its sample)
+
+The message is one line that says what was asked, what was found and what to do. The command
+prints it and exits with the code; any other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class JanusEvalError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(JanusEvalError):
+    """The request cannot be meant: a wrong name, option, file, column or row."""
+
+    exit_code = 2
+
+
+class Locked(JanusEvalError):
+    """Another process holds the run."""
+
+    exit_code = 4
+
+
+class Incomplete(JanusEvalError):
+    """The run ended without all of its samples; running it again resumes."""
+
+    exit_code = 5
+
+
+class EnvironmentProblem(JanusEvalError):
+    """The machine lacks something: a package, weights, data, network, disk, permission."""
+
+    exit_code = 6
+
+
+class OutOfMemory(JanusEvalError):
+    """The device's memory does not hold the batch; raised by adapters and observers."""
+
+    exit_code = 6
+
+
+class InvalidImage(JanusEvalError):
+    """A picture cannot be decoded; it is a counted outcome of its own, never a wrong answer."""

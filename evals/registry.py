@@ -1,0 +1,195 @@
+"""Plugins by name: entry points are listed without importing them and created with checked options."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import typing
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import EnvironmentProblem, UsageError
+
+Group = Literal["models", "benchmarks", "observers"]
+
+_EXTRAS = {
+    "torch": "hf",
+    "transformers": "hf",
+    "tokenizers": "hf",
+    "safetensors": "hf",
+    "accelerate": "hf",
+    "diffusers": "diffusers",
+    "open_clip": "clip",
+    "torchvision": "clip",
+    "datasets": "data",
+    "openai": "judge",
+    "mmdet": "mmdet",
+    "cv2": "geneval",
+    "pycocotools": "geneval",
+}
+
+
+def names(group: Group) -> list[str]:
+    """Return the registered names of a group, sorted, importing no plugin."""
+    return sorted(_table(group))
+
+
+def resolve(group: Group, name: str) -> str:
+    """Return the registered form of `name` (hyphen, underscore, case and aliases accepted).
+
+    A name `prefix:rest` is kept as it is when `prefix` is registered. Raises UsageError with the
+    nearest match for an unknown name.
+    """
+    prefix, colon, rest = name.partition(":")
+    table = {_fold(each): each for each in _table(group)}
+    folded = _fold(prefix)
+    if folded not in table:
+        aliases = {_fold(point.name): point.value for point in _points("aliases")}
+        folded = _fold(aliases.get(folded, folded))
+    if folded not in table:
+        near = difflib.get_close_matches(folded, list(table), n=1)
+        hint = f"; did you mean {table[near[0]]!r}?" if near else f"; known: {', '.join(sorted(table.values()))}"
+        raise UsageError(f"janus_eval.{group} has no {name!r}{hint}")
+    return table[folded] + colon + rest
+
+
+def parameters(group: Group, name: str) -> Mapping[str, inspect.Parameter]:
+    """Return the options that a plugin's factory takes, imported but not called."""
+    return _parameters(_load(group, resolve(group, name)))
+
+
+def create(group: Group, name: str, **options: Any) -> Any:
+    """Import one plugin and call its factory with `options`.
+
+    Text values are read as the annotation of the parameter says. Raises UsageError for an unknown
+    name or option and EnvironmentProblem where a package is missing.
+    """
+    resolved = resolve(group, name)
+    factory = _load(group, resolved)
+    _, colon, rest = resolved.partition(":")
+    accepted = _parameters(factory)
+    if colon:
+        first = next(iter(accepted), None)
+        if first is None or first in options:
+            raise UsageError(f"{name!r}: {resolved.partition(':')[0]} takes nothing after the colon")
+        options = {first: rest, **options}
+    values = {key: _read(resolved, accepted, key, value) for key, value in options.items()}
+    required = [key for key, each in accepted.items() if each.default is each.empty and key not in values]
+    if required:
+        raise UsageError(f"{resolved} needs the option {required[0]!r}: give {required[0]}=VALUE or {resolved}:VALUE")
+    try:
+        return factory(**values)
+    except ImportError as error:
+        raise missing_package(error, resolved) from error
+
+
+def missing_package(error: ImportError, who: str) -> EnvironmentProblem:
+    """Return the error that names the missing package and the extra that brings it."""
+    package = (error.name or "").partition(".")[0]
+    extra = _EXTRAS.get(package)
+    how = f'pip install "janus-eval[{extra}]"' if extra else f"pip install {package or 'the missing package'}"
+    return EnvironmentProblem(f"{who} needs the package {package or error}: {how}")
+
+
+def call_with(function: Any, who: str, options: Mapping[str, Any]) -> Any:
+    """Call `function` with text options read as its annotations say (flags of `janus-eval score`)."""
+    accepted = _parameters(function)
+    return function(**{key: _read(who, accepted, key, value) for key, value in options.items()})
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "-").lower()
+
+
+@lru_cache(maxsize=None)
+def _points(group: str) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=f"janus_eval.{group}"))
+
+
+def _table(group: str) -> dict[str, EntryPoint]:
+    table: dict[str, EntryPoint] = {}
+    for point in _points(group):
+        other = table.get(point.name)
+        if other is not None and other.value != point.value:
+            raise UsageError(
+                f"janus_eval.{group}: two packages claim {point.name!r}: {_owner(other)} and {_owner(point)}; remove one"
+            )
+        table[point.name] = point
+    return table
+
+
+def _owner(point: EntryPoint) -> str:
+    return f"{point.dist.name if point.dist else 'unknown package'} ({point.value})"
+
+
+def _load(group: Group, resolved: str) -> Any:
+    name = resolved.partition(":")[0]
+    try:
+        return _table(group)[name].load()
+    except ImportError as error:
+        raise missing_package(error, name) from error
+
+
+def _parameters(factory: Any) -> dict[str, inspect.Parameter]:
+    found = inspect.signature(factory, eval_str=True).parameters
+    keep = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {key: each for key, each in found.items() if each.kind in keep and key != "self"}
+
+
+def _read(who: str, accepted: Mapping[str, inspect.Parameter], key: str, value: Any) -> Any:
+    key_found = key if key in accepted else key.replace("-", "_")
+    if key_found not in accepted:
+        near = difflib.get_close_matches(key_found, list(accepted), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; it takes: {', '.join(accepted) or 'none'}"
+        raise UsageError(f"{who} has no option {key!r}{hint}")
+    if not isinstance(value, str):
+        return value
+    annotation = accepted[key_found].annotation
+    try:
+        return _cast(annotation, value)
+    except ValueError as error:
+        raise UsageError(f"{who}: option {key}={value!r}: {error}") from error
+
+
+def _cast(annotation: Any, text: str) -> Any:
+    """Read `text` as the first member of the annotation that takes it."""
+    origin = typing.get_origin(annotation)
+    members = typing.get_args(annotation)
+    if origin is Literal:
+        if text not in members:
+            raise ValueError(f"expected one of {', '.join(map(str, members))}")
+        return text
+    if members and origin is not None and type(None) in members:
+        if text.lower() in ("none", "null"):
+            return None
+        return _cast_any([each for each in members if each is not type(None)], text)
+    if members and origin is not None:
+        return _cast_any(list(members), text)
+    if annotation is bool:
+        lowered = text.lower()
+        if lowered in ("true", "1", "yes", "on"):
+            return True
+        if lowered in ("false", "0", "no", "off"):
+            return False
+        raise ValueError("expected true or false")
+    if annotation in (int, float):
+        try:
+            return annotation(text)
+        except ValueError:
+            raise ValueError(f"expected {'a whole number' if annotation is int else 'a number'}") from None
+    if annotation is Path:
+        return Path(text)
+    return text
+
+
+def _cast_any(members: list[Any], text: str) -> Any:
+    problem = ValueError("no type takes it")
+    for member in members:
+        try:
+            return _cast(member, text)
+        except ValueError as error:
+            problem = error
+    raise problem
