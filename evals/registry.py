@@ -6,7 +6,7 @@ import difflib
 import inspect
 import typing
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
@@ -104,7 +104,7 @@ def _fold(name: str) -> str:
     return name.replace("_", "-").lower()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _points(group: str) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=f"janus_eval.{group}"))
 
