@@ -115,7 +115,7 @@ def _table(group: str) -> dict[str, EntryPoint]:
         other = table.get(point.name)
         if other is not None and other.value != point.value:
             raise UsageError(
-                f"janus_eval.{group}: two packages claim {point.name!r}: {_owner(other)} and {_owner(point)}; remove one"
+                f"janus_eval.{group}: two packages claim {point.name!r}: {_owner(other)} and {_owner(point)}"
             )
         table[point.name] = point
     return table
