@@ -1,0 +1,357 @@
+"""The whole flow of a run on one screen: predict, observe, score, aggregate, record."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from .errors import EnvironmentProblem, Incomplete, JanusEvalError, Locked, OutOfMemory, UsageError
+from .store import Key, RunStore
+from .types import (
+    Benchmark,
+    Evidence,
+    Job,
+    Kind,
+    Metric,
+    ModelAdapter,
+    Observer,
+    Output,
+    Prediction,
+    RunRecord,
+    RunSpec,
+    Sample,
+    Score,
+    job_seed,
+)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Ticker(Protocol):
+    """A progress bar of one stage."""
+
+    def __call__(self, done: int, /) -> None: ...
+
+
+Progress = Callable[[str, int, int], AbstractContextManager[Ticker]]
+"""Opens a progress bar: (label, total, already done)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What moves only time and patience, never a score."""
+
+    batch_size: int | None = None
+    max_errors: int = 10
+    allow_unscored: bool = False
+
+
+def run(
+    spec: RunSpec,
+    model: ModelAdapter,
+    benchmark: Benchmark,
+    observer: Observer | None,
+    store: RunStore,
+    samples: Sequence[Sample],
+    settings: Settings,
+    progress: Progress,
+    environment: Callable[[], Mapping[str, object]],
+) -> RunRecord:
+    """Carry a run as far as it goes and return its record; what is on disk already is not made again.
+
+    Raises Incomplete where more than `settings.max_errors` outputs fail.
+    """
+    started = time.time()
+    jobs = _jobs(spec, model, benchmark, samples)
+    paths = _image_paths(benchmark, samples, store.folder / "images")
+    budget = _Budget(store, settings.max_errors)
+
+    predictions = _predict(jobs, model, store, paths, settings, progress, budget)
+    evidence = _observe(jobs, predictions, observer, store, settings, progress, budget) if observer else {}
+
+    scores = _score(jobs, predictions, evidence, benchmark, needs_evidence=observer is not None)
+    seconds = round(time.time() - started, 3)
+    record = _record(spec, benchmark, jobs, predictions, scores, budget, {**environment(), "seconds": seconds})
+    if not settings.allow_unscored:
+        record = _withhold(record)
+    export = getattr(benchmark, "export", None)
+    if export is not None:
+        export(store.folder, samples, list(predictions.values()), list(evidence.values()), scores)
+    store.finish(scores, record)
+    return record
+
+
+# -- what is asked ------------------------------------------------------------------------------------
+
+
+def _jobs(spec: RunSpec, model: ModelAdapter, benchmark: Benchmark, samples: Sequence[Sample]) -> list[Job]:
+    """Return every output of the run; pictures by prompt length, so that a batch pads little."""
+    jobs = [
+        Job(sample, benchmark.kind, index, job_seed(spec.seed, sample.id, index))
+        for sample in samples
+        for index in range(benchmark.outputs)
+    ]
+    extra: frozenset[Kind] = getattr(benchmark, "extra_kinds", frozenset[Kind]())
+    for kind in sorted(extra & model.kinds):
+        jobs += [Job(sample, kind, 0, job_seed(spec.seed, sample.id, 0)) for sample in samples]
+    return sorted(jobs, key=lambda job: (job.kind, len(job.sample.prompt)))
+
+
+def _image_paths(benchmark: Benchmark, samples: Sequence[Sample], root: Path) -> Callable[[Job], Path]:
+    position = {sample.id: number for number, sample in enumerate(samples)}
+    layout: Callable[[int, Sample, int], str] = getattr(benchmark, "image_path", _plain_layout)
+
+    def path(job: Job) -> Path:
+        relative = layout(position[job.sample.id], job.sample, job.index)
+        found = root / relative
+        if ".." in found.relative_to(root).parts:
+            raise UsageError(f"sample {job.sample.id!r} would write outside {root}: {relative!r}")
+        return found
+
+    return path
+
+
+def _plain_layout(position: int, sample: Sample, index: int) -> str:
+    return f"{position:05d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', sample.id)[:80]}/{index}.png"
+
+
+# -- stages -------------------------------------------------------------------------------------------
+
+
+def _predict(
+    jobs: Sequence[Job],
+    model: ModelAdapter,
+    store: RunStore,
+    paths: Callable[[Job], Path],
+    settings: Settings,
+    progress: Progress,
+    budget: _Budget,
+) -> dict[Key, Prediction]:
+    have = store.predictions()
+    missing = [job for job in jobs if _key(job) not in have]
+    if missing:
+        suggest: Callable[[Sequence[Job]], int] = getattr(model, "batch_size", lambda _: 16)
+        wanted = settings.batch_size or suggest(jobs)
+        size = store.batch_size("predict", max(1, min(wanted, len(jobs))))
+        elastic: _Elastic[Job, Output] = _Elastic(model.predict)
+        with ThreadPoolExecutor(4) as writers, progress("predict", len(jobs), len(jobs) - len(missing)) as tick:
+            for chunk in _chunks(jobs, size):
+                todo = [job for job in chunk if _key(job) not in have]
+                if not todo:
+                    continue
+                # A batch is made whole even when one picture is missing: its members must see the
+                # same neighbours as in an uninterrupted run.
+                made = _guarded(elastic, chunk, budget, "predict", lambda job: (job.sample.id, job.index))
+                keep = [(job, output) for job, output in made if _key(job) not in have]
+                store.add_predictions([(_at(job, paths), output) for job, output in keep], writers)
+                tick(len(todo))
+        have = store.predictions()
+    return {key: have[key] for key in map(_key, jobs) if key in have}
+
+
+def _observe(
+    jobs: Sequence[Job],
+    predictions: Mapping[Key, Prediction],
+    observer: Observer,
+    store: RunStore,
+    settings: Settings,
+    progress: Progress,
+    budget: _Budget,
+) -> dict[Key, Evidence]:
+    have = store.evidence(predictions)
+    pairs = [(job.sample, predictions[_key(job)]) for job in jobs if _key(job) in predictions]
+    missing = [pair for pair in pairs if _pair_key(pair) not in have]
+    if missing:
+        asked: int = getattr(observer, "batch_size", 8)
+        size = store.batch_size("observe", max(1, settings.batch_size or asked))
+        elastic: _Elastic[tuple[Sample, Prediction], Evidence] = _Elastic(observer.observe)
+        with progress("observe", len(pairs), len(pairs) - len(missing)) as tick:
+            for chunk in _chunks(pairs, size):
+                todo = [pair for pair in chunk if _pair_key(pair) not in have]
+                if not todo:
+                    continue
+                made = _guarded(elastic, chunk, budget, "observe", lambda pair: (pair[1].sample_id, pair[1].index))
+                keep = [(pair[1], evidence) for pair, evidence in made if _pair_key(pair) not in have]
+                for prediction, evidence in keep:
+                    if evidence.error is not None:
+                        budget.note("observe", prediction.sample_id, prediction.index, evidence.error)
+                store.add_evidence(keep)
+                tick(len(todo))
+        have = store.evidence(predictions)
+    return have
+
+
+def _score(
+    jobs: Sequence[Job],
+    predictions: Mapping[Key, Prediction],
+    evidence: Mapping[Key, Evidence],
+    benchmark: Benchmark,
+    *,
+    needs_evidence: bool,
+) -> list[Score]:
+    scores: list[Score] = []
+    for job in sorted(jobs, key=lambda job: (job.sample.id, job.kind, job.index)):
+        key = _key(job)
+        if key not in predictions:
+            scores.append(_no_verdict(job, "missing: the model gave no output"))
+        elif needs_evidence and job.kind == benchmark.kind and key not in evidence:
+            scores.append(_no_verdict(job, "unscored: the observer gave no evidence"))
+        else:
+            scores += benchmark.score(job.sample, predictions[key], evidence.get(key))
+    return scores
+
+
+def _no_verdict(job: Job, reason: str) -> Score:
+    return Score(job.sample.id, job.index, "", None, reason=reason, tags=job.sample.tags, cluster=job.sample.cluster)
+
+
+def _record(
+    spec: RunSpec,
+    benchmark: Benchmark,
+    jobs: Sequence[Job],
+    predictions: Mapping[Key, Prediction],
+    scores: Sequence[Score],
+    budget: _Budget,
+    environment: Mapping[str, object],
+) -> RunRecord:
+    asked = {(job.sample.id, job.index) for job in jobs}
+    scored = {(each.sample_id, each.index) for each in scores if each.value is not None}
+    invalid = {(s.sample_id, s.index) for s in scores if s.value is None and s.reason.startswith("invalid image")}
+    counts = {
+        "expected": len(jobs),
+        "predicted": len(predictions),
+        "scored": len(scored),
+        "unparsed": len({(each.sample_id, each.index) for each in scores if each.unparsed}),
+        "unscored": len(asked - scored),
+        "invalid_images": len(invalid),
+        "errors": budget.count,
+    }
+    return RunRecord(
+        spec=spec,
+        headline=benchmark.headline,
+        metrics=dict(benchmark.aggregate(scores)),
+        counts=counts,
+        complete=asked == scored and bool(jobs),
+        missing=tuple(f"{job.sample.id}/{job.index}" for job in jobs if _key(job) not in predictions),
+        environment=environment,
+    )
+
+
+def _withhold(record: RunRecord) -> RunRecord:
+    """Return the record without its headline number where the suite is not whole."""
+    headline = record.metrics.get(record.headline)
+    if record.complete or headline is None:
+        return record
+    return replace(record, metrics={**record.metrics, record.headline: Metric(None, headline.n)})
+
+
+# -- batches that fail --------------------------------------------------------------------------------
+
+
+class _Elastic(Generic[T, R]):
+    """Calls a batch function, halving on OutOfMemory and growing again after ten whole batches.
+
+    The halves see other neighbours than the whole batch would: in float32 that changes no result
+    beyond rounding, and the limit that was hit is part of no score.
+    """
+
+    def __init__(self, call: Callable[[Sequence[T]], Sequence[R]]) -> None:
+        self.call = call
+        self.limit: int | None = None
+        self.calm = 0
+
+    def __call__(self, items: Sequence[T]) -> list[R]:
+        done: list[R] = []
+        while len(done) < len(items):
+            rest = len(items) - len(done)
+            size = min(rest, self.limit or rest)
+            part = items[len(done) : len(done) + size]
+            try:
+                results = list(self.call(part))
+            except OutOfMemory:
+                if size == 1:
+                    raise
+                self.limit, self.calm = size // 2, 0
+                continue
+            if len(results) != len(part):
+                raise TypeError(f"asked for {len(part)} outputs, got {len(results)}")
+            done += results
+            self.calm += 1
+            if self.limit is not None and self.calm >= 10:
+                self.limit, self.calm = self.limit * 2, 0
+        return done
+
+
+class _Budget:
+    """Counts failed outputs, writes them down and stops the run when they are too many."""
+
+    def __init__(self, store: RunStore, most: int) -> None:
+        self.store = store
+        self.most = most
+        self.count = 0
+        self.last = ""
+
+    def note(self, stage: str, sample_id: str, index: int, error: str) -> None:
+        self.count += 1
+        self.last = f"{stage} {sample_id}/{index}: {error.strip().splitlines()[-1] if error.strip() else 'no message'}"
+        self.store.add_error(stage, sample_id, index, error)
+        if self.count > self.most:
+            raise Incomplete(
+                f"stopped after {self.count} failed outputs (--max-errors {self.most}); the last: {self.last}; "
+                f"all in {self.store.folder / 'errors.jsonl'}; run the same command again to resume"
+            )
+
+
+def _guarded(
+    call: Callable[[Sequence[T]], list[R]],
+    items: Sequence[T],
+    budget: _Budget,
+    stage: str,
+    name: Callable[[T], tuple[str, int]],
+) -> list[tuple[T, R]]:
+    """Return the outputs of a batch; where the batch fails, those of its members that succeed alone.
+
+    The one place that catches Exception: a failure is written down for its sample and counted.
+    """
+    try:
+        return list(zip(items, call(items), strict=True))
+    except (EnvironmentProblem, Locked):
+        raise
+    except OutOfMemory as error:
+        raise EnvironmentProblem(f"the device cannot hold even one sample: {error}") from error
+    except Exception as error:
+        if len(items) == 1:
+            sample_id, index = name(items[0])
+            text = str(error) if isinstance(error, JanusEvalError) else traceback.format_exc()
+            budget.note(stage, sample_id, index, text)
+            return []
+    return [pair for item in items for pair in _guarded(call, [item], budget, stage, name)]
+
+
+# -- small parts --------------------------------------------------------------------------------------
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _key(job: Job) -> Key:
+    return (job.kind, job.sample.id, job.index)
+
+
+def _pair_key(pair: tuple[Sample, Prediction]) -> Key:
+    return (pair[1].kind, pair[1].sample_id, pair[1].index)
+
+
+def _at(job: Job, paths: Callable[[Job], Path]) -> Prediction:
+    image = paths(job) if job.kind == "image" else None
+    return Prediction(job.sample.id, job.index, job.kind, image=image)
