@@ -1,0 +1,157 @@
+"""The catalogue: every file, data set and checkpoint that this package knows where to fetch.
+
+Addresses were read in public sources in 2026; where no digest was published, `evals.data` records
+the one that arrives and holds the next fetch to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+AssetKind = Literal["file", "folder", "dataset", "weights"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One thing to fetch.
+
+    A `file` has `urls` (tried in order) and a `filename` relative to the cache; `sha256` may be a
+    prefix; `git_blob` is git's object id of the content. A `folder` has `files`. A `dataset` or
+    `weights` has `hub`, repository ids tried in order, and `patterns`, the files taken from it
+    (none: all but duplicate weight formats).
+    """
+
+    name: str
+    kind: AssetKind = "file"
+    urls: tuple[str, ...] = ()
+    filename: str = ""
+    sha256: str | None = None
+    md5: str | None = None
+    git_blob: str | None = None
+    size: int | None = None
+    hub: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    files: tuple[Asset, ...] = ()
+    licence: str = "not stated"
+    note: str = ""
+
+
+_OPENMMLAB = "https://download.openmmlab.com/mmdetection"
+_COMPASS = "https://opencompass.openxlab.space/utils"
+_MPLUG = "mplug_visual-question-answering_coco_large_en"
+_JANUS_LICENCE = "code MIT, weights DeepSeek Model License"
+
+
+def _mplug_file(filename: str) -> Asset:
+    scope = "https://modelscope.cn/api/v1/models"
+    query = f"repo?Revision=master&FilePath={filename}"
+    return Asset(
+        name=f"mplug/{filename}",
+        urls=(
+            f"{scope}/damo/{_MPLUG}/{query}",
+            f"{scope}/iic/{_MPLUG}/{query}",
+            f"https://huggingface.co/xingjianleng/{_MPLUG}/resolve/main/{filename}",
+        ),
+        filename=f"mplug/{filename}",
+        licence="Apache-2.0",
+    )
+
+
+def _tsv(name: str, path: str, md5: str) -> Asset:
+    return Asset(
+        name=f"{name}-tsv",
+        urls=(f"{_COMPASS}/{path}",),
+        filename=f"tsv/{path.rpartition('/')[2]}",
+        md5=md5,
+        licence="the data set's own",
+        note="VLMEvalKit's table; an equal file in the LMUData folder is used where it lies",
+    )
+
+
+def _dataset(name: str, repo: str, licence: str, note: str = "") -> Asset:
+    # The organisation lmms-lab was renamed in 2026; either name may answer.
+    owner, _, short = repo.partition("/")
+    hub = (repo, f"lmms-lab-encoder/{short}") if owner == "lmms-lab" else (repo,)
+    return Asset(name=name, kind="dataset", hub=hub, licence=licence, note=note)
+
+
+def _weights(name: str, repo: str, licence: str, note: str = "", patterns: tuple[str, ...] = ()) -> Asset:
+    return Asset(name=name, kind="weights", hub=(repo,), licence=licence, note=note, patterns=patterns)
+
+
+CATALOGUE: tuple[Asset, ...] = (
+    Asset(
+        name="geneval-detector",
+        urls=(
+            f"{_OPENMMLAB}/v2.0/mask2former/mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco/"
+            "mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco_20220504_001756-743b7d99.pth",
+        ),
+        filename="geneval/mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco_20220504_001756-743b7d99.pth",
+        sha256="743b7d99",
+        licence="Apache-2.0",
+        note="GenEval's detector as the official script loads it (mmdet 2.x names)",
+    ),
+    Asset(
+        name="geneval-detector-3x",
+        urls=(
+            f"{_OPENMMLAB}/v3.0/mask2former/mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco/"
+            "mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco_20220504_001756-c9d0c4f2.pth",
+        ),
+        filename="geneval/mask2former_swin-s-p4-w7-224_8xb2-lsj-50e_coco_20220504_001756-c9d0c4f2.pth",
+        sha256="c9d0c4f2",
+        licence="Apache-2.0",
+        note="the same detector, mmdet 3.x names",
+    ),
+    _weights(
+        "geneval-clip",
+        "openai/clip-vit-large-patch14",
+        "MIT",
+        "GenEval's colour classifier (open_clip ViT-L-14 'openai' holds the same weights)",
+    ),
+    Asset(
+        name="dpg-bench",
+        urls=("https://raw.githubusercontent.com/TencentQQGYLab/ELLA/main/dpg_bench/dpg_bench.csv",),
+        filename="dpg_bench/dpg_bench.csv",
+        git_blob="98457fc9901943f51ff9a30367250fc292533bed",
+        licence="Apache-2.0",
+        note="DPG-Bench's prompts and questions",
+    ),
+    Asset(
+        name="mplug",
+        kind="folder",
+        filename="mplug",
+        files=tuple(
+            _mplug_file(each)
+            for each in ("configuration.json", "config.yaml", "config_bert.json", "vocab.txt", "pytorch_model.bin")
+        ),
+        size=6_000_000_000,
+        licence="Apache-2.0",
+        note="DPG-Bench's VQA model, mPLUG-large (about 6 GB)",
+    ),
+    _dataset("pope", "lmms-lab/POPE", "MIT; COCO pictures under their own terms", "split test, 9000 rows"),
+    _dataset("mme", "lmms-lab/MME", "not stated (research use)", "split test, 2374 rows"),
+    _dataset("mmbench", "lmms-lab/MMBench", "Apache-2.0", "config en, split dev"),
+    _dataset("seed-bench", "lmms-lab/SEED-Bench", "CC BY-NC 4.0", "split test, image rows"),
+    _dataset("gqa", "lmms-lab/GQA", "CC BY 4.0", "configs testdev_balanced_instructions and _images"),
+    _dataset("mmmu", "MMMU/MMMU", "Apache-2.0", "30 configs, split validation"),
+    _dataset("mm-vet", "lmms-lab/MMVet", "CC BY-NC 4.0", "split test, 218 rows"),
+    _tsv("pope", "VLMEval/POPE.tsv", "c12f5acb142f2ef1f85a26ba2fbe41d5"),
+    _tsv("mme", "VLMEval/MME.tsv", "b36b43c3f09801f5d368627fb92187c3"),
+    _tsv("mmbench", "benchmarks/MMBench/MMBench_DEV_EN.tsv", "b6caf1133a01c6bb705cf753bb527ed8"),
+    _tsv("seed-bench", "benchmarks/SEEDBench/SEEDBench_IMG.tsv", "68017231464752261a2526d6ca3a10c0"),
+    _tsv("gqa", "VLMEval/GQA_TestDev_Balanced.tsv", "99b62f22e224d9b2f32dcbe41359d1c9"),
+    _tsv("mmmu", "VLMEval/MMMU_DEV_VAL.tsv", "585e8ad75e73f75dcad265dfd0417d64"),
+    _tsv("mm-vet", "VLMEval/MMVet.tsv", "748aa6d4aa9d4de798306a63718455e3"),
+    _weights("janus-1.3b", "deepseek-ai/Janus-1.3B", _JANUS_LICENCE, "original format"),
+    _weights("janus-pro-1b", "deepseek-ai/Janus-Pro-1B", _JANUS_LICENCE, "original format"),
+    _weights("janus-pro-7b", "deepseek-ai/Janus-Pro-7B", _JANUS_LICENCE, "original format"),
+    _weights("janus-pro-1b-native", "deepseek-community/Janus-Pro-1B", _JANUS_LICENCE, "transformers format"),
+    _weights("janus-pro-7b-native", "deepseek-community/Janus-Pro-7B", _JANUS_LICENCE, "transformers format"),
+    _weights(
+        "sd3-medium",
+        "stabilityai/stable-diffusion-3-medium-diffusers",
+        "Stability AI Community License",
+        "gated: accept the licence on the hub first",
+    ),
+)
