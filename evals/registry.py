@@ -56,9 +56,19 @@ def resolve(group: Group, name: str) -> str:
     return table[folded] + colon + rest
 
 
-def parameters(group: Group, name: str) -> Mapping[str, inspect.Parameter]:
-    """Return the options that a plugin's factory takes, imported but not called."""
-    return _parameters(_load(group, resolve(group, name)))
+def load(group: Group, name: str) -> Any:
+    """Import a plugin and return its factory."""
+    return _load(group, resolve(group, name))
+
+
+def parameters(group: Group, name: str, method: str | None = None) -> Mapping[str, inspect.Parameter]:
+    """Return the options that a plugin's factory, or a method of it, takes; nothing is called."""
+    found = load(group, name)
+    if method is not None:
+        found = getattr(found, method, None)
+        if found is None:
+            return {}
+    return _parameters(found)
 
 
 def create(group: Group, name: str, **options: Any) -> Any:
@@ -98,6 +108,11 @@ def call_with(function: Any, who: str, options: Mapping[str, Any]) -> Any:
     """Call `function` with text options read as its annotations say (flags of `janus-eval score`)."""
     accepted = _parameters(function)
     return function(**{key: _read(who, accepted, key, value) for key, value in options.items()})
+
+
+def forget() -> None:
+    """Read the installed entry points anew (after an install within this process)."""
+    _points.cache_clear()
 
 
 def _fold(name: str) -> str:

@@ -129,7 +129,7 @@ class RunStore:
 
         A Prediction of kind image carries the path at which its picture shall lie.
         """
-        lines = list(pool.map(lambda pair: self._store_output(*pair), batch))
+        lines = list(pool.map(self._store_output, *zip(*batch, strict=True))) if batch else []
         self._append("predictions", lines)
 
     def _store_output(self, prediction: Prediction, output: Output) -> dict[str, Json]:
@@ -271,6 +271,16 @@ def read_scores(folder: Path) -> list[Score]:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     return scores
+
+
+def read_lines(folder: Path, stream: str) -> Iterator[dict[str, Json]]:
+    """Yield the whole lines of a run's `predictions` or `evidence`; damaged ones are passed over."""
+    for path in sorted((folder / stream).glob("*.jsonl")):
+        with path.open("rb") as file:
+            for line in file:
+                row = _unseal(line)
+                if row is not None:
+                    yield row
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:

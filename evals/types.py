@@ -169,8 +169,13 @@ class RunSpec:
 
     @property
     def digest(self) -> str:
-        """Return the first 12 hex digits of the SHA-256 over the spec's canonical JSON."""
-        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        """Return the first 12 hex digits of the SHA-256 over the spec's canonical JSON.
+
+        The harness's version is left out: an update resumes what an older one began, because
+        plugins put versions of their own into their cards.
+        """
+        asked = {key: value for key, value in self.to_json().items() if key != "version"}
+        text = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

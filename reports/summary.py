@@ -1,0 +1,43 @@
+"""What the terminal shows of one run when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..evals.types import Metric, RunRecord
+
+
+def run_summary(record: RunRecord, folder: Path) -> str:
+    """Return the lines printed after a run: every metric with its interval, the counts, the signature."""
+    counts = record.counts
+    lines = [f"{record.spec.model} on {record.spec.benchmark}", "", metric_lines(record.metrics), ""]
+    shown = ("expected", "scored", "unparsed", "unscored", "invalid_images", "errors")
+    lines.append("  ".join(f"{key}={counts[key]}" for key in shown if counts.get(key) or key in ("expected", "scored")))
+    if record.spec.limit:
+        lines.append(f"LIMITED to {record.spec.limit}: not comparable with a whole run")
+    if not record.complete:
+        what = f"{len(record.missing)} outputs missing" if record.missing else f"{counts['unscored']} without a verdict"
+        lines.append(f"INCOMPLETE: {what}; {record.headline} is withheld; run the same command again to resume")
+    lines += [f"signature: {record.spec.signature}", f"run: {folder}"]
+    return "\n".join(lines)
+
+
+def metric_lines(metrics: Mapping[str, Metric]) -> str:
+    """Return one aligned line a metric: key, value, 95 percent interval, n."""
+    rows = [(key, _number(each.value), _interval(each), f"n={each.n}") for key, each in metrics.items()]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    return "\n".join(
+        f"  {key:<{widths[0]}}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {n}".rstrip()
+        for key, value, interval, n in rows
+    )
+
+
+def _number(value: float | None) -> str:
+    return "withheld" if value is None else f"{value:.4f}" if abs(value) <= 1 else f"{value:.2f}"
+
+
+def _interval(metric: Metric) -> str:
+    if metric.value is None or metric.low is None or metric.high is None:
+        return ""
+    return f"[{_number(metric.low)}, {_number(metric.high)}]"

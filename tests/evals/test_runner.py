@@ -1,0 +1,179 @@
+"""The flow of a run: resume, faults, batches."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from janus_eval.evals.errors import Incomplete
+from janus_eval.evals.progress import progress
+from janus_eval.evals.runner import Settings, run
+from janus_eval.evals.store import RunStore, read_record, read_scores
+from janus_eval.evals.types import RunRecord
+from support.worlds import Eye, Painter, Redness, spec
+
+
+def carry_out(folder: Path, model: Any = None, eye: Any = None, **settings: Any) -> RunRecord:
+    benchmark = Redness()
+    with RunStore(folder, spec()) as store:
+        return run(
+            spec(),
+            model or Painter(),
+            benchmark,
+            eye or Eye(),
+            store,
+            benchmark.samples(),
+            Settings(**settings),
+            progress,
+            dict,
+        )
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Return digests of what must be equal between equal runs."""
+    files = [*folder.glob("images/**/*.png"), folder / "scores.jsonl", folder / "record.json"]
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def test_a_run_ends_with_a_whole_record(tmp_path: Path) -> None:
+    record = carry_out(tmp_path)
+    assert record.complete
+    assert record.counts["expected"] == record.counts["scored"] == 10
+    assert read_record(tmp_path).metrics == record.metrics
+    assert [(each.sample_id, each.index) for each in read_scores(tmp_path)][:3] == [("000", 0), ("000", 1), ("001", 0)]
+
+
+def test_rerun_makes_nothing_again_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    carry_out(tmp_path)
+    before = tree(tmp_path)
+    painter, eye = Painter(), Eye()
+    carry_out(tmp_path, painter, eye)
+    assert painter.asked == [] and eye.seen == []
+    assert tree(tmp_path) == before
+
+
+def test_pictures_do_not_depend_on_the_batch_size(tmp_path: Path) -> None:
+    carry_out(tmp_path / "a", batch_size=1)
+    carry_out(tmp_path / "b", batch_size=7)
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+
+
+def test_a_damaged_picture_is_named_and_made_again(tmp_path: Path) -> None:
+    carry_out(tmp_path, batch_size=2)
+    before = tree(tmp_path)
+    victim = sorted(tmp_path.glob("images/**/*.png"))[3]
+    victim.write_bytes(victim.read_bytes()[:40])
+    painter = Painter()
+    with RunStore(tmp_path, spec()) as store:
+        store.predictions()
+        assert victim.name in store.damage[0]
+    carry_out(tmp_path, painter)
+    assert len(painter.asked) == 2  # its whole batch is made, so that it sees the same neighbours
+    assert tree(tmp_path) == before
+
+
+def test_a_damaged_line_is_named_and_its_sample_made_again(tmp_path: Path) -> None:
+    carry_out(tmp_path)
+    before = tree(tmp_path)
+    lines = (tmp_path / "predictions/0.jsonl").read_bytes().splitlines(keepends=True)
+    lines[4] = lines[4].replace(b'"index":0', b'"index":1').replace(b'"bytes"', b'"bytez"')
+    (tmp_path / "predictions/0.jsonl").write_bytes(b"".join(lines))
+    with RunStore(tmp_path, spec()) as store:
+        assert len(store.predictions()) == 9
+        assert "line 5" in store.damage[0]
+    carry_out(tmp_path)
+    assert tree(tmp_path) == before
+
+
+def test_a_picture_that_changed_is_looked_at_again(tmp_path: Path) -> None:
+    carry_out(tmp_path)
+    (tmp_path / "predictions/0.jsonl").unlink()
+    eye = Eye()
+
+    class Other(Painter):
+        def predict(self, jobs: Any) -> list[Any]:
+            return [each.rotate(180).resize((9, 9)) for each in super().predict(jobs)]
+
+    carry_out(tmp_path, Other(), eye)
+    assert len(eye.seen) == 10
+
+
+def test_a_batch_that_does_not_fit_is_halved_without_changing_a_picture(tmp_path: Path) -> None:
+    carry_out(tmp_path / "roomy")
+    carry_out(tmp_path / "tight", Painter(fits=3))
+    assert tree(tmp_path / "roomy") == tree(tmp_path / "tight")
+
+
+def test_one_bad_sample_costs_only_itself_and_withholds_the_headline(tmp_path: Path) -> None:
+    record = carry_out(tmp_path, Painter(fail_ids=frozenset(["002"])))
+    assert not record.complete
+    assert record.missing == ("002/0", "002/1")
+    assert record.counts["scored"] == 8 and record.counts["errors"] == 2
+    assert record.metrics["official/red"].value is None
+    assert "cannot paint 002" in (tmp_path / "errors.jsonl").read_text()
+
+
+def test_allow_unscored_keeps_the_headline(tmp_path: Path) -> None:
+    record = carry_out(tmp_path, Painter(fail_ids=frozenset(["002"])), allow_unscored=True)
+    assert not record.complete
+    assert record.metrics["official/red"].value is not None
+
+
+def test_too_many_errors_stop_the_run_and_keep_what_is_made(tmp_path: Path) -> None:
+    with pytest.raises(Incomplete, match="stopped after 2"):
+        carry_out(tmp_path, Painter(fail_ids=frozenset(["003", "004"])), max_errors=1, batch_size=1)
+    painter = Painter()
+    assert carry_out(tmp_path, painter).complete
+    assert 0 < len(painter.asked) < 10
+
+
+def test_a_failed_observation_is_tried_again_by_the_next_run(tmp_path: Path) -> None:
+    record = carry_out(tmp_path, eye=Eye(blind=frozenset(["001"])))
+    assert record.counts["unscored"] == 2 and not record.complete
+    eye = Eye()
+    assert carry_out(tmp_path, eye=eye).complete
+    assert {sample for sample, _ in eye.seen} >= {"001"}
+
+
+SLOW = """
+import sys, time
+sys.path[:0] = [{root!r}, {root!r} + "/evals"]
+from pathlib import Path
+from support.worlds import Painter
+from test_runner import carry_out
+
+class Slow(Painter):
+    def predict(self, jobs):
+        time.sleep(0.05)
+        return super().predict(jobs)
+
+carry_out(Path({folder!r}), Slow(), batch_size=1)
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 4, 8])
+def test_kill_9_loses_at_most_the_batch_in_flight(tmp_path: Path, lines: int) -> None:
+    carry_out(tmp_path / "whole", batch_size=1)
+    folder = tmp_path / "killed"
+    code = textwrap.dedent(SLOW).format(root=str(Path(__file__).parents[1]), folder=str(folder))
+    process = subprocess.Popen([sys.executable, "-c", code])
+    stored = folder / "predictions/0.jsonl"
+    deadline = time.monotonic() + 30
+    while not (stored.exists() and stored.read_bytes().count(b"\n") >= lines):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    have = stored.read_bytes().count(b"\n")
+    painter = Painter()
+    carry_out(folder, painter)
+    assert len(painter.asked) == 10 - have
+    assert tree(folder) == tree(tmp_path / "whole")

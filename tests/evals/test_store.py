@@ -1,0 +1,117 @@
+"""A run on disk: locks, torn lines, foreign folders, hostile content."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
+from janus_eval.evals.store import RunStore, find_runs, read_record
+from janus_eval.evals.types import Prediction
+from support.worlds import spec
+
+
+def add_text(folder: Path, *texts: str) -> None:
+    with RunStore(folder, spec()) as store, ThreadPoolExecutor(1) as pool:
+        store.add_predictions([(Prediction(str(n)), text) for n, text in enumerate(texts)], pool)
+
+
+def read_text(folder: Path) -> dict[str, str | None]:
+    with RunStore(folder, spec()) as store:
+        return {key[1]: each.text for key, each in store.predictions().items()}
+
+
+def test_a_second_process_is_told_who_holds_the_run(tmp_path: Path) -> None:
+    code = "import sys, time; sys.path.insert(0, sys.argv[2])\nfrom pathlib import Path\n"
+    code += "from support.worlds import spec\nfrom janus_eval.evals.store import RunStore\n"
+    code += "held = RunStore(Path(sys.argv[1]), spec()); print('held', flush=True); time.sleep(30)"
+    root = str(Path(__file__).parents[1])
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), root], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
+        with pytest.raises(Locked, match=f"pid {other.pid} on "):
+            RunStore(tmp_path, spec())
+        other.kill()
+        other.wait()
+        RunStore(tmp_path, spec()).close()  # the kernel has let go
+
+
+def test_a_folder_of_another_spec_is_refused(tmp_path: Path) -> None:
+    RunStore(tmp_path, spec(seed=0)).close()
+    with pytest.raises(UsageError, match="holds another run"):
+        RunStore(tmp_path, spec(seed=1))
+
+
+def test_a_newer_harness_resumes_an_older_run(tmp_path: Path) -> None:
+    RunStore(tmp_path, spec()).close()
+    RunStore(tmp_path, replace(spec(), version="newer")).close()
+
+
+def test_a_torn_last_line_is_passed_over_and_the_next_one_starts_clean(tmp_path: Path) -> None:
+    add_text(tmp_path, "a", "b")
+    path = tmp_path / "predictions/0.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert read_text(tmp_path) == {"0": "a"}
+    add_text(tmp_path, "a", "c")
+    assert read_text(tmp_path) == {"0": "a", "1": "c"}
+
+
+@given(st.text() | st.just("\ud800 lone") | st.just("a\u2028b\nc\x00"))
+def test_any_text_comes_back_as_it_was(text: str) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        add_text(Path(folder), text)
+        assert read_text(Path(folder)) == {"0": text}
+
+
+def test_a_file_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentProblem, match="a file stands where"):
+        RunStore(tmp_path / "file" / "run", spec())
+
+
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path: Path) -> None:
+    add_text(tmp_path, "kept")
+    code = """
+import resource, signal, sys
+sys.path.insert(0, sys.argv[2])
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from support.worlds import spec
+from janus_eval.evals.store import RunStore
+from janus_eval.evals.types import Prediction
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with RunStore(Path(sys.argv[1]), spec()) as store, ThreadPoolExecutor(1) as pool:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+    store.add_predictions([(Prediction("x"), "y" * 9000)], pool)
+"""
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), root], capture_output=True, text=True, check=False
+    )
+    assert "EnvironmentProblem: cannot write to" in done.stderr
+    assert read_text(tmp_path) == {"0": "kept"}
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_text("{")
+    with pytest.raises(UsageError, match=r"record\.json is damaged"):
+        read_record(tmp_path)
+
+
+def test_a_record_of_another_format_is_named(tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(UsageError, match="format 99"):
+        read_record(tmp_path)
+
+
+def test_a_folder_without_runs_is_an_error_not_an_empty_table(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no finished run"):
+        find_runs([tmp_path])
