@@ -48,7 +48,7 @@ def test_hyphen_underscore_case_and_alias_name_the_same_plugin(plugin: Path, nam
 
 
 def test_an_unknown_name_brings_the_nearest(plugin: Path) -> None:
-    with pytest.raises(UsageError, match=r"no 'allways-yes'; did you mean 'always-yes'\?"):
+    with pytest.raises(UsageError, match=r"no 'allways-yes'; did you mean 'always_yes'\?"):
         registry.resolve("models", "allways-yes")
 
 
@@ -89,7 +89,7 @@ def test_two_claimants_are_both_named(plugin: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 2.0\n")
     (info / "entry_points.txt").write_text("[janus_eval.models]\nalways_yes = rival:Model\n")
     registry.forget()
-    with pytest.raises(UsageError, match="two packages claim 'always_yes'.*(demo-plugin|rival).*(demo-plugin|rival)"):
+    with pytest.raises(UsageError, match=r"two packages claim 'always_yes'.*(demo-plugin|rival).*(demo-plugin|rival)"):
         registry.names("models")
 
 
