@@ -259,7 +259,9 @@ class Benchmark(Protocol):
     Optional, looked up by name: `extra_kinds: frozenset[Kind]` (asked for where the adapter has
     them), `image_path(position, sample, index) -> str` (where a picture lies under images/),
     `export(folder, samples, predictions, evidence, scores)` (further files in the official
-    layout), `rescore(**options) -> Scored` (outputs made elsewhere; its keyword parameters are
+    layout), `estimates(scores) -> Mapping[str, stats.Estimate]` (what `aggregate` makes its metrics
+    of; pure, and asked of a benchmark built with its default options: with it two runs are
+    compared sample by sample), `rescore(**options) -> Scored` (outputs made elsewhere; its keyword parameters are
     the flags of `janus-eval score`).
     """
 
