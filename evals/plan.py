@@ -217,9 +217,7 @@ def evaluate(
     offline: bool = False,
 ) -> RunRecord:
     """Run one model on one benchmark from Python, as `janus-eval run` does, and return the record."""
-    plugin = {
-        f"plugin_{key}": value for key, value in {**(benchmark_options or {}), **(observer_options or {})}.items()
-    }
+    chosen = {**(benchmark_options or {}), **(observer_options or {})}
     args = argparse.Namespace(
         model=[model],
         bench=[benchmark],
@@ -239,7 +237,7 @@ def evaluate(
         max_errors=max_errors,
         allow_unscored=allow_unscored,
         offline=offline,
-        **plugin,
+        **{f"plugin_{key}": value for key, value in chosen.items()},
     )
     names = registry.resolve("models", model), registry.resolve("benchmarks", benchmark)
     return carry_out(_pair(*names, args, model_options), args)

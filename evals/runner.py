@@ -152,11 +152,20 @@ def _predict(
         def work(worker: _Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:
             return _guarded(worker, chunk, budget, "predict", lambda job: (job.sample.id, job.index))
 
-        with ThreadPoolExecutor(4) as writers, progress("predict", len(jobs), len(jobs) - len(missing)) as tick:
+        # A batch is put on disk while the next one is computed; one at a time, so that a kill loses
+        # no more than the batch in flight.
+        with (
+            ThreadPoolExecutor(4) as writers,
+            ThreadPoolExecutor(1) as storing,
+            progress("predict", len(jobs), len(jobs) - len(missing)) as tick,
+        ):
+            stored = storing.submit(int)
             for made in _handed_out(workers, chunks, work):
-                keep = [(job, output) for job, output in made if _key(job) not in have]
-                store.add_predictions([(_at(job, paths), output) for job, output in keep], writers)
+                keep = [(_at(job, paths), output) for job, output in made if _key(job) not in have]
+                stored.result()
+                stored = storing.submit(store.add_predictions, keep, writers)
                 tick(len(keep))
+            stored.result()
         have = store.predictions()
     return {key: have[key] for key in map(_key, jobs) if key in have}
 
