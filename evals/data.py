@@ -190,8 +190,8 @@ def hub_folder(
             raise EnvironmentProblem(f"the disk is full while fetching {what}: set HF_HOME to another disk") from error
         return _hub_fallback(what, arguments, manual, error)
     except Exception as error:
-        # huggingface_hub lets its HTTP library's errors through: httpx from 1.0 on, requests before.
-        if type(error).__module__.partition(".")[0] in ("httpx", "httpcore", "requests", "urllib3"):
+        # huggingface_hub lets its HTTP library's errors through: httpx or httpx2 from 1.0 on, requests before.
+        if type(error).__module__.startswith(("httpx", "httpcore", "requests", "urllib3")):
             return _hub_fallback(what, arguments, manual, error)
         raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import errno
 import http.client
 import json
@@ -180,9 +181,15 @@ def _once(state: _Part, label: str, timeout: float, tick: Callable[[int, int | N
 
 
 def retry_after(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (a number; a date is not read)."""
+    """Return the seconds that a Retry-After header asks for, given as a number or as a date."""
+    if not value:
+        return None
     try:
-        return max(0.0, float(value)) if value else None
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None
 
