@@ -173,7 +173,7 @@ def _run_arguments(run: argparse.ArgumentParser) -> None:
 
 
 def _machine_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps, or several: cuda:0,cuda:1 (default: auto)")
     parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
     parser.add_argument("--offline", action="store_true", help="never touch the network")
 

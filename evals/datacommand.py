@@ -14,13 +14,7 @@ from .errors import EnvironmentProblem, UsageError
 def data(args: argparse.Namespace) -> int:
     """Carry out one `data` action and return the exit code."""
     if args.action == "list":
-        rows = assets.list_assets()
-        if args.json:
-            print(json.dumps(rows, default=str))
-        else:
-            width = max(len(row["name"]) for row in rows)
-            print("\n".join(f"{row['name']:<{width}}  {row['path'] or '-'}" for row in rows))
-        return 0
+        return _list(as_json=args.json)
     if args.name is None:
         raise UsageError(f"data {args.action} needs a name: see `janus-eval data list`")
     if args.action == "export":
@@ -52,4 +46,23 @@ def _export(args: argparse.Namespace) -> int:
         args.out.write_bytes(content)
     except OSError as error:
         raise EnvironmentProblem(f"cannot write {args.out}: {error.strerror}") from error
+    return 0
+
+
+def _list(*, as_json: bool) -> int:
+    rows = [
+        {
+            "name": each.name,
+            "kind": each.kind,
+            "path": str(path) if (path := assets.locate(each)) else None,
+            "from": each.urls[0] if each.urls else ", ".join(each.hub),
+            "licence": each.licence,
+        }
+        for each in assets.list_assets()
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    width = max(len(row["name"] or "") for row in rows)
+    print("\n".join(f"{row['name']:<{width}}  {row['kind']:<7}  {row['path'] or 'not here'}" for row in rows))
     return 0

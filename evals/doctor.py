@@ -42,7 +42,8 @@ def text(rows: list[dict[str, Json]]) -> str:
     width = max(len(row["what"]) for row in rows)
     lines = [f"{marks[row['state']]}  {row['what']:<{width}}  {row['detail']}" for row in rows]
     mends = [f"  {row['mend']}" for row in rows if row["mend"] and row["state"] in ("missing", "warning")]
-    return "\n".join([*lines, "", "to mend:", *mends] if mends else [*lines, "", "nothing is missing"])
+    tail = ["", "to mend:", *mends] if mends else ["", "nothing is missing; `optional` things are fetched at first use"]
+    return "\n".join([*lines, *tail])
 
 
 def _row(what: str, state: str, detail: str, mend: str = "") -> dict[str, Json]:
@@ -84,12 +85,13 @@ def _cache() -> Path:
 
 
 def _assets() -> list[dict[str, Json]]:
-    from .data import list_assets
+    from .data import list_assets, locate
 
     rows: list[dict[str, Json]] = []
-    for row in list_assets():
-        if row["path"]:
-            rows.append(_row(row["name"], "ok", str(row["path"])))
+    for asset in list_assets():
+        path = locate(asset)
+        if path is not None:
+            rows.append(_row(asset.name, "ok", str(path)))
         else:
-            rows.append(_row(row["name"], "optional", "not fetched yet", f"janus-eval data fetch {row['name']}"))
+            rows.append(_row(asset.name, "optional", "not fetched yet", f"janus-eval data fetch {asset.name}"))
     return rows

@@ -20,6 +20,7 @@ from .progress import progress
 from .runner import Settings, run
 from .store import RunStore
 from .types import Benchmark, Json, ModelAdapter, Observer, RunRecord, RunSpec, Sample, Scored
+from .workers import WorkerModel
 
 _OWN_FLAGS = {"data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images"}
 
@@ -36,6 +37,7 @@ class Pair:
     samples: Sequence[Sample]
     spec: RunSpec
     folder: Path
+    models: Sequence[ModelAdapter]
 
     @property
     def title(self) -> str:
@@ -109,13 +111,16 @@ def pairs(args: argparse.Namespace) -> list[Pair]:
     return [_pair(model, benchmark, args) for model in models for benchmark in benchmarks]
 
 
-def _pair(model_name: str, benchmark_name: str, args: argparse.Namespace) -> Pair:
-    machine = {"device": args.device, "dtype": args.dtype, "offline": args.offline or None}
+def _pair(
+    model_name: str, benchmark_name: str, args: argparse.Namespace, model_options: Mapping[str, Any] | None = None
+) -> Pair:
+    devices = args.device.split(",") if args.device and "," in args.device else []
+    machine = {"device": devices[0] if devices else args.device, "dtype": args.dtype, "offline": args.offline or None}
     accepted = registry.parameters("models", model_name)
     options = _only(accepted, machine | {"base_url": args.base_url})
     options |= _key_values(args.model_args, "--model-args") | _key_values(args.gen_args, "--gen-args")
-    if args.recipe is not None:
-        options["recipe"] = args.recipe
+    options |= {"recipe": args.recipe} if args.recipe is not None else {}
+    options |= model_options or {}
     model: ModelAdapter = registry.create("models", model_name, **options)
     world: str = getattr(model, "world", "official")
 
@@ -137,7 +142,8 @@ def _pair(model_name: str, benchmark_name: str, args: argparse.Namespace) -> Pai
     )
     slug = re.sub(r"[^A-Za-z0-9._-]+", "_", model_name).strip("._")[-60:]
     folder = args.output / f"{slug}--{benchmark_name}--{spec.digest}"
-    return Pair(model_name, benchmark_name, model, benchmark, observer, samples, spec, folder)
+    models = [WorkerModel(model_name, options | {"device": device}, model.kinds, model.card) for device in devices]
+    return Pair(model_name, benchmark_name, model, benchmark, observer, samples, spec, folder, models or [model])
 
 
 def _benchmark(name: str, args: argparse.Namespace, world: str) -> Benchmark:
@@ -191,13 +197,59 @@ def select(samples: Sequence[Sample], limit: str | None, ids: str | None) -> tup
     return chosen, None if len(chosen) == len(samples) else limit
 
 
+def evaluate(
+    model: str,
+    benchmark: str,
+    *,
+    output: Path = Path("runs"),
+    model_options: Mapping[str, Any] | None = None,
+    benchmark_options: Mapping[str, Any] | None = None,
+    observer_options: Mapping[str, Any] | None = None,
+    data: str | None = None,
+    limit: str | None = None,
+    ids: str | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    dtype: str | None = None,
+    batch_size: int | None = None,
+    max_errors: int = 10,
+    allow_unscored: bool = False,
+    offline: bool = False,
+) -> RunRecord:
+    """Run one model on one benchmark from Python, as `janus-eval run` does, and return the record."""
+    chosen = {**(benchmark_options or {}), **(observer_options or {})}
+    args = argparse.Namespace(
+        model=[model],
+        bench=[benchmark],
+        model_args=[],
+        bench_args=[],
+        gen_args=[],
+        recipe=None,
+        base_url=None,
+        output=Path(output),
+        data=data,
+        limit=limit,
+        ids=ids,
+        seed=seed,
+        device=device,
+        dtype=dtype,
+        batch_size="auto" if batch_size is None else str(batch_size),
+        max_errors=max_errors,
+        allow_unscored=allow_unscored,
+        offline=offline,
+        **{f"plugin_{key}": value for key, value in chosen.items()},
+    )
+    names = registry.resolve("models", model), registry.resolve("benchmarks", benchmark)
+    return carry_out(_pair(*names, args, model_options), args)
+
+
 def carry_out(pair: Pair, args: argparse.Namespace) -> RunRecord:
     """Run one pair and return its record."""
     settings = Settings(_batch_size(args.batch_size), args.max_errors, args.allow_unscored)
     with RunStore(pair.folder, pair.spec) as store:
         record = run(
             pair.spec,
-            pair.model,
+            pair.models,
             pair.benchmark,
             pair.observer,
             store,
@@ -208,6 +260,9 @@ def carry_out(pair: Pair, args: argparse.Namespace) -> RunRecord:
         )
         for line in store.damage:
             _warn(line)
+    for each in pair.models:
+        if isinstance(each, WorkerModel):
+            each.close()
     return record
 
 

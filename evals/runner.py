@@ -6,10 +6,12 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import Generic, Protocol, TypeVar
 
 from .errors import EnvironmentProblem, Incomplete, JanusEvalError, Locked, OutOfMemory, UsageError
@@ -56,7 +58,7 @@ class Settings:
 
 def run(
     spec: RunSpec,
-    model: ModelAdapter,
+    models: Sequence[ModelAdapter],
     benchmark: Benchmark,
     observer: Observer | None,
     store: RunStore,
@@ -67,14 +69,15 @@ def run(
 ) -> RunRecord:
     """Carry a run as far as it goes and return its record; what is on disk already is not made again.
 
+    `models` are one adapter, or one for each device: batches are handed out to whichever is free.
     Raises Incomplete where more than `settings.max_errors` outputs fail.
     """
     started = time.time()
-    jobs = _jobs(spec, model, benchmark, samples)
+    jobs = _jobs(spec, models[0], benchmark, samples)
     paths = _image_paths(benchmark, samples, store.folder / "images")
     budget = _Budget(store, settings.max_errors)
 
-    predictions = _predict(jobs, model, store, paths, settings, progress, budget)
+    predictions = _predict(jobs, models, store, paths, settings, progress, budget)
     evidence = _observe(jobs, predictions, observer, store, settings, progress, budget) if observer else {}
 
     scores = _score(jobs, predictions, evidence, benchmark, needs_evidence=observer is not None)
@@ -128,7 +131,7 @@ def _plain_layout(position: int, sample: Sample, index: int) -> str:
 
 def _predict(
     jobs: Sequence[Job],
-    model: ModelAdapter,
+    models: Sequence[ModelAdapter],
     store: RunStore,
     paths: Callable[[Job], Path],
     settings: Settings,
@@ -138,21 +141,31 @@ def _predict(
     have = store.predictions()
     missing = [job for job in jobs if _key(job) not in have]
     if missing:
-        suggest: Callable[[Sequence[Job]], int] = getattr(model, "batch_size", lambda _: 16)
+        suggest: Callable[[Sequence[Job]], int] = getattr(models[0], "batch_size", lambda _: 16)
         wanted = settings.batch_size or suggest(jobs)
         size = store.batch_size("predict", max(1, min(wanted, len(jobs))))
-        elastic: _Elastic[Job, Output] = _Elastic(model.predict)
-        with ThreadPoolExecutor(4) as writers, progress("predict", len(jobs), len(jobs) - len(missing)) as tick:
-            for chunk in _chunks(jobs, size):
-                todo = [job for job in chunk if _key(job) not in have]
-                if not todo:
-                    continue
-                # A batch is made whole even when one picture is missing: its members must see the
-                # same neighbours as in an uninterrupted run.
-                made = _guarded(elastic, chunk, budget, "predict", lambda job: (job.sample.id, job.index))
-                keep = [(job, output) for job, output in made if _key(job) not in have]
-                store.add_predictions([(_at(job, paths), output) for job, output in keep], writers)
-                tick(len(todo))
+        # A batch is made whole even when one picture of it is missing: its members must see the
+        # same neighbours as in an uninterrupted run.
+        chunks = [chunk for chunk in _chunks(jobs, size) if any(_key(job) not in have for job in chunk)]
+        workers = [_Elastic[Job, Output](model.predict) for model in models]
+
+        def work(worker: _Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:
+            return _guarded(worker, chunk, budget, "predict", lambda job: (job.sample.id, job.index))
+
+        # A batch is put on disk while the next one is computed; one at a time, so that a kill loses
+        # no more than the batch in flight.
+        with (
+            ThreadPoolExecutor(4) as writers,
+            ThreadPoolExecutor(1) as storing,
+            progress("predict", len(jobs), len(jobs) - len(missing)) as tick,
+        ):
+            stored = storing.submit(int)
+            for made in _handed_out(workers, chunks, work):
+                keep = [(_at(job, paths), output) for job, output in made if _key(job) not in have]
+                stored.result()
+                stored = storing.submit(store.add_predictions, keep, writers)
+                tick(len(keep))
+            stored.result()
         have = store.predictions()
     return {key: have[key] for key in map(_key, jobs) if key in have}
 
@@ -297,15 +310,16 @@ class _Budget:
         self.store = store
         self.most = most
         self.count = 0
-        self.last = ""
+        self.lock = Lock()
 
     def note(self, stage: str, sample_id: str, index: int, error: str) -> None:
-        self.count += 1
-        self.last = f"{stage} {sample_id}/{index}: {error.strip().splitlines()[-1] if error.strip() else 'no message'}"
-        self.store.add_error(stage, sample_id, index, error)
+        last = f"{stage} {sample_id}/{index}: {error.strip().splitlines()[-1] if error.strip() else 'no message'}"
+        with self.lock:
+            self.count += 1
+            self.store.add_error(stage, sample_id, index, error)
         if self.count > self.most:
             raise Incomplete(
-                f"stopped after {self.count} failed outputs (--max-errors {self.most}); the last: {self.last}; "
+                f"stopped after {self.count} failed outputs (--max-errors {self.most}); the last: {last}; "
                 f"all in {self.store.folder / 'errors.jsonl'}; run the same command again to resume"
             )
 
@@ -334,6 +348,35 @@ def _guarded(
             budget.note(stage, sample_id, index, text)
             return []
     return [pair for item in items for pair in _guarded(call, [item], budget, stage, name)]
+
+
+def _handed_out(
+    workers: Sequence[_Elastic[T, R]],
+    chunks: Sequence[Sequence[T]],
+    work: Callable[[_Elastic[T, R], Sequence[T]], list[tuple[T, R]]],
+) -> Iterator[list[tuple[T, R]]]:
+    """Yield the results of the chunks as they come, each made by whichever worker is free."""
+    if len(workers) == 1:
+        yield from (work(workers[0], chunk) for chunk in chunks)
+        return
+    free: SimpleQueue[_Elastic[T, R]] = SimpleQueue()
+    for each in workers:
+        free.put(each)
+
+    def one(chunk: Sequence[T]) -> list[tuple[T, R]]:
+        worker = free.get()
+        try:
+            return work(worker, chunk)
+        finally:
+            free.put(worker)
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        pending = [pool.submit(one, chunk) for chunk in chunks]
+        try:
+            yield from (each.result() for each in as_completed(pending))
+        finally:
+            for each in pending:
+                each.cancel()
 
 
 # -- small parts --------------------------------------------------------------------------------------

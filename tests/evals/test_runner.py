@@ -26,7 +26,7 @@ def carry_out(folder: Path, model: Any = None, eye: Any = None, **settings: Any)
     with RunStore(folder, spec()) as store:
         return run(
             spec(),
-            model or Painter(),
+            [model or Painter()],
             benchmark,
             eye or Eye(),
             store,

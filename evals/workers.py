@@ -1,0 +1,95 @@
+"""Several devices of one machine: one process each, batches handed out one by one, no collectives."""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from . import registry
+from .errors import EnvironmentProblem, JanusEvalError
+from .types import Job, Json, Kind, Output, Picture
+
+
+class WorkerModel:
+    """A model adapter that lives in a process of its own; `predict` waits for that process.
+
+    The process starts at the first `predict`, on the device that its options name. An error there
+    is raised here as itself; a process that dies is an EnvironmentProblem that says so.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any], kinds: frozenset[Kind], card: Mapping[str, Json]) -> None:
+        self.name = name
+        self.options = dict(options)
+        self.kinds = kinds
+        self.card = card
+        self._process: Any = None
+        self._pipe: Any = None  # a multiprocessing Connection; its class differs between platforms
+
+    def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
+        pipe = self._pipe or self._start()
+        try:
+            pipe.send([replace(job, sample=replace(job.sample, images=_carried(job))) for job in jobs])
+            answer = pipe.recv()
+        except (EOFError, OSError) as error:
+            self.close()
+            raise EnvironmentProblem(
+                f"the worker of {self.name} on {self.options.get('device', 'its device')} died "
+                "(killed, or out of host memory); run the same command again to resume"
+            ) from error
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._process is not None:
+            self._process.terminate()
+            self._process.join()
+        self._pipe = self._process = None
+
+    def _start(self) -> Any:
+        context = multiprocessing.get_context("spawn")  # a forked process could not use CUDA
+        ours, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self.name, self.options), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._pipe = ours
+        return ours
+
+
+def _carried(job: Job) -> tuple[Picture, ...]:
+    """Return the job's pictures with their bytes in hand: a lazy reader does not travel."""
+    return tuple(Picture(each.name, partial(_same, each.read())) for each in job.sample.images)
+
+
+def _same(data: bytes) -> bytes:
+    return data
+
+
+def _serve(pipe: Any, name: str, options: Mapping[str, Any]) -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    model: Any = None
+    while True:
+        try:
+            jobs = pipe.recv()
+        except (EOFError, OSError):
+            return  # the parent is gone
+        try:
+            model = model or registry.create("models", name, **options)
+            outputs = model.predict(jobs)
+            pipe.send([output() if callable(output) else output for output in outputs])
+        except Exception as error:
+            pipe.send(_portable(error))  # to the parent, where the runner counts it
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that survives the pipe: ours as it is, any other with its traceback as text."""
+    return error if isinstance(error, JanusEvalError) else RuntimeError("".join(traceback.format_exception(error)))

@@ -1,0 +1,95 @@
+"""The command line: exit codes, one-line errors, routing of plugin flags."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from janus_eval.evals import cli, plan
+from janus_eval.evals.errors import UsageError
+from janus_eval.evals.types import Sample
+
+SAMPLES = [Sample(f"{n:02d}", "") for n in range(50)]
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = cli.main(list(arguments))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "-m", "fake-noise", "-b", "genevall"], "did you mean 'geneval'"),
+        (["run", "-m", "janus-por-7b", "-b", "geneval"], "did you mean 'janus-pro-7b'"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "--lmit", "3"], "did you mean '--limit'"),
+        (["list", "--jsn"], "did you mean '--json'"),
+        (["run", "-b", "geneval"], "required: -m/--model"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "-l", "none"], "expected a number"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "--ids", "999999"], "no sample '999999'"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "-a", "noequals"], "wants key=value"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "-l", "1", "--batch-size", "0"], "--batch-size '0'"),
+        (["frobnicate"], "invalid choice"),
+        (["data", "fetch"], "needs a name"),
+    ],
+)
+def test_a_usage_error_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    if arguments[0] == "run":
+        arguments = [*arguments, "-o", str(tmp_path)]
+    code, out, err = call(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1 and message in err
+
+
+def test_listing_names_everything_registered(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "list", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert {"janus-toy", "janus-pro-7b", "sd3-medium"} <= set(found["models"])
+    assert {"geneval"} <= set(found["benchmarks"])
+
+
+@pytest.mark.parametrize(
+    ("limit", "first", "last", "written"),
+    [("3", 0, 3, "3"), ("0.1", 0, 5, "0.1"), ("10-20", 10, 20, "10-20"), ("50", 0, 50, None), ("1000", 0, 50, None)],
+)
+def test_limit_takes_a_number_a_share_or_a_range(limit: str, first: int, last: int, written: str | None) -> None:
+    assert plan.select(SAMPLES, limit, None) == (SAMPLES[first:last], written)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "2.5", "60-70", "a-b", ""])
+def test_a_limit_that_means_nothing_is_refused(limit: str) -> None:
+    with pytest.raises(UsageError, match="--limit"):
+        plan.select(SAMPLES, limit, None)
+
+
+def test_ids_keep_their_order_and_count_once() -> None:
+    chosen, written = plan.select(SAMPLES, None, "07,03,07")
+    assert [each.id for each in chosen] == ["07", "03"] and written == "ids:07,03"
+
+
+def test_a_comma_splits_options_only_where_a_key_follows() -> None:
+    assert plan._key_values(["a=1,b=x,y,c=z"], "-a") == {"a": "1", "b": "x,y", "c": "z"}
+
+
+def test_names_with_a_colon_are_kept_whole() -> None:
+    assert plan.split_names(["a,b", "images:dir,with,commas"]) == ["a", "b", "images:dir,with,commas"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_commands_flags_and_names(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    code, out, _ = call(capsys, "completion", shell)
+    assert code == 0
+    assert "doctor" in out and "max-errors" in out and "geneval" in out
+
+
+def test_doctor_says_what_is_missing_and_how_to_mend_it(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "doctor", "--json")
+    rows = {row["what"]: row for row in json.loads(out)}
+    assert code == 0 and rows["python"]["state"] == "ok"
+    assert rows["geneval-detector"]["mend"] in ("", "janus-eval data fetch geneval-detector")
