@@ -1,0 +1,1 @@
+"""Janus, Janus-Pro: checkpoints of both formats, prompts, pixels and the generation engine."""

@@ -1,0 +1,387 @@
+"""Janus as a model under test: its registered names, its options, and jobs turned into outputs."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ...evals.errors import JanusEvalError, OutOfMemory, UsageError
+from ...evals.types import Job, Json, Kind, Output
+from .checkpoint import Checkpoint, fetch
+from .pixels import PixelRule, read_rule
+from .prompts import OFFICIAL_SYSTEM, PLAIN_ROLES, PRO_ROLES, DrawPrompt, ImagePosition, Tokens, Turn
+from .prompts import draw_prompt as make_draw_prompt
+from .prompts import read_prompt as make_read_prompt
+
+if TYPE_CHECKING:
+    import torch
+
+    from .engine import Question
+    from .network import Network
+    from .pictures import Studio
+
+Recipe = Literal["paper-like"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+_RECIPES: Mapping[str, tuple[float, float]] = {"paper-like": (5.0, 1.0)}
+"""Guidance and temperature; the softmax is always whole (no top-k). The paper names no recipe: this is
+the official demo's (`generation_inference.py`, deepseek-ai/Janus 1daa72f)."""
+
+_CPU_BATCH = 32
+"""Where a CPU's gain from batching ends (docs/janus.md)."""
+_SHARE = 0.8
+"""The share of free memory that a batch may plan with; the rest is the allocator's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """Every option that moves an output, resolved, beside the weights."""
+
+    recipe: str
+    guidance: float
+    temperature: float
+    max_new_tokens: int
+    turn: Turn
+    system_prompt: str | None
+    device: str
+    dtype: Dtype
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    network: Network
+    tokens: Tokens
+    rule: PixelRule
+    studio: Studio
+
+
+class Janus:
+    """A Janus model over a checkpoint folder; see `Family.__call__` for the options."""
+
+    kinds: frozenset[Kind] = frozenset(("image", "text", "likelihood"))
+
+    def __init__(
+        self,
+        folder: Callable[[], Path],
+        source: str,
+        knobs: Knobs,
+        *,
+        batch: int | None = None,
+        world: str = "official",
+    ) -> None:
+        self._folder, self._source, self._knobs, self._batch = folder, source, knobs, batch
+        self.world = world
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """Return the model folder, fetched first where it is not on this machine."""
+        return Checkpoint(self._folder())
+
+    @cached_property
+    def card(self) -> Mapping[str, Json]:
+        """Return every knob that moves an output. Fetches the folder, loads no weights."""
+        knobs = self._knobs
+        device, dtype = _place(knobs.device, knobs.dtype)
+        return {
+            "weights": f"{self._source}#{self.checkpoint.fingerprint}",
+            "format": "original" if self.checkpoint.original else "native",
+            "recipe": knobs.recipe,
+            "guidance": knobs.guidance,
+            "temperature": knobs.temperature,
+            "top_k": "all",
+            "sampling": "float32",
+            "noise": "philox4x64-v1",
+            "max_new_tokens": knobs.max_new_tokens,
+            "roles": ",".join(knobs.turn.roles),
+            "system_prompt": "preset" if knobs.system_prompt is None else knobs.system_prompt,
+            "image_position": knobs.turn.image_position,
+            "device": device.type,
+            "dtype": str(dtype).removeprefix("torch."),
+        }
+
+    def batch_size(self, jobs: Sequence[Job]) -> int:
+        """Return how many such jobs fit: free memory over what the longest of them takes."""
+        if self._batch is not None:
+            return self._batch
+        loaded = self._loaded
+        need = max((self._bytes(loaded, job) for job in jobs), default=1)
+        fits = int(_free_bytes(loaded.network.device) * _SHARE) // need
+        if loaded.network.device.type == "cpu":
+            fits = min(fits, _CPU_BATCH)
+        return max(1, fits)
+
+    def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
+        """Return one output for each job, in order; a picture is a call that waits for its decoding.
+
+        Raises OutOfMemory where the batch does not fit and JanusEvalError, before anything runs,
+        for a prompt that the context does not hold.
+        """
+        loaded = self._loaded
+        kinds: tuple[tuple[Kind, Callable[[_Loaded, Sequence[Job]], Sequence[Output]]], ...] = (
+            ("image", self._draw),
+            ("text", self._answer),
+            ("likelihood", self._weigh),
+        )
+        outputs: dict[int, Output] = {}
+        with _memory(loaded.network.device, len(jobs)):
+            for kind, work in kinds:
+                places = [place for place, job in enumerate(jobs) if job.kind == kind]
+                if places:
+                    outputs.update(zip(places, work(loaded, [jobs[place] for place in places]), strict=True))
+        return [outputs[place] for place in range(len(jobs))]
+
+    @cached_property
+    def _loaded(self) -> _Loaded:
+        from .network import Network
+        from .pictures import Studio
+
+        device, dtype = _place(self._knobs.device, self._knobs.dtype)
+        folder = self.checkpoint.folder
+        tokens = Tokens(folder)
+        with _memory(device, 0):
+            network = Network(self.checkpoint.network(tokens.image, device=device, dtype=dtype))
+        if max(tokens.highest, tokens.image) >= network.vocabulary:
+            raise UsageError(
+                f"{folder}: the tokenizer has ids past the model's {network.vocabulary}; the files do not belong"
+            )
+        return _Loaded(network, tokens, read_rule(folder, network.image_size), Studio(network))
+
+    def _draw(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
+        from .engine import Sampler, draw
+        from .noise import noise_for
+
+        network, knobs = loaded.network, self._knobs
+        steps = network.grid**2
+        prompts = [self._draw_prompt(loaded, job, steps) for job in jobs]
+        noise = noise_for([job.seed for job in jobs], network.codes, network.device)
+        sampler = Sampler(knobs.guidance, knobs.temperature, noise)
+        codes = draw(network, prompts, sampler, guided=knobs.guidance != 1, steps=steps)
+        return loaded.studio.pictures(codes)
+
+    def _answer(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
+        from .engine import answer
+
+        tokens = loaded.tokens
+        questions = self._questions(loaded, jobs)
+        said = answer(loaded.network, questions, image=tokens.image, eos=tokens.eos, limit=self._knobs.max_new_tokens)
+        return [tokens.text(ids) for ids in said]
+
+    def _weigh(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
+        from .engine import weigh
+
+        options = [[_continuation(loaded.tokens, text) for text in job.sample.options] for job in jobs]
+        return weigh(loaded.network, self._questions(loaded, jobs), options, image=loaded.tokens.image)
+
+    def _draw_prompt(self, loaded: _Loaded, job: Job, steps: int) -> DrawPrompt:
+        prompt = make_draw_prompt(loaded.tokens, self._knobs.turn, job.sample.prompt)
+        self._must_fit(loaded, job, len(prompt.conditional), steps - 1)
+        return prompt
+
+    def _read_ids(self, loaded: _Loaded, job: Job) -> tuple[int, ...]:
+        system = job.sample.system if self._knobs.system_prompt is None else self._knobs.system_prompt
+        ids = make_read_prompt(
+            loaded.tokens,
+            self._knobs.turn,
+            job.sample.prompt,
+            images=len(job.sample.images),
+            image_tokens=loaded.network.image_tokens,
+            system=system,
+        )
+        self._must_fit(loaded, job, len(ids), 1)
+        return ids
+
+    def _questions(self, loaded: _Loaded, jobs: Sequence[Job]) -> list[Question]:
+        from .engine import Question
+
+        ids = [self._read_ids(loaded, job) for job in jobs]
+        seen = loaded.studio.see([job.sample.images for job in jobs], loaded.rule)
+        return [Question(each, pictures) for each, pictures in zip(ids, seen, strict=True)]
+
+    def _must_fit(self, loaded: _Loaded, job: Job, length: int, more: int) -> None:
+        context = loaded.network.context
+        if length + more > context:
+            raise JanusEvalError(
+                f"sample {job.sample.id!r}: its prompt has {length} tokens, with {more} to come; the model's context "
+                f"holds {context}: shorten the prompt or use fewer pictures"
+            )
+
+    def _bytes(self, loaded: _Loaded, job: Job) -> int:
+        """Return what one job takes at its peak: its cache, and its rows' logits and activations."""
+        network = loaded.network
+        if job.kind == "image":
+            length = len(make_draw_prompt(loaded.tokens, self._knobs.turn, job.sample.prompt).conditional)
+            rows = 1 if self._knobs.guidance == 1 else 2
+            return rows * (network.row_bytes(length, length + network.grid**2) + 16 * network.codes)
+        length = len(self._read_ids(loaded, job))
+        if job.kind == "text":
+            end = min(length + self._knobs.max_new_tokens, network.context)
+            return network.row_bytes(length, end) + 8 * network.vocabulary
+        widths = [len(_continuation(loaded.tokens, text)) for text in job.sample.options]
+        copies = sum(network.row_bytes(width, length + width) + 8 * network.vocabulary * width for width in widths)
+        return network.row_bytes(length, length) + 8 * network.vocabulary + copies
+
+
+@dataclass(frozen=True)
+class Family:
+    """A registered Janus: where its weights are, and the role strings it was trained with."""
+
+    repository: str
+    roles: tuple[str, str]
+
+    def __call__(
+        self,
+        *,
+        path: Path | None = None,
+        revision: str | None = None,
+        recipe: Recipe = "paper-like",
+        guidance: float | None = None,
+        temperature: float | None = None,
+        max_new_tokens: int = 512,
+        roles: str | None = None,
+        system_prompt: str | None = None,
+        image_position: ImagePosition = "before",
+        batch_size: int | None = None,
+        device: str = "auto",
+        dtype: Dtype = "auto",
+        offline: bool = False,
+    ) -> Janus:
+        """Return the adapter.
+
+        `path`: a model folder, of the native or the original format; without it the repository is
+        fetched at `revision`. `guidance` and `temperature` stand before the recipe's. `roles`:
+        `User,Assistant` or the like. `system_prompt` stands before the benchmark's; `official` is the
+        official processor's default. `image_position`: pictures `before` the text or `after` it.
+        `dtype` auto: bfloat16 on a GPU, else float32.
+        """
+        chosen = knobs(
+            recipe=recipe,
+            guidance=guidance,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            turn=Turn(read_roles(roles) if roles else self.roles, image_position),
+            system_prompt=OFFICIAL_SYSTEM if system_prompt == "official" else system_prompt,
+            device=device,
+            dtype=dtype,
+        )
+        positive("batch_size", batch_size)
+        if path is not None:
+            folder = path
+            return Janus(lambda: folder, folder.name, chosen, batch=batch_size)
+        source = f"{self.repository}@{revision or 'main'}"
+        return Janus(lambda: fetch(self.repository, revision, offline=offline), source, chosen, batch=batch_size)
+
+
+janus_1_3b = Family("deepseek-ai/Janus-1.3B", PLAIN_ROLES)
+pro_1b = Family("deepseek-ai/Janus-Pro-1B", PRO_ROLES)
+pro_7b = Family("deepseek-ai/Janus-Pro-7B", PRO_ROLES)
+
+
+def knobs(
+    *,
+    recipe: str,
+    guidance: float | None,
+    temperature: float | None,
+    max_new_tokens: int,
+    turn: Turn,
+    system_prompt: str | None,
+    device: str,
+    dtype: Dtype,
+    defaults: tuple[float, float] | None = None,
+) -> Knobs:
+    """Resolve and check the options. Raises UsageError for a value out of range."""
+    own_guidance, own_temperature = defaults or _RECIPES[recipe]
+    resolved = Knobs(
+        recipe=recipe,
+        guidance=own_guidance if guidance is None else guidance,
+        temperature=own_temperature if temperature is None else temperature,
+        max_new_tokens=max_new_tokens,
+        turn=turn,
+        system_prompt=system_prompt,
+        device=device,
+        dtype=dtype,
+    )
+    for name, value in (("guidance", resolved.guidance), ("temperature", resolved.temperature)):
+        if not 0 <= value < float("inf"):
+            raise UsageError(f"{name}={value}: expected a finite number from 0 up")
+    positive("max_new_tokens", max_new_tokens)
+    return resolved
+
+
+def read_roles(text: str) -> tuple[str, str]:
+    """Read `USER,ASSISTANT`. Raises UsageError for anything but two non-empty names."""
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2 or not all(names):
+        raise UsageError(
+            f"roles={text!r}: expected two names, such as {','.join(PLAIN_ROLES)} or {','.join(PRO_ROLES)}"
+        )
+    return names[0], names[1]
+
+
+def positive(name: str, value: int | None) -> None:
+    """Raise UsageError where an optional count is below 1."""
+    if value is not None and value < 1:
+        raise UsageError(f"{name}={value}: expected a whole number from 1 up")
+
+
+def _continuation(tokens: Tokens, text: str) -> list[int]:
+    """Return an option's ids as the model would go on after `Assistant:`, a space between."""
+    ids = tokens.ids([text if text[:1].isspace() else f" {text}"])
+    if not text.strip():
+        raise UsageError("an option is empty: it has no likelihood")
+    return ids
+
+
+def _place(device: str, dtype: Dtype) -> tuple[torch.device, torch.dtype]:
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"device={device!r} is none that torch knows: use auto, cpu, cuda or cuda:N") from error
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"device={device!r}: torch sees {torch.cuda.device_count()} CUDA devices; use cpu or auto")
+    if dtype == "auto":
+        dtype = "bfloat16" if place.type == "cuda" else "float32"
+    return place, getattr(torch, dtype)
+
+
+def _free_bytes(device: torch.device) -> int:
+    import torch
+
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    table = Path("/proc/meminfo")
+    if table.is_file():
+        lines = dict(line.split(":", 1) for line in table.read_text(encoding="ascii").splitlines())
+        return int(lines["MemAvailable"].split()[0]) << 10
+    return 4 << 30
+
+
+@contextmanager
+def _memory(device: torch.device, jobs: int) -> Iterator[None]:
+    """Turn torch's out-of-memory errors into the core's, with the cache given back."""
+    import torch
+
+    try:
+        yield
+    except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
+        told = str(error)
+        if not isinstance(error, torch.cuda.OutOfMemoryError) and "can't allocate memory" not in told:
+            raise
+        error.__traceback__ = None  # its frames hold the batch's tensors
+        what = f"a batch of {jobs}" if jobs else "the weights"
+        problem = OutOfMemory(f"{device} does not hold {what}: {told.strip().partition(chr(10))[0]}")
+    else:
+        return
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    raise problem

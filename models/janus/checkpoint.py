@@ -1,0 +1,262 @@
+"""A Janus model folder: which format it is, what it weighs, and its weights streamed into the network.
+
+Two formats are read, told apart by config.json: transformers' native one and the original of
+deepseek-ai, converted tensor by tensor. Weights come from safetensors, else from
+pytorch_model*.bin through torch's weights_only reader: nothing in a folder is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...evals.errors import EnvironmentProblem, UsageError
+from .convert import is_original, native_config, native_tensors
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import JanusConfig, JanusForConditionalGeneration
+
+_SMALL = 64 << 20
+_PROBES = 64
+_PROBE = 16 << 10
+_SIDE_FILES = ("config.json", "preprocessor_config.json", "special_tokens_map.json", "tokenizer.json")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A local model folder. Cheap to make: reads config.json and the list of weight files alone.
+
+    Raises UsageError where the folder is none of a model, EnvironmentProblem where it is damaged.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not self.folder.is_dir():
+            raise UsageError(f"no model folder at {self.folder}: give path=FOLDER with config.json and weights")
+        _ = self.config, self.shards
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        table = _read_json(self.folder / "config.json")
+        if not is_original(table) and table.get("model_type") != "janus":
+            kind = table.get("model_type")
+            raise UsageError(
+                f"{self.folder / 'config.json'} describes a {kind!r} model; this adapter takes Janus models"
+            )
+        return table
+
+    @property
+    def original(self) -> bool:
+        """Return whether the folder is in the original deepseek-ai format."""
+        return is_original(self.config)
+
+    @cached_property
+    def shards(self) -> tuple[Path, ...]:
+        """Return the weight files: those of an index, else a single file. All of them exist."""
+        for single in ("model.safetensors", "pytorch_model.bin"):
+            index = self.folder / f"{single}.index.json"
+            if index.is_file():
+                table = _read_json(index).get("weight_map")
+                if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
+                    raise EnvironmentProblem(f"{index} has no weight_map: fetch it again")
+                return tuple(self._inside(name) for name in sorted(set(table.values())))
+            if (self.folder / single).is_file():
+                return (self.folder / single,)
+        raise EnvironmentProblem(
+            f"{self.folder} has neither model.safetensors nor pytorch_model.bin (nor their index): fetch the weights"
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that tell folders apart, read in well under a second.
+
+        Files up to 64 MiB are hashed whole; of larger ones the size, the first MiB (a safetensors
+        header: every name, shape and offset) and 64 probes of 16 KiB spread over the file.
+        """
+        digest = hashlib.sha256()
+        side = [self.folder / name for name in _SIDE_FILES if (self.folder / name).is_file()]
+        for path in [*side, *self.shards]:
+            size = path.stat().st_size
+            digest.update(f"{path.name}\0{size}\0".encode())
+            with path.open("rb") as file:
+                if size <= _SMALL:
+                    digest.update(file.read())
+                    continue
+                digest.update(file.read(1 << 20))
+                for probe in range(_PROBES):
+                    file.seek((size - _PROBE) * probe // (_PROBES - 1))
+                    digest.update(file.read(_PROBE))
+        return digest.hexdigest()[:16]
+
+    def network_config(self, image_token: int) -> JanusConfig:
+        """Return the configuration for transformers' classes; embeddings and head are never tied."""
+        from transformers import JanusConfig
+
+        where = str(self.folder / "config.json")
+        table = dict(self.config)
+        if self.original:
+            table = native_config(table, image_token=image_token, where=where)
+        table["tie_word_embeddings"] = False
+        for part in ("vision_config", "text_config", "vq_config"):
+            if not isinstance(table.get(part), dict):
+                raise EnvironmentProblem(f"{where} has no {part}: fetch it again")
+        try:
+            return JanusConfig.from_dict(table)
+        except Exception as error:  # the validation of transformers raises several kinds
+            raise EnvironmentProblem(f"{where} is no configuration that transformers takes: {_line(error)}") from error
+
+    def network(self, image_token: int, *, device: torch.device, dtype: torch.dtype) -> JanusForConditionalGeneration:
+        """Return the network with its weights on `device` as `dtype`, filled one tensor at a time.
+
+        Peak host memory stays near one copy of the weights. Raises EnvironmentProblem for a damaged
+        or missing file, a missing, unknown or repeated tensor, or one of another shape.
+        """
+        import torch
+        from transformers import JanusForConditionalGeneration
+
+        config = self.network_config(image_token)
+        with torch.device("meta"):
+            network = JanusForConditionalGeneration(config)
+        wanted = dict(network.named_parameters(remove_duplicate=False))
+        filled: set[str] = set()
+        for name, tensor in self._native_tensors():
+            home = wanted.get(name)
+            if home is None:
+                raise EnvironmentProblem(f"{self.folder}: unknown tensor {name!r}; the weights are of another model")
+            if name in filled:
+                raise EnvironmentProblem(f"{self.folder}: tensor {name!r} comes twice")
+            if tensor.shape != home.shape or not tensor.is_floating_point():
+                raise EnvironmentProblem(
+                    f"{self.folder}: tensor {name!r} is {tuple(tensor.shape)} {tensor.dtype}, "
+                    f"config.json asks for {tuple(home.shape)}"
+                )
+            _put(network, name, tensor.to(device=device, dtype=dtype, copy=True))
+            filled.add(name)
+        if "lm_head.weight" not in filled and self.config.get("tie_word_embeddings"):
+            _put(network, "lm_head.weight", network.get_parameter("model.language_model.embed_tokens.weight").data)
+            filled.add("lm_head.weight")
+        missing = sorted(set(wanted) - filled)
+        if missing:
+            raise EnvironmentProblem(
+                f"{self.folder}: {len(missing)} of {len(wanted)} tensors are missing, the first is {missing[0]!r}; "
+                "fetch the whole folder"
+            )
+        _fill_buffers(network, device)
+        return network.eval().requires_grad_(False)
+
+    def _native_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        for shard in self.shards:
+            for name, tensor in _read_shard(shard):
+                yield from native_tensors(name, tensor) if self.original else ((name, tensor),)
+
+    def _inside(self, name: str) -> Path:
+        path = self.folder / name
+        if Path(name).name != name:
+            raise EnvironmentProblem(f"{self.folder}: the index names {name!r}, which is no plain file name")
+        if not path.is_file():
+            raise EnvironmentProblem(f"{path} is missing: the index names it; fetch the whole folder")
+        return path
+
+
+def fetch(repository: str, revision: str | None, *, offline: bool) -> Path:
+    """Return the local folder of a hub repository, downloaded where it is not there yet.
+
+    Raises EnvironmentProblem where it cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    wanted = ["*.json", "*.safetensors", "pytorch_model*.bin"]
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted, local_files_only=offline))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        how = "run once without --offline" if offline else "check the network, or give path=FOLDER"
+        raise EnvironmentProblem(f"the weights {repository}@{revision or 'main'} cannot be had: {how}") from error
+
+
+def _read_shard(path: Path) -> Iterator[tuple[str, Tensor]]:
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(path), framework="pt") as shard:
+                for name in shard.keys():  # noqa: SIM118 - safe_open is no mapping
+                    yield name, shard.get_tensor(name)
+        except SafetensorError as error:
+            raise _damaged(path, error) from error
+        return
+    import pickle
+
+    import torch
+
+    try:
+        try:
+            table = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError as error:
+            if "mmap" not in str(error):
+                raise
+            table = torch.load(path, map_location="cpu", weights_only=True)  # the format before torch 1.6
+    except pickle.UnpicklingError as error:
+        raise EnvironmentProblem(
+            f"{path} holds more than plain tensors, or is damaged: {_line(error)}; it was not executed"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(table, dict) or not all(isinstance(each, torch.Tensor) for each in table.values()):
+        raise EnvironmentProblem(f"{path} is no table of tensors: fetch it again")
+    for name in list(table):
+        yield name, table.pop(name)
+
+
+def _put(network: torch.nn.Module, name: str, value: Tensor) -> None:
+    import torch
+
+    owner, _, last = name.rpartition(".")
+    network.get_submodule(owner).register_parameter(last, torch.nn.Parameter(value, requires_grad=False))
+
+
+def _fill_buffers(network: JanusForConditionalGeneration, device: torch.device) -> None:
+    """Fill the buffers that no checkpoint holds. Every version has these two, under these names."""
+    import torch
+
+    embeddings = network.model.vision_model.embeddings
+    places = torch.arange(embeddings.num_positions, device=device).expand((1, -1))
+    embeddings.register_buffer("position_ids", places, persistent=False)
+    language = network.model.language_model
+    with torch.device("cpu"):
+        rotary = type(language.rotary_emb)(config=language.config)
+    language.rotary_emb = rotary.to(device)
+    empty = [name for name, each in network.named_buffers() if each.is_meta]
+    if empty:
+        raise EnvironmentProblem(
+            f"this version of transformers has a buffer {empty[0]!r} that this loader does not know"
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EnvironmentProblem(f"{path} is missing: fetch the whole model folder") from None
+    except ValueError as error:
+        raise EnvironmentProblem(f"{path} is no JSON ({_line(error)}): fetch it again") from error
+    if not isinstance(table, dict):
+        raise EnvironmentProblem(f"{path} is no JSON object: fetch it again")
+    return table
+
+
+def _damaged(path: Path, error: Exception) -> EnvironmentProblem:
+    size = path.stat().st_size
+    return EnvironmentProblem(f"{path} is damaged or cut short ({size} bytes): {_line(error)}; fetch it again")
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

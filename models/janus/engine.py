@@ -1,0 +1,237 @@
+"""Drawing, answering and weighing options with Janus in batches whose members do not touch each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .network import Cache, Network
+from .noise import Noise
+from .prompts import DrawPrompt
+
+Choose = Callable[[int, Tensor, "Tensor | None"], Tensor]
+"""(step, conditional logits (B, V), unconditional logits or None) -> codes (B,)."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """The official rule: logits = uncond + guidance * (cond - uncond), softmax at `temperature`, one draw.
+
+    Temperature 0 takes the best code. All in float32, also where the network runs in bfloat16 (the
+    official script draws in the network's dtype).
+    """
+
+    guidance: float
+    temperature: float
+    noise: Noise
+
+    def __call__(self, step: int, conditional: Tensor, unconditional: Tensor | None) -> Tensor:
+        logits = guided(conditional, unconditional, self.guidance)
+        if self.temperature == 0:
+            return logits.argmax(-1)
+        return (logits / self.temperature - self.noise(step).log_()).argmax(-1)
+
+
+def guided(conditional: Tensor, unconditional: Tensor | None, guidance: float) -> Tensor:
+    """Return the guided logits as float32; without an unconditional half, the conditional ones."""
+    conditional = conditional.float()
+    if unconditional is None:
+        return conditional
+    unconditional = unconditional.float()
+    return unconditional + guidance * (conditional - unconditional)
+
+
+@torch.inference_mode()
+def draw(network: Network, prompts: Sequence[DrawPrompt], choose: Choose, *, guided: bool, steps: int) -> Tensor:
+    """Draw one picture's codes for each prompt: (B, steps) int64 on the network's device.
+
+    `guided` runs the unconditional prompts beside the conditional ones. Prompts are padded on the
+    left; the pads *inside* an unconditional prompt are attended, as in the official code, the
+    padding before it is not. Equal prompts (the four pictures of one) are run once.
+    """
+    count = len(prompts)
+    if not count or not steps:
+        return torch.empty((count, steps), dtype=torch.int64, device=network.device)
+    rows = [prompt.conditional for prompt in prompts]
+    if guided:
+        rows += [prompt.unconditional for prompt in prompts]
+    longest = max(len(row) for row in rows)
+    cache = Cache(network, len(rows), longest + steps - 1)
+    hidden = _prefill_once(network, rows, longest, cache)
+    lengths = torch.tensor([len(row) for row in rows], device=network.device)
+    visible = _seen_columns(lengths, longest, cache.length)
+    codes = torch.empty((count, steps), dtype=torch.int64, device=network.device)
+    for step in range(steps):
+        logits = network.code_logits(hidden)
+        codes[:, step] = choose(step, logits[:count], logits[count:] if guided else None)
+        if step + 1 == steps:
+            break
+        x = network.embed_codes(codes[:, step])
+        x = torch.cat((x, x)) if guided else x
+        start = longest + step
+        window = None if visible is None else visible[..., : start + 1]
+        hidden = network.forward(x[:, None], (lengths + step)[:, None], cache, start, window)
+    return codes
+
+
+def _prefill_once(network: Network, rows: Sequence[tuple[int, ...]], longest: int, cache: Cache) -> Tensor:
+    """Run each distinct row once, left-padded to `longest`, and fill every row's cache from it."""
+    distinct = list(dict.fromkeys(rows))
+    place = {row: number for number, row in enumerate(distinct)}
+    own = cache if len(distinct) == len(rows) else Cache(network, len(distinct), longest)
+    x, lengths = _padded(network, [network.embed(_ids(network, row)) for row in distinct], longest)
+    hidden = _prefill(network, x, lengths, own)
+    if own is cache:
+        return hidden
+    index = torch.tensor([place[row] for row in rows], device=network.device)
+    cache.spread(own, index, longest)
+    return hidden[index]
+
+
+def _prefill(network: Network, x: Tensor, lengths: Tensor, cache: Cache) -> Tensor:
+    """Run left-padded prompts x (R, T, hidden) and return the hidden state of each last token."""
+    width = x.shape[1]
+    places = torch.arange(width, device=network.device)
+    first = width - lengths
+    positions = (places - first[:, None]).clamp_(min=0)
+    causal = places[None, :] <= places[:, None]
+    real = places >= first[:, None]
+    # A padded place looks at itself, so that no row of the softmax is empty; nobody looks at it.
+    own = torch.eye(width, dtype=torch.bool, device=network.device)
+    visible = (causal & real[:, None, :]) | own
+    return network.forward(x, positions, cache, 0, visible[:, None])
+
+
+def _padded(network: Network, rows: Sequence[Tensor], longest: int) -> tuple[Tensor, Tensor]:
+    x = torch.zeros((len(rows), longest, rows[0].shape[-1]), dtype=network.dtype, device=network.device)
+    for target, row in zip(x, rows, strict=True):
+        target[longest - len(row) :] = row
+    return x, torch.tensor([len(row) for row in rows], device=network.device)
+
+
+def _seen_columns(lengths: Tensor, longest: int, width: int) -> Tensor | None:
+    """Return which cache columns each row may look at once its prompt is run; None where all may."""
+    if bool((lengths == longest).all()):
+        return None
+    columns = torch.arange(width, device=lengths.device)
+    return (columns >= (longest - lengths)[:, None])[:, None, None, :]
+
+
+def _ids(network: Network, ids: Sequence[int]) -> Tensor:
+    return torch.tensor(ids, dtype=torch.int64, device=network.device)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt to read: its ids, and its pictures' embeddings (N, image_tokens, hidden) in order."""
+
+    ids: tuple[int, ...]
+    pictures: Tensor | None = None
+
+
+def _embedded(network: Network, question: Question, image: int) -> Tensor:
+    ids = _ids(network, question.ids)
+    x = network.embed(ids)
+    if question.pictures is not None:
+        x[ids == image] = question.pictures.flatten(0, 1).to(x.dtype)
+    return x
+
+
+@torch.inference_mode()
+def answer(
+    network: Network,
+    questions: Sequence[Question],
+    *,
+    image: int,
+    eos: int,
+    limit: int,
+    watch: Callable[[Tensor], None] | None = None,
+) -> list[list[int]]:
+    """Answer greedily: the new ids of each question, at most `limit`, without the end token.
+
+    An answer also ends where the context is full. `image` is the id of the picture places. `watch`
+    is shown the logits (B, vocabulary) of every step.
+    """
+    if not questions:
+        return []
+    rows = [_embedded(network, each, image) for each in questions]
+    longest = max(len(row) for row in rows)
+    room = torch.tensor([min(limit, network.context - len(row)) for row in rows], device=network.device)
+    steps = int(room.max())
+    cache = Cache(network, len(rows), longest + max(steps - 1, 0))
+    x, lengths = _padded(network, rows, longest)
+    hidden = _prefill(network, x, lengths, cache)
+    visible = _seen_columns(lengths, longest, cache.length)
+    said: list[Tensor] = []
+    open_rows = room > 0
+    for step in range(steps):
+        logits = network.word_logits(hidden)
+        if watch:
+            watch(logits)
+        words = logits.argmax(-1).where(open_rows, eos)
+        said.append(words)
+        open_rows = open_rows & (words != eos) & (room > step + 1)
+        if step + 1 == steps or (step % _ASK == 0 and not bool(open_rows.any())):
+            break
+        start = longest + step
+        window = None if visible is None else visible[..., : start + 1]
+        hidden = network.forward(network.embed(words)[:, None], (lengths + step)[:, None], cache, start, window)
+    columns = torch.stack(said, 1).tolist() if said else [[] for _ in rows]
+    return [row[: row.index(eos)] if eos in row else row for row in columns]
+
+
+_ASK = 4
+"""After how many steps the loop waits for the device to learn whether every answer has ended."""
+
+
+@torch.inference_mode()
+def weigh(
+    network: Network, questions: Sequence[Question], options: Sequence[Sequence[Sequence[int]]], *, image: int
+) -> list[tuple[float, ...]]:
+    """Return log p(option | question), in nats, summed over the option's ids, for each option.
+
+    Each question is run once; its options run over copies of its cache.
+    """
+    if not questions:
+        return []
+    rows = [_embedded(network, each, image) for each in questions]
+    longest = max(len(row) for row in rows)
+    prefix = Cache(network, len(rows), longest)
+    x, lengths = _padded(network, rows, longest)
+    first = network.word_logits(_prefill(network, x, lengths, prefix)).float().log_softmax(-1)
+    flat = [(row, list(ids)) for row, each in enumerate(options) for ids in each]
+    if not flat:
+        return [() for _ in questions]
+    owner = torch.tensor([row for row, _ in flat], device=network.device)
+    width = max(len(ids) for _, ids in flat)
+    table = torch.zeros((len(flat), width), dtype=torch.int64, device=network.device)
+    real = torch.zeros((len(flat), width), dtype=torch.bool, device=network.device)
+    for line, (_, ids) in enumerate(flat):
+        table[line, : len(ids)] = _ids(network, ids)
+        real[line, : len(ids)] = True
+    gains = [first[owner].gather(1, table[:, :1])]
+    if width > 1:
+        gains.append(_later_gains(network, prefix, lengths, owner, table, longest))
+    totals = (torch.cat(gains, 1).double() * real).sum(1).tolist()
+    ends = iter(totals)
+    return [tuple(next(ends) for _ in each) for each in options]
+
+
+def _later_gains(
+    network: Network, prefix: Cache, lengths: Tensor, owner: Tensor, table: Tensor, longest: int
+) -> Tensor:
+    """Return the log-probabilities of the second and later ids of each option."""
+    width = table.shape[1] - 1
+    cache = Cache(network, len(table), longest + width)
+    cache.spread(prefix, owner, longest)
+    columns = torch.arange(cache.length, device=network.device)
+    steps = torch.arange(width, device=network.device)
+    begun = columns >= (longest - lengths[owner])[:, None]
+    visible = begun[:, None, :] & (columns[None, :] <= (longest + steps)[:, None])
+    positions = lengths[owner][:, None] + steps
+    hidden = network.forward(network.embed(table[:, :-1]), positions, cache, longest, visible[:, None], last=False)
+    chances = network.word_logits(hidden).float().log_softmax(-1)
+    return chances.gather(2, table[:, 1:, None])[..., 0]

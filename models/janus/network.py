@@ -1,0 +1,152 @@
+"""One forward of Janus over a cache that is allocated once: transformers' modules, our own walk.
+
+transformers supplies the modules (weights, norms, projections); attention, positions, masks and the
+cache are walked here, because its cache classes and mask rules change from version to version and
+its growing cache copies itself at every step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformers import JanusForConditionalGeneration
+
+
+class Cache:
+    """Keys and values of all layers for `rows` sequences of at most `length` positions."""
+
+    def __init__(self, network: Network, rows: int, length: int) -> None:
+        shape = (network.layers, 2, rows, network.kv_heads, length, network.head_dim)
+        self.store = torch.empty(shape, dtype=network.dtype, device=network.device)
+        self.rows, self.length = rows, length
+
+    def spread(self, source: Cache, rows: Tensor, length: int) -> None:
+        """Copy the first `length` positions of `source` to this cache, row i from `rows[i]`."""
+        for mine, theirs in zip(self.store, source.store, strict=True):
+            mine[:, :, :, :length] = theirs[:, :, :, :length].index_select(1, rows)
+
+
+class Network:
+    """The loaded model as the functions that drawing and reading need. Holds no state of a batch."""
+
+    def __init__(self, model: JanusForConditionalGeneration) -> None:
+        self.model = model
+        core: Any = model.model
+        self._core = core
+        self._llama: Any = core.language_model
+        config: Any = self._llama.config
+        self.heads: int = config.num_attention_heads
+        self.kv_heads: int = config.num_key_value_heads
+        self.head_dim: int = getattr(config, "head_dim", None) or config.hidden_size // self.heads
+        self.layers: int = config.num_hidden_layers
+        self.context: int = config.max_position_embeddings
+        self.vocabulary: int = config.vocab_size
+        self.image_tokens: int = core.vision_model.config.num_image_tokens
+        self.image_size: int = core.vision_model.config.image_size
+        self.grid: int = core.vqmodel.config.num_patches
+        self.codes: int = core.vqmodel.config.num_embeddings
+        weight = self._llama.embed_tokens.weight
+        self.device: torch.device = weight.device
+        self.dtype: torch.dtype = weight.dtype
+        self._rope = _Rope(self._llama.rotary_emb, weight)
+
+    def row_bytes(self, prompt: int, end: int) -> int:
+        """Return what one row takes, in bytes: a cache of `end` positions, activations of `prompt` ones."""
+        config: Any = self._llama.config
+        cache = 2 * self.layers * self.kv_heads * self.head_dim * end
+        widest = 6 * config.hidden_size + 3 * config.intermediate_size
+        return self.dtype.itemsize * (cache + widest * prompt)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Return text embeddings: ids (..., T) -> (..., T, hidden)."""
+        return self._llama.embed_tokens(ids)
+
+    def embed_codes(self, codes: Tensor) -> Tensor:
+        """Return the embeddings of drawn codes: (B,) -> (B, hidden)."""
+        return self._core.generation_aligner(self._core.generation_embeddings(codes))
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """Return picture embeddings: pixels (N, 3, S, S) -> (N, image_tokens, hidden)."""
+        features = self._core.vision_model(pixels.to(self.device, self.dtype)).last_hidden_state
+        return self._core.aligner(features)
+
+    def code_logits(self, hidden: Tensor) -> Tensor:
+        """Return the drawing head's logits: (R, hidden) -> (R, codes)."""
+        return self._core.generation_head(hidden)
+
+    def word_logits(self, hidden: Tensor) -> Tensor:
+        """Return the language head's logits: (..., hidden) -> (..., vocabulary)."""
+        return self.model.lm_head(hidden)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return pixels of whole pictures: codes (B, grid * grid) -> (B, 3, H, W), about -1 to 1."""
+        return self._core.vqmodel.decode(codes)
+
+    def forward(
+        self, x: Tensor, positions: Tensor, cache: Cache, start: int, visible: Tensor | None, *, last: bool = True
+    ) -> Tensor:
+        """Run T new positions, written to the cache from `start` on, and return normed hidden states.
+
+        `x` (R, T, hidden); `positions` (R, T), each row counting from 0 at its first real token;
+        `visible` (R, 1, T, start + T) true where a query may look, None where all may. Returns
+        (R, hidden) of the last position, or (R, T, hidden) where `last` is False.
+        """
+        self._rope.reach(cache.length)
+        cos, sin = self._rope.at(positions)
+        end = start + x.shape[1]
+        for layer, (keys, values) in zip(self._llama.layers, cache.store[:, :, : x.shape[0]], strict=True):
+            attention = layer.self_attn
+            normed = layer.input_layernorm(x)
+            q = self._heads(attention.q_proj(normed), self.heads)
+            k = self._heads(attention.k_proj(normed), self.kv_heads)
+            keys[:, :, start:end] = _turned(k, cos, sin)
+            values[:, :, start:end] = self._heads(attention.v_proj(normed), self.kv_heads)
+            seen = _attend(_turned(q, cos, sin), keys[:, :, :end], values[:, :, :end], visible, attention.scaling)
+            x = x + attention.o_proj(seen.transpose(1, 2).flatten(2))
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
+        return self._llama.norm(x[:, -1] if last else x)
+
+    def _heads(self, x: Tensor, heads: int) -> Tensor:
+        return x.view(*x.shape[:-1], heads, self.head_dim).transpose(1, 2)
+
+
+class _Rope:
+    """Rotary positions, tabled: transformers' own module is asked once for each position."""
+
+    def __init__(self, module: Any, like: Tensor) -> None:
+        self._module, self._like = module, like
+        self._cos = self._sin = like.new_empty((0, 0))
+
+    def at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return cos and sin for positions (R, T): (R, 1, T, head_dim) each."""
+        return self._cos[positions].unsqueeze(1), self._sin[positions].unsqueeze(1)
+
+    def reach(self, length: int) -> None:
+        if self._cos.shape[0] < length:
+            every = torch.arange(length, device=self._like.device)[None]
+            cos, sin = self._module(self._like[:1], every)
+            self._cos, self._sin = cos[0], sin[0]
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate heads (R, H, T, d) to their positions, halves paired as in Llama's released weights."""
+    half = x.shape[-1] // 2
+    return x * cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * sin
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None, scale: float) -> Tensor:
+    """Return attention of q (R, H, T, d) over k, v (R, G, L, d), H a multiple of G: (R, H, T, d)."""
+    rows, heads, length, width = q.shape
+    shared = heads // k.shape[1]
+    if shared > 1 and length > 1:
+        k, v = (each.repeat_interleave(shared, dim=1) for each in (k, v))
+    elif shared > 1:
+        # One query: the heads that share keys become queries of one head, and nothing is copied.
+        q = q.view(rows, -1, shared, width)
+    seen = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, scale=scale)
+    return seen.view(rows, heads, length, width) if seen.shape[1] != heads else seen
