@@ -1,0 +1,232 @@
+"""GenEval as a benchmark: 553 prompts, four pictures each, judged by what a detector sees in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from ...evals import stats
+from ...evals.errors import UsageError
+from ...evals.stats import Estimate
+from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from . import evidence as stored
+from . import metadata, official, prompts, suite
+from .rule import Options
+
+_PROTOCOL = "official"
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """One picture's verdict (None: none) under its task; `prompt` is what pictures of one prompt share."""
+
+    task: str
+    prompt: str
+    value: float | None
+
+
+class GenEval:
+    """GenEval (Ghosh et al., 2023), djghosh13/geneval af4902f, as fractions from 0 to 1.
+
+    `data`: "official" (generated from `suite_seed` and `suite_size`; 43 and 100 give the 553 official
+    prompts), a metadata file, or a folder in the official layout. The other options are the official
+    script's, see `rule.Options`.
+
+    Evidence of one picture, made by the observer: {"boxes": {class: [[x1, y1, x2, y2, score], ...]},
+    "colors": {class: [name, ...]}, "masks": {class: [RLE, ...]}, "floor": 0.1, "size": [h, w]}, or
+    {"invalid": why} for a picture that cannot be decoded.
+    """
+
+    name = "geneval"
+    version = "1"
+    kind: Literal["image"] = "image"
+    observer = "geneval-detector"
+    headline = "official/overall"
+    data_from_images = True
+    """A folder of pictures in the official layout brings its prompts along."""
+
+    def __init__(
+        self,
+        *,
+        data: str = "official",
+        suite_seed: int = prompts.OFFICIAL_SEED,
+        suite_size: int = prompts.OFFICIAL_SIZE,
+        images_per_prompt: int = 4,
+        threshold: float = 0.3,
+        counting_threshold: float = 0.9,
+        max_objects: int = 16,
+        max_overlap: float = 1.0,
+        position_threshold: float = 0.1,
+    ) -> None:
+        if images_per_prompt < 1:
+            raise UsageError(f"images_per_prompt: expected 1 or more, found {images_per_prompt}")
+        self.outputs = images_per_prompt
+        self.options = Options(threshold, counting_threshold, max_objects, max_overlap, position_threshold)
+        self._source = (data, suite_seed, suite_size)
+
+    @cached_property
+    def suite(self) -> suite.Suite:
+        return suite.load(*self._source)
+
+    @property
+    def card(self) -> Mapping[str, Json]:
+        return {
+            "version": self.version,
+            "suite": "official" if self.suite.official else self.suite.sha256[:12],
+            "prompts": len(self.suite.rows),
+            "images": self.outputs,
+            **asdict(self.options),
+        }
+
+    def samples(self) -> Sequence[Sample]:
+        """Return the prompts, ids as the official folder names; `target` is the metadata object."""
+        clusters: dict[metadata.Metadata, str] = {}
+        return [
+            Sample(
+                id=name,
+                prompt=row["prompt"],
+                target=row,
+                tags={"task": row["tag"]},
+                cluster=clusters.setdefault(metadata.read(row), name),
+            )
+            for name, row in self.suite.rows.items()
+        ]
+
+    def image_path(self, position: int, sample: Sample, index: int) -> str:
+        """Return where the official scripts look for a picture."""
+        del position  # the id is the position in the whole suite; a run with a limit counts anew
+        return official.image_path(sample.id, index)
+
+    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]:
+        """Return the official verdict on one picture; None where the picture could not be looked at."""
+        data = None if evidence is None else evidence.data
+        invalid = data["invalid"] if isinstance(data, dict) and "invalid" in data else evidence and evidence.error
+        if invalid:
+            return [self._score(sample, prediction, None, f"invalid image: {invalid}", None)]
+        if data is None:
+            return [self._score(sample, prediction, None, "unscored: the observer gave no evidence", None)]
+        try:
+            found = stored.judge(metadata.read(sample.target), stored.seen(data), self.options)
+        except UsageError as error:
+            raise UsageError(f"evidence of {sample.id}/{prediction.index}: {error}") from error
+        return [self._score(sample, prediction, float(found.correct), found.reason, found.details)]
+
+    def _score(self, sample: Sample, prediction: Prediction, value: float | None, reason: str, details: Json) -> Score:
+        return Score(
+            sample_id=sample.id,
+            index=prediction.index,
+            protocol=_PROTOCOL,
+            value=value,
+            reason=reason,
+            tags=sample.tags,
+            cluster=sample.cluster,
+            details=details,
+        )
+
+    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
+        """Return the mean over tasks, each task, and the shares of correct pictures and prompts.
+
+        The overall value is withheld (None) where a task has no verdict at all.
+        """
+        return stats.metrics(self.estimates(scores))
+
+    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
+        """Return what the metrics and their intervals are made of; pictures of one prompt belong together."""
+        return _estimates(_Result(each.tags["task"], each.cluster, each.value) for each in scores)
+
+    def export(
+        self,
+        folder: Path,
+        samples: Sequence[Sample],
+        predictions: Sequence[Prediction],
+        evidence: Sequence[Evidence],
+        scores: Sequence[Score],
+    ) -> None:
+        """Write images/ID/{metadata.jsonl, grid.png} and results.jsonl below the run's folder."""
+        del evidence
+        official.write_layout(folder / "images", samples, predictions, self.outputs)
+        official.write_results(folder / "results.jsonl", samples, scores)
+
+    def rescore(
+        self,
+        *,
+        evidence: Path | None = None,
+        threshold: float | None = None,
+        counting_threshold: float | None = None,
+        max_objects: int | None = None,
+        max_overlap: float | None = None,
+        position_threshold: float | None = None,
+    ) -> Scored:
+        """Judge stored evidence again: a file of rows (id, metadata, boxes, colors, options) or a run's folder.
+
+        A flag wins over a row's (a run's) options, and these win over the defaults. Pictures share a
+        prompt where their metadata are equal, as in the official summary. Raises UsageError naming
+        file, line and field.
+        """
+        if evidence is None:
+            raise UsageError("geneval scores --evidence FILE (JSON lines, or a run's folder) or --images DIR")
+        given = {
+            "threshold": threshold,
+            "counting_threshold": counting_threshold,
+            "max_objects": max_objects,
+            "max_overlap": max_overlap,
+            "position_threshold": position_threshold,
+        }
+        flags = {name: value for name, value in given.items() if value is not None}
+        rows = stored.read_run(evidence, self.suite.rows) if evidence.is_dir() else stored.read_rows(evidence)
+        groups: dict[metadata.Metadata, str] = {}
+        results: list[_Result] = []
+        lines: list[Mapping[str, Json]] = []
+        for row in rows:
+            line = self._line(row, flags)
+            correct = line["correct"]
+            prompt = groups.setdefault(row.asked, str(len(groups)))
+            results.append(_Result(row.asked.tag, prompt, None if correct is None else float(correct)))
+            lines.append(line)
+        if not lines:
+            raise UsageError(f"{evidence} holds no rows: expected one JSON object a line")
+        unscored = sum(each.value is None for each in results)
+        return Scored(self.name, len(lines), stats.metrics(_estimates(results)), unscored=unscored, rows=lines)
+
+    def _line(self, row: stored.Row, flags: Mapping[str, float]) -> dict[str, Json]:
+        if row.seen is None:
+            return {"id": row.id, "correct": None, "reason": row.why, "details": {}}
+        try:
+            found = stored.judge(row.asked, row.seen, stored.options_over(self.options, {**row.options, **flags}))
+        except UsageError as error:
+            raise UsageError(f"{row.where}: {error}") from error
+        details = {label: [list(box) for box in boxes] for label, boxes in found.details.items()}
+        return {"id": row.id, "correct": found.correct, "reason": found.reason, "details": details}
+
+    def data_export(self, *, seed: int = prompts.OFFICIAL_SEED, size: int = prompts.OFFICIAL_SIZE) -> bytes:
+        """Return the metadata file of a seed and a size, byte for byte as the official generator writes it."""
+        return prompts.metadata_bytes(prompts.suite(seed, size))
+
+
+def _estimates(results: Iterable[_Result]) -> dict[str, Estimate]:
+    """Return the numbers of the official summary_scores.py, tasks in the order in which papers print them."""
+    tasks: dict[str, list[tuple[float, str]]] = {}
+    for each in results:
+        verdicts = tasks.setdefault(each.task, [])
+        if each.value is not None:
+            verdicts.append((each.value, each.prompt))
+    order = {name: number for number, name in enumerate(prompts.TASKS)}
+    names = sorted(tasks, key=lambda name: order.get(name, len(order)))
+    means = {f"official/{name}": _share(tasks[name]) for name in names}
+    verdicts = [each for name in names for each in tasks[name]]
+    best: dict[str, float] = {}
+    for value, prompt in verdicts:
+        best[prompt] = max(value, best.get(prompt, 0.0))
+    return {
+        "official/overall": stats.average(means.values()),
+        **means,
+        "official/correct_images": _share(verdicts),
+        "official/correct_prompts": _share([(value, prompt) for prompt, value in best.items()]),
+    }
+
+
+def _share(verdicts: Sequence[tuple[float, str]]) -> Estimate:
+    return stats.mean([value for value, _ in verdicts], [prompt for _, prompt in verdicts])

@@ -1,0 +1,103 @@
+"""Where GenEval's prompts come from: generated, a metadata file, or a folder of pictures with theirs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...evals.errors import UsageError
+from . import metadata, prompts
+
+Row = Mapping[str, Any]
+_MOST_BYTES = 1 << 20
+"""No metadata of one prompt is larger; what is, is some other file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Prompts by id (the official folder names: 00000, 00001, ...); `sha256` is that of the metadata file."""
+
+    rows: Mapping[str, Row]
+    sha256: str
+
+    @property
+    def official(self) -> bool:
+        return self.sha256 == prompts.OFFICIAL_SHA256
+
+
+def load(data: str, seed: int, size: int) -> Suite:
+    """Return the suite that `data` names: "official", a metadata file, or a folder in the official layout.
+
+    "official" generates the suite of `seed` and `size`. A folder whose prompts all stand where that
+    suite has them is a part of it: the whole is returned, so that what the folder lacks is missed.
+    Raises UsageError naming file, line and field.
+    """
+    if data in ("", "official"):
+        return _suite(_numbered(prompts.suite(seed, size)))
+    path = Path(data)
+    if path.is_dir():
+        return _suite(_folder(path, _numbered(prompts.suite(seed, size))))
+    if path.is_file():
+        return _suite(_file(path))
+    raise UsageError(f"--data {data!r}: no such file or folder; 'official' names GenEval's own prompts")
+
+
+def _suite(rows: Mapping[str, Row]) -> Suite:
+    return Suite(rows, hashlib.sha256(prompts.metadata_bytes(rows.values())).hexdigest())
+
+
+def _numbered(rows: Sequence[Row]) -> dict[str, Row]:
+    return {f"{number:05d}": row for number, row in enumerate(rows)}
+
+
+def _file(path: Path) -> dict[str, Row]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as text: {error}") from error
+    rows = [checked(line, f"{path} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    if not rows:
+        raise UsageError(f"{path} holds no prompts: expected one JSON object a line")
+    return _numbered(rows)
+
+
+def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
+    """Return the prompts of ROOT/00000/metadata.jsonl, ...; as the official script, any all-digit folder."""
+    names = [each.name for each in root.iterdir() if each.name.isascii() and each.name.isdigit() and each.is_dir()]
+    if not names:
+        raise UsageError(f"{root} is not in GenEval's layout: expected 00000/metadata.jsonl, 00000/samples/0000.png")
+    names.sort(key=lambda name: (int(name), name))
+    have = [name for name in names if (root / name / "metadata.jsonl").exists()]
+    rows = {name: _one(root / name / "metadata.jsonl") for name in have}
+    if all(official.get(name) == row for name, row in rows.items()):  # also where no folder says what it shows
+        return dict(official)
+    if len(have) < len(names):
+        bare = next(name for name in names if name not in rows)
+        raise UsageError(f"{root / bare} has no metadata.jsonl, and the others are not of the official suite")
+    return rows
+
+
+def _one(path: Path) -> Row:
+    try:
+        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+            raise UsageError(f"{path} is not the metadata of one prompt: expected a small file")
+        return checked(path.read_text(encoding="utf-8-sig"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as text: {error}") from error
+
+
+def checked(text: str, where: str) -> Row:
+    """Return the metadata object that `text` holds, in its own order of keys."""
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where}: no JSON object: {error}") from error
+    try:
+        metadata.read(row)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    return row
