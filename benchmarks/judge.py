@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -13,10 +13,8 @@ from ..evals.chat import Chat, RequestFailed, Terms, read_key
 from ..evals.errors import UsageError
 from ..evals.types import Evidence, Json, Prediction, Sample
 
-TASKS: Mapping[str, str] = {
-    "mm_vet": "janus_eval.benchmarks.mm_vet_grader:GRADER",
-}
-"""Where the questions to a judge are written: module and attribute of a JudgeTask."""
+TASKS = "janus_eval.judge_tasks"
+"""The group of entry points that name JudgeTasks; a task has the name of its benchmark."""
 
 RULE = "rule"
 """The judge's name that stands for the local server of `rule_grader`, which grades by rule."""
@@ -55,7 +53,7 @@ class JudgeTask(Protocol):
 
 
 class Judge:
-    """Observer `judge:TASK`.
+    """Observer `judge`; `task` is the benchmark that it judges for.
 
     `judge` is the model to ask (None: nobody, and everything stays ungraded; `rule`: the local
     grader by rule). The key comes from the environment variable `judge_key_env` or the file
@@ -184,12 +182,9 @@ class Judge:
 
 
 def load_task(name: str) -> JudgeTask:
-    """Return a task by its name in TASKS, or by `module:ATTRIBUTE`. Raises UsageError."""
-    where = name if ":" in name else TASKS.get(name.replace("-", "_"), "")
-    module, _, attribute = where.partition(":")
-    if not module:
-        raise UsageError(f"judge has no task {name!r}; known: {', '.join(sorted(TASKS))}, or module:ATTRIBUTE")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"judge: the task {name!r} cannot be loaded: {error}") from error
+    """Return a registered task by its name. Raises UsageError for an unknown one."""
+    wanted = name.replace("-", "_")
+    points = {point.name.replace("-", "_"): point for point in entry_points(group=TASKS)}
+    if wanted not in points:
+        raise UsageError(f"judge has no task {name!r}; known: {', '.join(sorted(points)) or 'none'}")
+    return points[wanted].load()

@@ -227,7 +227,7 @@ def test_options_that_cannot_be_meant_are_refused(options: dict[str, Any]) -> No
 def test_an_unknown_task_names_those_there_are() -> None:
     with pytest.raises(UsageError, match="mm_vet"):
         load_task("mm_wet")
-    assert load_task("janus_eval.benchmarks.mm_vet_grader:GRADER") is mm_vet_grader.GRADER
+    assert load_task("mm-vet") is mm_vet_grader.GRADER
 
 
 def test_the_toy_world_is_graded_by_rule_over_the_same_path() -> None:
