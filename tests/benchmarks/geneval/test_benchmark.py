@@ -1,0 +1,342 @@
+"""GenEval as a benchmark: samples, metrics, stored evidence, the official layout."""
+
+import json
+import random
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import pytest
+from janus_eval.benchmarks.geneval.benchmark import GenEval
+from janus_eval.evals.errors import UsageError
+from janus_eval.evals.runner import Settings, run
+from janus_eval.evals.store import RunStore
+from janus_eval.evals.types import Evidence, Prediction, RunSpec, Sample
+from janus_eval.models.fake import NoiseImage
+from PIL import Image
+
+PROMPTS = [
+    {"tag": "single_object", "include": [{"class": "cat", "count": 1}], "prompt": "a photo of a cat"},
+    {"tag": "colors", "include": [{"class": "dog", "count": 1, "color": "red"}], "prompt": "a photo of a red dog"},
+    {
+        "tag": "counting",
+        "include": [{"class": "tie", "count": 2}],
+        "exclude": [{"class": "tie", "count": 3}],
+        "prompt": "a photo of two ties",
+    },
+]
+SURE = [0, 0, 9, 9, 0.95]
+
+
+def write_lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def suite(tmp_path):
+    return str(write_lines(tmp_path / "prompts.jsonl", PROMPTS))
+
+
+def row(number, prompt, boxes, colors=None, **more):
+    return {"id": number, "metadata": PROMPTS[prompt], "boxes": boxes, "colors": colors or {}, "options": {}, **more}
+
+
+def score(benchmark, sample, index, data, error=None):
+    evidence = Evidence(sample.id, index, data, error)
+    (found,) = benchmark.score(sample, Prediction(sample.id, index, "image"), evidence)
+    return found
+
+
+def seen(**boxes):
+    colors = {label: ["red"] * len(each) for label, each in boxes.items()}
+    return {"boxes": boxes, "colors": colors, "masks": {}, "floor": 0.1, "size": [9, 9]}
+
+
+# -- samples ------------------------------------------------------------------------------------------
+
+
+def test_the_official_prompts_are_the_default_and_ids_are_the_folder_names():
+    samples = GenEval().samples()
+    assert len(samples) == 553 and len({each.cluster for each in samples}) == 553
+    assert (samples[0].id, samples[-1].id) == ("00000", "00552")
+    assert samples[0].prompt == "a photo of a bench" and samples[0].tags == {"task": "single_object"}
+    assert GenEval().image_path(0, samples[7], 2) == "00007/samples/0002.png"
+    assert GenEval().card["suite"] == "official"
+
+
+def test_another_suite_has_another_card(suite):
+    cards = [GenEval().card, GenEval(suite_seed=7).card, GenEval(data=suite).card, GenEval(threshold=0.2).card]
+    assert all(a != b for k, a in enumerate(cards) for b in cards[:k])
+
+
+def test_equal_metadata_make_one_cluster(tmp_path):
+    path = write_lines(tmp_path / "twice.jsonl", [PROMPTS[0], PROMPTS[1], PROMPTS[0]])
+    assert [each.cluster for each in GenEval(data=str(path)).samples()] == ["00000", "00001", "00000"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('{"tag": "x", "include": []}\n', "line 1: prompt is missing"),
+        ('\n{"tag": "x", "prompt": "y"}\n', "line 2: include is missing"),
+        ('{"tag": "x"', "line 1: no JSON object"),
+        ("[]", "line 1: metadata: expected an object"),
+        ("", "holds no prompts"),
+    ],
+)
+def test_a_metadata_file_that_is_wrong_names_file_line_and_field(tmp_path, text, names):
+    (tmp_path / "m.jsonl").write_text(text)
+    with pytest.raises(UsageError, match=f"m.jsonl.*{names}"):
+        GenEval(data=str(tmp_path / "m.jsonl")).samples()
+
+
+def test_a_missing_data_file_is_named():
+    with pytest.raises(UsageError, match="nowhere"):
+        GenEval(data="nowhere.jsonl").samples()
+
+
+def layout(folder, prompts):
+    for name, prompt in prompts.items():
+        (folder / name / "samples").mkdir(parents=True)
+        (folder / name / "metadata.jsonl").write_text(json.dumps(prompt))
+    return str(folder)
+
+
+def test_a_folder_brings_its_prompts(tmp_path):
+    folder = layout(tmp_path, {"00010": PROMPTS[1], "00002": PROMPTS[0]})
+    (tmp_path / "notes").mkdir()
+    assert [(each.id, each.prompt) for each in GenEval(data=folder).samples()] == [
+        ("00002", "a photo of a cat"),
+        ("00010", "a photo of a red dog"),
+    ]
+
+
+def test_a_folder_with_a_part_of_the_official_suite_misses_the_rest(tmp_path):
+    official = GenEval().samples()
+    folder = layout(tmp_path, {each.id: each.target for each in official[:3]})
+    assert len(GenEval(data=folder).samples()) == 553
+
+
+def test_a_folder_that_is_no_layout_is_named(tmp_path):
+    with pytest.raises(UsageError, match="not in GenEval's layout"):
+        GenEval(data=str(tmp_path)).samples()
+    layout(tmp_path, {"00000": PROMPTS[1]})
+    (tmp_path / "00001").mkdir()
+    with pytest.raises(UsageError, match=r"00001 has no metadata\.jsonl"):
+        GenEval(data=str(tmp_path)).samples()
+
+
+# -- scores and metrics -------------------------------------------------------------------------------
+
+
+def test_a_picture_that_cannot_be_decoded_is_no_wrong_answer(suite):
+    benchmark = GenEval(data=suite)
+    sample = benchmark.samples()[0]
+    assert score(benchmark, sample, 0, {"invalid": "cut in half"}).value is None
+    assert score(benchmark, sample, 0, {"invalid": "cut in half"}).reason == "invalid image: cut in half"
+    assert score(benchmark, sample, 0, None, error="cut in half").reason == "invalid image: cut in half"
+    assert score(benchmark, sample, 0, seen()).value == 0.0
+
+
+def test_metrics_by_hand(suite):
+    benchmark = GenEval(data=suite)
+    cat, dog, ties = benchmark.samples()
+    one, none = seen(cat=[SURE], dog=[SURE], tie=[SURE, SURE]), seen()
+    # cat: 4 of 4, dog: 1 of 4, ties: 0 of 3 and a picture that cannot be read
+    scores = [score(benchmark, cat, k, one) for k in range(4)]
+    scores += [score(benchmark, dog, k, one if k == 2 else none) for k in range(4)]
+    scores += [score(benchmark, ties, k, none) for k in range(3)] + [score(benchmark, ties, 3, {"invalid": "x"})]
+    found = {key: (each.value, each.n) for key, each in benchmark.aggregate(scores).items()}
+    assert found == {
+        "official/overall": (pytest.approx((1 + 0.25 + 0) / 3), 11),
+        "official/single_object": (1.0, 4),
+        "official/counting": (0.0, 3),
+        "official/colors": (0.25, 4),
+        "official/correct_images": (pytest.approx(5 / 11), 11),
+        "official/correct_prompts": (pytest.approx(2 / 3), 3),
+    }
+
+
+def test_overall_is_withheld_where_a_task_has_no_verdict(suite):
+    benchmark = GenEval(data=suite)
+    cat, dog, _ = benchmark.samples()
+    scores = [score(benchmark, cat, 0, seen(cat=[SURE])), score(benchmark, dog, 0, {"invalid": "x"})]
+    metrics = benchmark.aggregate(scores)
+    assert metrics["official/overall"].value is None and metrics["official/colors"].value is None
+    assert metrics["official/single_object"].value == 1.0
+
+
+def test_a_threshold_below_the_stored_floor_is_refused(suite):
+    benchmark = GenEval(data=suite, threshold=0.05)
+    with pytest.raises(UsageError, match=r"00000/0: threshold 0.05 lies below 0.1"):
+        score(benchmark, benchmark.samples()[0], 0, seen())
+
+
+# -- stored evidence ----------------------------------------------------------------------------------
+
+
+def test_stored_rows_are_judged_with_their_own_options_and_flags_win(tmp_path):
+    weak = [0, 0, 9, 9, 0.35]
+    path = write_lines(
+        tmp_path / "e.jsonl",
+        [
+            row(0, 0, {"cat": [weak]}),
+            row(1, 0, {"cat": [weak]}, options={"threshold": 0.5}),
+            row("two", 1, {"dog": [SURE]}, {"dog": ["blue"]}),
+        ],
+    )
+    found = GenEval().rescore(evidence=path)
+    assert [(each["id"], each["correct"]) for each in found.rows] == [(0, True), (1, False), ("two", False)]
+    assert list(found.rows)[1] == {"id": 1, "correct": False, "reason": "expected cat>=1, found 0", "details": {}}
+    assert found.metrics["official/overall"].value == 0.25
+    assert found.metrics["official/correct_prompts"].value == 0.5  # both cats are one prompt
+    lowered = GenEval().rescore(evidence=path, threshold=0.3)
+    assert [each["correct"] for each in lowered.rows] == [True, True, False]
+
+
+def test_rescoring_below_the_floor_is_refused_and_names_the_row(tmp_path):
+    path = write_lines(tmp_path / "e.jsonl", [row(0, 0, {}), row(1, 2, {}, floor=0.2)])
+    assert GenEval().rescore(evidence=path, counting_threshold=0.2).n == 2
+    with pytest.raises(UsageError, match=r"e.jsonl line 2: counting_threshold 0.1 lies below 0.2"):
+        GenEval().rescore(evidence=path, counting_threshold=0.1)
+
+
+def without(row, name):
+    return {key: value for key, value in row.items() if key != name}
+
+
+GOOD = row(0, 1, {"dog": [SURE]}, {"dog": ["red"]})
+
+
+@pytest.mark.parametrize(
+    ("bad", "names"),
+    [
+        (without(GOOD, "id"), "id is missing"),
+        (without(GOOD, "metadata"), "metadata is missing"),
+        (without(GOOD, "boxes"), "boxes is missing"),
+        (without(GOOD, "colors"), "colors is missing"),
+        ({**GOOD, "metadata": without(PROMPTS[1], "prompt")}, "metadata.prompt is missing"),
+        ({**GOOD, "metadata": []}, "metadata: expected an object"),
+        ({**GOOD, "boxes": {"dog": 3}}, 'boxes: expected a list for "dog"'),
+        ({**GOOD, "boxes": {"dog": [[1, 2]]}}, 'box 0 of "dog"'),
+        ({**GOOD, "colors": []}, "colors: expected an object"),
+        ({**GOOD, "colors": {}}, "colours? of"),
+        ({**GOOD, "options": {"treshold": 1}}, "did you mean threshold"),
+        ({**GOOD, "options": {"threshold": "high"}}, "option threshold"),
+        ({**GOOD, "floor": "low"}, "floor: expected a number"),
+        ([GOOD], "expected an object"),
+    ],
+)
+def test_a_row_that_is_wrong_names_file_line_and_field(tmp_path, bad, names):
+    path = write_lines(tmp_path / "e.jsonl", [GOOD, bad])
+    with pytest.raises(UsageError, match=f"e.jsonl line 2: .*{names}"):
+        GenEval().rescore(evidence=path)
+
+
+def test_files_that_hold_no_rows_are_named(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        GenEval().rescore(evidence=tmp_path / "nowhere.jsonl")
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(UsageError, match="holds no rows"):
+        GenEval().rescore(evidence=tmp_path / "empty.jsonl")
+    (tmp_path / "cut.jsonl").write_bytes(b'{"id": "\xff')
+    with pytest.raises(UsageError, match="cannot be read as text"):
+        GenEval().rescore(evidence=tmp_path / "cut.jsonl")
+    with pytest.raises(UsageError, match="--evidence FILE"):
+        GenEval().rescore()
+
+
+# -- a whole run --------------------------------------------------------------------------------------
+
+
+class Dice:
+    """An observer that rolls what it sees from the sample's id, and cannot decode one picture."""
+
+    card = {"dice": 1}
+    batch_size = 4
+
+    def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Evidence]:
+        found = []
+        for sample, prediction in pairs:
+            rng = random.Random(f"{sample.id}/{prediction.index}")
+            boxes = {
+                label: [[5 * k, 0, 5 * k + 4, 4, rng.random()] for k in range(3)] for label in ("cat", "dog", "tie")
+            }
+            data = {**seen(**boxes), "floor": 0.0}
+            if (sample.id, prediction.index) == ("00002", 3):
+                data = {"invalid": "cut in half"}
+            found.append(Evidence(sample.id, prediction.index, data))
+        return found
+
+
+@pytest.fixture
+def finished(tmp_path, suite):
+    benchmark = GenEval(data=suite)
+    samples = benchmark.samples()
+    spec = RunSpec("noise-image", "geneval", 0, None, {}, benchmark.card, {}, "0")
+    settings = Settings(batch_size=4, allow_unscored=True)
+    with RunStore(tmp_path / "run", spec) as store:
+        record = run(
+            spec,
+            [NoiseImage(size=16)],
+            benchmark,
+            Dice(),
+            store,
+            samples,
+            settings,
+            lambda *_: nullcontext(lambda _: None),
+            dict,
+        )
+    return benchmark, record, tmp_path / "run"
+
+
+def test_a_run_lies_in_the_official_layout(finished):
+    _, record, folder = finished
+    assert record.counts["invalid_images"] == 1 and record.counts["scored"] == 11
+    names = sorted(path.relative_to(folder / "images").as_posix() for path in (folder / "images").rglob("*.*"))
+    assert names[:6] == ["00000/grid.png", "00000/metadata.jsonl"] + [f"00000/samples/000{k}.png" for k in range(4)]
+    assert json.loads((folder / "images/00001/metadata.jsonl").read_text()) == PROMPTS[1]
+
+
+def test_the_grid_shows_the_four_pictures_two_a_row(finished):
+    _, _, folder = finished
+    with (
+        Image.open(folder / "images/00000/grid.png") as grid,
+        Image.open(folder / "images/00000/samples/0003.png") as last,
+    ):
+        assert grid.size == (2 + 18 * 2, 2 + 18 * 2)
+        assert grid.crop((20, 20, 36, 36)).tobytes() == last.convert("RGB").tobytes()
+        assert grid.getpixel((19, 5)) == (0, 0, 0)
+
+
+def test_results_jsonl_holds_what_the_official_summary_reads(finished):
+    _, record, folder = finished
+    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    assert list(rows[0]) == ["filename", "tag", "prompt", "correct", "reason", "metadata", "details"]
+    assert rows[0]["filename"] == "images/00000/samples/0000.png"
+    assert json.loads(rows[0]["metadata"]) == PROMPTS[0] and len(rows) == 11
+    by_task = [[row["correct"] for row in rows if row["tag"] == each["tag"]] for each in PROMPTS]
+    assert record.metrics["official/overall"].value == pytest.approx(sum(sum(x) / len(x) for x in by_task) / 3)
+
+
+def test_a_run_is_judged_again_from_its_own_evidence(finished):
+    _, record, folder = finished
+    found = GenEval().rescore(evidence=folder)
+    assert found.metrics == record.metrics and (found.n, found.unscored) == (12, 1)
+    rows = {each["id"]: each for each in found.rows}
+    assert rows["00002/3"] == {"id": "00002/3", "correct": None, "reason": "invalid image: cut in half", "details": {}}
+    nothing = GenEval().rescore(evidence=folder, threshold=1.0, counting_threshold=1.0)
+    assert nothing.metrics["official/correct_images"].value == 0.0
+
+
+def test_a_damaged_evidence_line_leaves_its_picture_without_a_verdict(finished):
+    _, _, folder = finished
+    (path,) = (folder / "evidence").glob("*.jsonl")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0].replace("0.", "1.", 1), *lines[1:]]))
+    assert GenEval().rescore(evidence=folder).unscored == 2
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(UsageError, match="is no run"):
+        GenEval().rescore(evidence=tmp_path)
