@@ -80,7 +80,10 @@ def _plugin_flags(arguments: Sequence[str]) -> Mapping[str, Any]:
         return {}
     scout = _Parser(add_help=False, allow_abbrev=False)
     scout.add_argument("-b", "--bench", action="append", default=[])
+    scout.add_argument("-m", "--model", action="append", default=[])
     found, _ = scout.parse_known_args(list(arguments[1:]))
+    for name in plan.split_names(found.model):  # a misspelt model is said before any plugin is imported
+        registry.resolve("models", name)
     return plan.flags(arguments[0], plan.split_names(found.bench))
 
 
