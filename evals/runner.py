@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Generic, Protocol, TypeVar
 
-from .errors import EnvironmentProblem, Incomplete, JanusEvalError, Locked, OutOfMemory, UsageError
+from .errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, Locked, OutOfMemory, UsageError
 from .store import Key, RunStore
 from .types import (
     Benchmark,
@@ -312,10 +312,10 @@ class _Budget:
         self.count = 0
         self.lock = Lock()
 
-    def note(self, stage: str, sample_id: str, index: int, error: str) -> None:
+    def note(self, stage: str, sample_id: str, index: int, error: str, *, counts: bool = True) -> None:
         last = f"{stage} {sample_id}/{index}: {error.strip().splitlines()[-1] if error.strip() else 'no message'}"
         with self.lock:
-            self.count += 1
+            self.count += counts
             self.store.add_error(stage, sample_id, index, error)
         if self.count > self.most:
             raise Incomplete(
@@ -345,7 +345,8 @@ def _guarded(
         if len(items) == 1:
             sample_id, index = name(items[0])
             text = str(error) if isinstance(error, JanusEvalError) else traceback.format_exc()
-            budget.note(stage, sample_id, index, text)
+            # A picture that a folder lacks is a gap in the data, named among the missing, not a fault.
+            budget.note(stage, sample_id, index, text, counts=not isinstance(error, InvalidImage))
             return []
     return [pair for item in items for pair in _guarded(call, [item], budget, stage, name)]
 
