@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ...evals.data import hub_folder
 from ...evals.errors import JanusEvalError, OutOfMemory, UsageError
 from ...evals.types import Job, Json, Kind, Output
-from .checkpoint import Checkpoint, fetch
+from .checkpoint import Checkpoint
 from .pixels import PixelRule, read_rule
 from .prompts import OFFICIAL_SYSTEM, PLAIN_ROLES, PRO_ROLES, DrawPrompt, ImagePosition, Tokens, Turn
 from .prompts import draw_prompt as make_draw_prompt
@@ -273,7 +274,9 @@ class Family:
             folder = path
             return Janus(lambda: folder, folder.name, chosen, batch=batch_size)
         source = f"{self.repository}@{revision or 'main'}"
-        return Janus(lambda: fetch(self.repository, revision, offline=offline), source, chosen, batch=batch_size)
+        return Janus(
+            lambda: hub_folder(self.repository, revision=revision, offline=offline), source, chosen, batch=batch_size
+        )
 
 
 janus_1_3b = Family("deepseek-ai/Janus-1.3B", PLAIN_ROLES)
@@ -366,7 +369,7 @@ def _free_bytes(device: torch.device) -> int:
 
 
 @contextmanager
-def _memory(device: torch.device, jobs: int) -> Iterator[None]:
+def _memory(device: torch.device, jobs: int) -> Generator[None]:
     """Turn torch's out-of-memory errors into the core's, with the cache given back."""
     import torch
 

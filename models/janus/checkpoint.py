@@ -7,7 +7,6 @@ pytorch_model*.bin through torch's weights_only reader: nothing in a folder is e
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...evals import data
 from ...evals.errors import EnvironmentProblem, UsageError
 from .convert import is_original, native_config, native_tensors
 
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from transformers import JanusConfig, JanusForConditionalGeneration
-
-_SMALL = 64 << 20
-_PROBES = 64
-_PROBE = 16 << 10
-_SIDE_FILES = ("config.json", "preprocessor_config.json", "special_tokens_map.json", "tokenizer.json")
 
 
 @dataclass(frozen=True)
@@ -76,25 +71,8 @@ class Checkpoint:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return 16 hex digits that tell folders apart, read in well under a second.
-
-        Files up to 64 MiB are hashed whole; of larger ones the size, the first MiB (a safetensors
-        header: every name, shape and offset) and 64 probes of 16 KiB spread over the file.
-        """
-        digest = hashlib.sha256()
-        side = [self.folder / name for name in _SIDE_FILES if (self.folder / name).is_file()]
-        for path in [*side, *self.shards]:
-            size = path.stat().st_size
-            digest.update(f"{path.name}\0{size}\0".encode())
-            with path.open("rb") as file:
-                if size <= _SMALL:
-                    digest.update(file.read())
-                    continue
-                digest.update(file.read(1 << 20))
-                for probe in range(_PROBES):
-                    file.seek((size - _PROBE) * probe // (_PROBES - 1))
-                    digest.update(file.read(_PROBE))
-        return digest.hexdigest()[:16]
+        """Return 16 hex digits that tell folders apart by content, read in well under a second."""
+        return data.fingerprint(self.folder)
 
     def network_config(self, image_token: int) -> JanusConfig:
         """Return the configuration for transformers' classes; embeddings and head are never tied."""
@@ -164,22 +142,6 @@ class Checkpoint:
         if not path.is_file():
             raise EnvironmentProblem(f"{path} is missing: the index names it; fetch the whole folder")
         return path
-
-
-def fetch(repository: str, revision: str | None, *, offline: bool) -> Path:
-    """Return the local folder of a hub repository, downloaded where it is not there yet.
-
-    Raises EnvironmentProblem where it cannot be had.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    wanted = ["*.json", "*.safetensors", "pytorch_model*.bin"]
-    try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted, local_files_only=offline))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        how = "run once without --offline" if offline else "check the network, or give path=FOLDER"
-        raise EnvironmentProblem(f"the weights {repository}@{revision or 'main'} cannot be had: {how}") from error
 
 
 def _read_shard(path: Path) -> Iterator[tuple[str, Tensor]]:

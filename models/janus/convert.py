@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TOWERS: Mapping[str, Mapping[str, Any]] = {
     "siglip_large_patch16_384": {"width": 1024, "layers": 24, "heads": 16, "mlp_ratio": 4, "patch_size": 16},
 }
-_VQ = {"ch": 128, "ch_mult": [1, 1, 2, 2, 4], "num_res_blocks": 2, "z_channels": 256, "n_embed": 8}
+_VQ: Mapping[str, Any] = {"ch": 128, "ch_mult": [1, 1, 2, 2, 4], "num_res_blocks": 2, "z_channels": 256, "n_embed": 8}
 
 _RENAMES = tuple(
     (re.compile(pattern), new)

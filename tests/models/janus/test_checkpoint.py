@@ -1,0 +1,169 @@
+"""Janus folders: both formats load strictly, and what is damaged, missing or hostile is named."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from janus_eval.evals.errors import EnvironmentProblem, UsageError
+from janus_eval.models.janus.checkpoint import Checkpoint
+from janus_eval.models.janus.network import Network
+from janus_eval.models.janus.prompts import Tokens
+from safetensors.torch import load_file, save_file
+from support.janus_folders import load, original_config, original_tensors
+
+
+@pytest.fixture
+def copy(original: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    shutil.copytree(original, folder)
+    return folder
+
+
+@pytest.fixture
+def single(native: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "single"
+    shutil.copytree(native, folder)
+    return folder
+
+
+def same(one: Network, other: Network) -> bool:
+    mine, theirs = one.model.state_dict(), other.model.state_dict()
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_both_formats_give_the_same_network(original: Path, network: Network, tokens: Tokens) -> None:
+    assert Checkpoint(original).original
+    assert same(load(original, tokens), network)
+
+
+def test_pytorch_bin_files_load_as_safetensors_do(
+    native: Path, network: Network, tokens: Tokens, tmp_path: Path
+) -> None:
+    weights = original_tensors(load_file(native / "model.safetensors"))
+    names = sorted(weights)
+    folder = tmp_path / "bins"
+    shutil.copytree(native, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    files = {"pytorch_model-00001-of-00002.bin": names[:50], "pytorch_model-00002-of-00002.bin": names[50:]}
+    for file, own in files.items():
+        torch.save({name: weights[name] for name in own}, folder / file, _use_new_zipfile_serialization="00001" in file)
+    where = {name: file for file, own in files.items() for name in own}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": where}))
+    config = original_config(json.loads((native / "config.json").read_text()))
+    (folder / "config.json").write_text(json.dumps(config))
+    assert same(load(folder, tokens), network)
+
+
+def test_the_head_is_not_tied_to_the_embeddings(network: Network) -> None:
+    embeddings = network.model.model.language_model.embed_tokens.weight
+    assert not torch.equal(embeddings, network.model.lm_head.weight)
+
+
+def test_a_checkpoint_that_ties_them_itself_is_taken_at_its_word(single: Path, tokens: Tokens) -> None:
+    weights = load_file(single / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, single / "model.safetensors")
+    with pytest.raises(EnvironmentProblem, match=r"1 of \d+ tensors are missing, the first is 'lm_head.weight'"):
+        load(single, tokens)
+    config = json.loads((single / "config.json").read_text())
+    (single / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": True}))
+    tied = load(single, tokens)
+    assert torch.equal(tied.model.lm_head.weight, weights["model.language_model.embed_tokens.weight"])
+
+
+def test_a_truncated_shard_is_named(copy: Path, tokens: Tokens) -> None:
+    shard = copy / "model-00002-of-00002.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-1000])
+    with pytest.raises(EnvironmentProblem, match=r"model-00002-of-00002\.safetensors is damaged or cut short"):
+        load(copy, tokens)
+
+
+def test_a_truncated_bin_file_is_named(native: Path, tokens: Tokens, tmp_path: Path) -> None:
+    folder = tmp_path / "bins"
+    shutil.copytree(native, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.save(load_file(native / "model.safetensors"), folder / "pytorch_model.bin")
+    whole = (folder / "pytorch_model.bin").read_bytes()
+    (folder / "pytorch_model.bin").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(EnvironmentProblem, match=r"pytorch_model\.bin is damaged"):
+        load(folder, tokens)
+
+
+def test_a_missing_shard_is_named(copy: Path) -> None:
+    (copy / "model-00001-of-00002.safetensors").unlink()
+    with pytest.raises(EnvironmentProblem, match=r"model-00001-of-00002\.safetensors is missing: the index names it"):
+        Checkpoint(copy)
+
+
+def test_an_index_cannot_lead_outside_the_folder(copy: Path) -> None:
+    index = copy / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "../native/model.safetensors"}}))
+    with pytest.raises(EnvironmentProblem, match="no plain file name"):
+        Checkpoint(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.update({"model.extra.weight": torch.zeros(3)}), "unknown tensor 'model.extra.weight'"),
+        (
+            lambda w: w.pop("model.aligner.fc1.bias"),
+            r"1 of \d+ tensors are missing, the first is 'model.aligner.fc1.bias'",
+        ),
+        (lambda w: w.update({"lm_head.weight": torch.zeros(2, 2)}), r"'lm_head.weight' is \(2, 2\)"),
+        (lambda w: w.update({"lm_head.weight": w["lm_head.weight"].to(torch.int8)}), "int8"),
+    ],
+)
+def test_loading_is_strict(single: Path, tokens: Tokens, change, message: str) -> None:
+    weights = load_file(single / "model.safetensors")
+    change(weights)
+    save_file(weights, single / "model.safetensors")
+    with pytest.raises(EnvironmentProblem, match=message):
+        load(single, tokens)
+
+
+class Trap:
+    def __reduce__(self):
+        return (Path.touch, (Path("sprung"),))
+
+
+def test_a_pickle_is_refused_and_not_executed(native: Path, tokens: Tokens, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "hostile"
+    shutil.copytree(native, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"lm_head.weight": Trap()}, protocol=2))
+    with pytest.raises(EnvironmentProblem, match="not executed"):
+        load(folder, tokens)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_another_kind_of_model_or_no_model_is_a_usage_error(single: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no model folder at"):
+        Checkpoint(tmp_path / "nowhere")
+    (single / "config.json").write_text(json.dumps({"model_type": "llava"}))
+    with pytest.raises(UsageError, match="'llava' model"):
+        Checkpoint(single)
+    (single / "config.json").write_text("{")
+    with pytest.raises(EnvironmentProblem, match="no JSON"):
+        Checkpoint(single)
+
+
+def test_a_folder_without_weights_says_what_is_looked_for(single: Path) -> None:
+    (single / "model.safetensors").unlink()
+    with pytest.raises(EnvironmentProblem, match=r"neither model\.safetensors nor pytorch_model\.bin"):
+        Checkpoint(single)
+
+
+def test_weights_load_in_the_type_that_is_asked_for(native: Path, tokens: Tokens) -> None:
+    assert load(native, tokens, torch.bfloat16).dtype == torch.bfloat16
+
+
+def test_other_weights_have_another_fingerprint(single: Path) -> None:
+    before = Checkpoint(single).fingerprint
+    weights = load_file(single / "model.safetensors")
+    weights["lm_head.weight"][0, 0] += 1
+    save_file(weights, single / "model.safetensors")
+    assert Checkpoint(single).fingerprint != before

@@ -1,0 +1,165 @@
+"""The engine against a naive float64 reference, and each output's independence of its batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from janus_eval.models.janus.engine import Question, Sampler, answer, draw, weigh
+from janus_eval.models.janus.network import Network
+from janus_eval.models.janus.noise import PictureNoise, noise_for
+from janus_eval.models.janus.prompts import PLAIN_ROLES, PRO_ROLES, DrawPrompt, Tokens, Turn, draw_prompt, read_prompt
+from support.janus_reference import Reference
+
+STEPS = 6
+TEXTS = (
+    "a photo of a red apple",
+    "cat",
+    "a photo of two green books and a very long purple chair to the left of four yellow cups",
+    "",
+    "красный куб, 柴犬 🦊",
+)
+
+
+@pytest.fixture(scope="module")
+def reference(network: Network) -> Reference:
+    return Reference(network)
+
+
+@pytest.fixture(scope="module")
+def prompts(tokens: Tokens) -> list[DrawPrompt]:
+    return [draw_prompt(tokens, Turn(PRO_ROLES), text) for text in TEXTS]
+
+
+def drawn(
+    network: Network, prompts: list[DrawPrompt], seeds: list[int], guidance: float = 5, temperature: float = 1
+) -> list[list[int]]:
+    sampler = Sampler(guidance, temperature, noise_for(seeds, network.codes, network.device))
+    return draw(network, prompts, sampler, guided=guidance != 1, steps=STEPS).tolist()
+
+
+@pytest.mark.parametrize(("guidance", "temperature"), [(5.0, 1.0), (1.0, 0.7), (3.0, 0.0), (0.0, 1.0)])
+def test_drawn_codes_are_the_references(
+    network: Network,
+    reference: Reference,
+    tokens: Tokens,
+    prompts: list[DrawPrompt],
+    guidance: float,
+    temperature: float,
+) -> None:
+    seeds = [11, 22, 33, 44, 55]
+    for prompt, seed, mine in zip(prompts, seeds, drawn(network, prompts, seeds, guidance, temperature), strict=True):
+        noise = PictureNoise([seed], network.codes, network.device)
+        wanted = reference.draw(
+            prompt.conditional,
+            tokens.pad,
+            steps=STEPS,
+            guidance=guidance,
+            temperature=temperature,
+            noise=lambda step, noise=noise: noise(step)[0],
+        )
+        assert mine == wanted
+
+
+def test_a_picture_does_not_depend_on_its_batch(network: Network, prompts: list[DrawPrompt]) -> None:
+    asked = [prompt for prompt in prompts for _ in range(4)]
+    seeds = list(range(100, 100 + len(asked)))
+    whole = drawn(network, asked, seeds)
+    assert len({tuple(row) for row in whole}) == len(whole)
+    order = torch.randperm(len(asked), generator=torch.Generator().manual_seed(1)).tolist()
+    shuffled = drawn(network, [asked[i] for i in order], [seeds[i] for i in order])
+    assert shuffled == [whole[i] for i in order]
+    assert drawn(network, asked[3:10], seeds[3:10]) == whole[3:10]
+    for place in (0, 5, 9, 13, 19):
+        assert drawn(network, asked[place : place + 1], seeds[place : place + 1]) == whole[place : place + 1]
+
+
+def test_guidance_one_runs_the_conditional_half_alone(network: Network, prompts: list[DrawPrompt]) -> None:
+    halves: list[bool] = []
+
+    def choose(step: int, conditional: torch.Tensor, unconditional: torch.Tensor | None) -> torch.Tensor:
+        halves.append(unconditional is None)
+        return conditional.argmax(-1)
+
+    alone = draw(network, prompts, choose, guided=False, steps=3)
+    assert halves == [True] * 3
+    assert alone.tolist() == [row[:3] for row in drawn(network, prompts, [1] * 5, guidance=1, temperature=0)]
+
+
+def test_no_pictures_are_no_pictures(network: Network) -> None:
+    assert draw(network, [], lambda *_: torch.empty(0), guided=True, steps=4).shape == (0, 4)
+    assert answer(network, [], image=0, eos=0, limit=4) == []
+    assert weigh(network, [], [], image=0) == []
+
+
+def test_the_noise_is_numpys_philox_by_seed_step_and_code() -> None:
+    noise = noise_for([7, 8], 5, torch.device("cpu"))
+    first, second = noise(0), noise(1)
+    words = np.random.Philox(key=7).random_raw(6)
+    halves = [number for word in words.tolist() for number in (word & 0xFFFFFFFF, word >> 32)]
+    wanted = [-np.log1p(-(number + 0.5) / 2**32) for number in halves]
+    assert first[0].tolist() == pytest.approx(wanted[:5], rel=1e-6)
+    assert second[0].tolist() == pytest.approx(wanted[6:11], rel=1e-6)
+    assert first[1].tolist() == pytest.approx(noise_for([8], 5, torch.device("cpu"))(0)[0].tolist())
+
+
+def test_drawing_follows_the_softmax() -> None:
+    logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
+    count = 4000
+    sampler = Sampler(1, 2.0, noise_for(list(range(count)), 4, torch.device("cpu")))
+    codes = sampler(0, logits.expand(count, 4), None)
+    shares = torch.bincount(codes, minlength=4) / count
+    wanted = torch.softmax(logits[0] / 2.0, -1)
+    # Four standard errors of a share near 0.45 at n = 4000.
+    assert (shares - wanted).abs().max() < 4 * (0.25 / count) ** 0.5
+
+
+def questions(network: Network, tokens: Tokens) -> list[tuple[Question, torch.Tensor | None]]:
+    generator = torch.Generator().manual_seed(3)
+    made: list[tuple[Question, torch.Tensor | None]] = []
+    for text, pictures in (("\nis there a cat?", 1), ("what color is the book", 0), ("\nhow many?", 2)):
+        ids = read_prompt(tokens, Turn(PLAIN_ROLES), text, images=pictures, image_tokens=network.image_tokens)
+        size = network.image_size
+        pixels = torch.rand((pictures, 3, size, size), generator=generator) * 2 - 1 if pictures else None
+        with torch.inference_mode():
+            made.append((Question(ids, None if pixels is None else network.see(pixels)), pixels))
+    return made
+
+
+def test_answers_are_the_references_alone_and_together(network: Network, reference: Reference, tokens: Tokens) -> None:
+    asked = questions(network, tokens)
+    free = [reference.answer(question.ids, tokens.image, -1, 8, pixels) for question, pixels in asked]
+    # An end token that the second answer reaches, so that rows end at different steps.
+    eos = free[1][2]
+    wanted = [row[: row.index(eos)] if eos in row else row for row in free]
+    together = answer(network, [question for question, _ in asked], image=tokens.image, eos=eos, limit=8)
+    assert together == wanted
+    for (question, _), row in zip(asked, wanted, strict=True):
+        assert answer(network, [question], image=tokens.image, eos=eos, limit=8) == [row]
+
+
+def test_an_answer_ends_where_the_context_is_full(network: Network, tokens: Tokens) -> None:
+    ids = tuple([tokens.bos] + [300] * (network.context - 4))
+    (said,) = answer(network, [Question(ids)], image=tokens.image, eos=-1, limit=50)
+    assert len(said) == 3
+
+
+def test_likelihoods_are_the_references(network: Network, reference: Reference, tokens: Tokens) -> None:
+    asked = questions(network, tokens)
+    options = [[tokens.ids([text]) for text in texts] for texts in ((" yes", " no"), (" red", " a very dark cat"), ())]
+    found = weigh(network, [question for question, _ in asked], options, image=tokens.image)
+    assert [len(row) for row in found] == [2, 2, 0]
+    for (question, pixels), ways, row in zip(asked, options, found, strict=True):
+        for ids, value in zip(ways, row, strict=True):
+            logits = reference.logits([*question.ids, *ids], tokens.image, pixels).log_softmax(-1)
+            start = len(question.ids) - 1
+            wanted = sum(float(logits[start + place, word]) for place, word in enumerate(ids))
+            assert value == pytest.approx(wanted, abs=1e-4)
+
+
+def test_the_same_codes_under_every_supported_transformers(network: Network, prompts: list[DrawPrompt]) -> None:
+    # Written down once; each environment of tox compares its own transformers with it.
+    assert drawn(network, prompts[:3], [1, 2, 3]) == GOLDEN
+
+
+GOLDEN = [[270, 239, 277, 19, 377, 135], [110, 142, 453, 131, 277, 390], [63, 251, 265, 445, 142, 331]]
