@@ -1,0 +1,345 @@
+"""`janus-eval report`: the published tables with measured rows in them, then measured beside reported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..evals import stats
+from ..evals.errors import UsageError
+from ..evals.store import find_runs, read_record
+from ..evals.types import Json, Metric, RunRecord
+from . import reported as published
+from .reported import Layout, Reported
+from .table import Cell, Format, Group, Head, Row, Table, columns, ranked, render, sort
+
+TOY = "Toy data (compares with nothing above)"
+DASH = "-"
+Only = Literal["all", "measured", "reported"]
+
+
+def report(
+    runs: Iterable[Path] = (),
+    *,
+    form: Format = "text",
+    order: str | None = None,
+    keep: Sequence[str] = (),
+    only: Only = "all",
+    own: Iterable[Path] = (),
+    color: bool = False,
+) -> str:
+    """Return the report as text: what `janus-eval report` prints.
+
+    `runs` are run folders or folders that hold many, `order` a column to sort by, `keep` the
+    columns to show, `own` further files of reported numbers. Raises UsageError.
+    """
+    records = [] if only == "reported" else [read_record(each) for each in find_runs(runs)]
+    tables = compose(records, published.load(own), only=only)
+    if order is not None:
+        tables = sort(tables, order)
+    if keep:
+        tables = columns(tables, keep)
+    return render(tables, form, color=color)
+
+
+def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: Only = "all") -> list[Table]:
+    """Return the published tables (those that have rows), then measured beside reported."""
+    if only == "measured" and not records:
+        raise UsageError("--only measured: no run was given; name run folders or an output folder")
+    shown = [] if only == "measured" else numbers
+    tables = [_published(layout, shown, records) for layout in published.layouts()]
+    if records:
+        # With runs at hand, only the tables that they belong in.
+        asked = {record.spec.benchmark for record in records}
+        fits = {layout.key for layout in published.layouts() if asked & {c.benchmark for c in layout.columns}}
+        tables = [table for table in tables if table.key in fits]
+        tables.append(beside(records, numbers))
+    return [table for table in tables if table.groups]
+
+
+# -- what a run is ------------------------------------------------------------------------------------
+
+
+def is_toy(record: RunRecord) -> bool:
+    """Say whether a run's model or data belong to the embedded toy world."""
+    spec = record.spec
+    return spec.model_card.get("world") == "toy" or "toy" in (
+        spec.benchmark_card.get("world"),
+        spec.benchmark_card.get("data"),
+    )
+
+
+def marks(record: RunRecord) -> list[str]:
+    """Return what keeps a run from standing as a result: toy, limited, incomplete, unscored."""
+    counts = record.counts
+    found = ["toy"] if is_toy(record) else []
+    if record.spec.limit:
+        found.append(f"limit {record.spec.limit}")
+    lost = counts.get("expected", 0) - counts.get("predicted", 0)
+    if lost > 0:
+        found.append(f"{lost} of {counts['expected']} missing")
+    unscored = counts.get("unscored", 0) - max(0, lost)
+    if unscored > 0:
+        found.append(f"{unscored} unscored")
+    if not record.complete and len(found) == int(is_toy(record)) + bool(record.spec.limit):
+        found.append("incomplete")
+    return found
+
+
+def protocol(key: str) -> str:
+    """Return the protocol in a metric's name."""
+    return key.partition("/")[0]
+
+
+def _digest(card: Mapping[str, Json]) -> str:
+    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
+
+
+# -- the published tables -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Runs of one model under one set of knobs: one measured row."""
+
+    model: str
+    name: str
+    group: str
+    params: str
+    cells: Mapping[str, tuple[RunRecord, str]]
+    toy: bool
+
+
+def _published(layout: Layout, numbers: Sequence[Reported], records: Sequence[RunRecord]) -> Table:
+    mine = [each for each in numbers if each.suite == layout.key]
+    lines = _measured(layout, mine, records)
+    rows: dict[tuple[str, str, str, str], dict[str, Reported]] = {}
+    for each in mine:
+        source = each.source if each.group not in layout.groups[:2] else ""
+        rows.setdefault((each.group, each.model + each.note, each.params, source), {})[each.column] = each
+    names = [*layout.groups, *dict.fromkeys(each.group for each in mine if each.group not in layout.groups)]
+    groups: list[Group] = []
+    for name in names:
+        members: list[Row] = []
+        waiting = [line for line in lines if line.group == name and not line.toy]
+        for (group, model, params, source), cells in rows.items():
+            if group != name:
+                continue
+            label = f"{model} [{source}]" if source else model
+            members.append(_reported_row(layout, label, params, cells, ranks=not source))
+            for line in [each for each in waiting if published.published_name(each.model) == model]:
+                members.append(_measured_row(layout, line))
+                waiting.remove(line)
+        members += [_measured_row(layout, line) for line in waiting]
+        groups.append(Group(name, tuple(members)))
+    others = [line for line in lines if line.group not in names and not line.toy]
+    groups.append(Group("Measured", tuple(_measured_row(layout, line) for line in others)))
+    groups.append(Group(TOY, tuple(_measured_row(layout, line) for line in lines if line.toy)))
+    heads = [Head("model", "Model", number=False)]
+    heads += [Head("params", layout.params)] if layout.params else []
+    heads += [Head(column.key, column.header) for column in layout.columns]
+    table = Table(
+        key=layout.key,
+        title=layout.title,
+        heads=tuple(heads),
+        groups=tuple(group for group in groups if group.rows),
+        notes=tuple(_notes(layout, mine, lines)),
+        stub=2 if layout.params else 1,
+    )
+    return ranked(table)
+
+
+def _notes(layout: Layout, numbers: Sequence[Reported], lines: Sequence[_Line]) -> list[str]:
+    notes = list(layout.notes) if numbers else []
+    for source, citation in dict.fromkeys((each.source, each.citation) for each in numbers):
+        notes.append(f"{source}: {citation}." if source != citation else f"{citation}.")
+    if lines:
+        notes.append(f"Measured rows: value ± half of the {stats.METHOD}; signatures below.")
+    return notes
+
+
+def _measured(layout: Layout, numbers: Sequence[Reported], records: Sequence[RunRecord]) -> list[_Line]:
+    """Return one line for each model and set of knobs; two runs never share a cell."""
+    lines: dict[tuple[str, ...], dict[str, tuple[RunRecord, str]]] = {}
+    for record in records:
+        cells = {c.key: (record, key) for c in layout.columns if (key := c.shown(record)) is not None}
+        if not cells:
+            continue
+        flags = ", ".join(marks(record))
+        base = (record.spec.model, _digest(record.spec.model_card), flags)
+        again = 0
+        while set(lines.get((*base, str(again)), ())) & set(cells):
+            again += 1
+        lines.setdefault((*base, str(again)), {}).update(cells)
+    alike = [model for model, *_ in lines]
+    found: list[_Line] = []
+    for (model, _, flags, _), cells in lines.items():
+        records_here = list(dict.fromkeys(record.spec.digest for record, _ in cells.values()))
+        name = ", ".join(each for each in (model, flags) if each)
+        if alike.count(model) > 1:  # two signatures of one model stay two rows, told apart by digest
+            name += " #" + "+".join(digest[:6] for digest in records_here)
+        home = [each for each in numbers if each.model == published.published_name(model)]
+        first = next(iter(home), None)
+        toy = any(is_toy(record) for record, _ in cells.values())
+        found.append(_Line(model, name, first.group if first else "", first.params if first else "", cells, toy))
+    return found
+
+
+def _reported_row(layout: Layout, label: str, params: str, cells: Mapping[str, Reported], *, ranks: bool) -> Row:
+    found = [Cell(label)]
+    found += [Cell(params or DASH)] if layout.params else []
+    for column in layout.columns:
+        number = cells.get(column.key)
+        found.append(Cell(DASH) if number is None or number.value is None else Cell(number.printed, number.value))
+    return Row(tuple(found), "reported", ranks)
+
+
+def _measured_row(layout: Layout, line: _Line) -> Row:
+    found = [Cell(line.name)]
+    found += [Cell(line.params or DASH)] if layout.params else []
+    for column in layout.columns:
+        if column.key not in line.cells:
+            found.append(Cell(DASH))
+            continue
+        record, key = line.cells[column.key]
+        found.append(_value(record.metrics[key], column.decimals, foreign=key != column.metrics[0], key=key))
+    whole = all(not marks(record) for record, _ in line.cells.values())
+    return Row(tuple(found), "measured", ranked=whole)
+
+
+def _value(metric: Metric, decimals: int, *, foreign: bool, key: str) -> Cell:
+    if metric.value is None:
+        return Cell("withheld")
+    text = f"{metric.value:.{decimals}f}"
+    if metric.low is not None and metric.high is not None:
+        text += f" ±{(metric.high - metric.low) / 2:.{decimals}f}"
+    # Ranks go by what is printed: 0.994 does not beat a published 0.99.
+    return Cell(f"{text} ({protocol(key)})" if foreign else text, round(metric.value, decimals))
+
+
+# -- measured beside reported -------------------------------------------------------------------------
+
+
+def beside(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> Table:
+    """Return one line for each measured number and each reported number that it can be held against."""
+    heads = (
+        Head("model", "Model", number=False),
+        Head("metric", "Metric", number=False),
+        Head("measured", "Measured"),
+        Head("interval", "95 % interval"),
+        Head("reported", "Reported"),
+        Head("difference", "Difference"),
+        Head("verdict", "Verdict", number=False),
+        Head("source", "Source", number=False),
+        Head("n", "n"),
+        Head("unparsed", "Unparsed"),
+        Head("unscored", "Unscored"),
+        Head("run", "Run", number=False),
+    )
+    groups: dict[str, list[Row]] = {}
+    for record in records:
+        rows = groups.setdefault(record.spec.benchmark + (", toy data" if is_toy(record) else ""), [])
+        for key, decimals, held in _pairs(record, numbers):
+            rows += [_beside_row(record, key, decimals, number) for number in held or [None]]
+    notes = [f"Intervals: {stats.METHOD}. Noise: what two such runs differ by, 95 times in 100."]
+    notes += dict.fromkeys(record.spec.signature for record in records)
+    return Table(
+        key="beside",
+        title="Measured beside reported",
+        heads=heads,
+        groups=tuple(Group(name, tuple(rows)) for name, rows in groups.items()),
+        notes=tuple(notes),
+        stub=2,
+    )
+
+
+def _pairs(record: RunRecord, numbers: Sequence[Reported]) -> list[tuple[str, int, list[Reported]]]:
+    """Return (metric, decimals, reported numbers of the same thing) for every metric worth a line."""
+    model = published.published_name(record.spec.model)
+    found: dict[str, tuple[int, list[Reported]]] = {}
+    for layout in published.layouts():
+        for column in layout.columns:
+            shown = column.shown(record)
+            if shown is None:
+                continue
+            for number in numbers:
+                if (number.suite, number.model) != (layout.key, model) or number.value is None:
+                    continue
+                if number.column.partition(":")[0] != column.key:
+                    continue
+                exact = number.metric in record.metrics
+                if number.column != column.key and not exact:
+                    continue
+                found.setdefault(number.metric if exact else shown, (column.decimals, []))[1].append(number)
+            found.setdefault(shown, (column.decimals, []))
+    found.setdefault(record.headline, (4, []))
+    return [(key, decimals, held) for key, (decimals, held) in found.items() if key in record.metrics]
+
+
+def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | None) -> Row:
+    metric = record.metrics[key]
+    counts = record.counts
+    flags = marks(record)
+    name = ", ".join([record.spec.model, *flags])
+    places = decimals + 1
+    reported, difference = Cell(DASH), Cell(DASH)
+    source = Cell("")
+    said = ", ".join(flags)
+    if number is not None and number.value is not None:
+        reported = Cell(number.printed, number.value)
+        source = Cell(number.source + ("" if number.basis == "documented" else f", protocol {number.basis}"))
+        said = verdict(record, key, number)
+        if metric.value is not None:
+            change = metric.value - number.value
+            difference = Cell(f"{change:+.{places}f}".replace("-", "−"), change)
+    elif not said:
+        said = "no reported number"
+    bounds = DASH
+    if metric.low is not None and metric.high is not None:
+        bounds = f"{metric.low:.{places}f} to {metric.high:.{places}f}"
+    value = Cell("withheld") if metric.value is None else Cell(f"{metric.value:.{places}f}", metric.value)
+    numbers = [Cell(str(n), float(n)) for n in (metric.n, counts.get("unparsed", 0), counts.get("unscored", 0))]
+    cells = (Cell(name), Cell(key), value, Cell(bounds), reported, difference, Cell(said), source, *numbers)
+    return Row((*cells, Cell("#" + record.spec.digest)), "measured")
+
+
+def verdict(record: RunRecord, key: str, number: Reported) -> str:
+    """Return what a measured and a reported number are to each other, in words.
+
+    Not comparable (toy, limited, incomplete) before protocol differs before inside noise before
+    unexplained: a number made otherwise is not confirmed by chance agreement.
+    """
+    flags = marks(record)
+    if flags:
+        return "not comparable: " + ", ".join(flags)
+    metric = record.metrics[key]
+    if metric.value is None or number.value is None:
+        return "not comparable: withheld"
+    knobs = differing(record, key, number)
+    if knobs:
+        return "protocol differs: " + "; ".join(knobs)
+    noise = stats.noise(metric)
+    if noise is None:
+        return "no interval"
+    beyond = abs(metric.value - number.value) - number.slack
+    return "inside noise" if beyond <= noise else f"unexplained: noise is {noise:.2g}"
+
+
+def differing(record: RunRecord, key: str, number: Reported) -> list[str]:
+    """Return each knob in which a run is known to differ from how a reported number was made."""
+    spec = record.spec
+    found: list[str] = []
+    if number.metric and number.metric != key:
+        found.append(f"metric {key}, reported {number.metric}")
+    cards = (spec.benchmark_card, spec.observer_card, spec.model_card)
+    for knob, wanted in number.knobs.items():
+        have = next((card[knob] for card in cards if knob in card), None)
+        if have is not None and str(have) != wanted:
+            found.append(f"{knob} {have}, reported {wanted}")
+    if spec.observer_card.get("approximation"):
+        found.append(f"scorer {spec.observer_card['approximation']}")
+    return found

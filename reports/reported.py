@@ -1,0 +1,191 @@
+"""Published numbers: every cell with its source and the protocol behind it, ours and the user's own."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..evals.errors import UsageError
+from ..evals.types import RunRecord
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HERE = Path(__file__).parent
+FIELDS = ("suite", "column", "group", "model", "params", "note", "value", "metric", "knobs", "basis", "source")
+REQUIRED = ("suite", "column", "model", "value", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One published number, or a model's row without one (`value` None).
+
+    `printed` is the number as printed, `metric` the key of the run metric that is computed the
+    same way ("" where the source does not say), `knobs` what else that number was made with,
+    `basis` how far this is known: documented, inferred, not stated.
+    """
+
+    suite: str
+    column: str
+    group: str
+    model: str
+    params: str
+    note: str
+    printed: str
+    value: float | None
+    metric: str
+    knobs: Mapping[str, str]
+    basis: str
+    source: str
+    citation: str
+
+    @property
+    def slack(self) -> float:
+        """Return half of the last printed digit: what rounding may hide."""
+        return 0.5 * 10.0 ** -len(self.printed.partition(".")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a published table. `metrics` are run metrics that belong in it, best match first."""
+
+    key: str
+    header: str
+    benchmark: str
+    decimals: int
+    metrics: tuple[str, ...]
+
+    def shown(self, record: RunRecord) -> str | None:
+        """Return the metric of a run that stands in this column."""
+        if record.spec.benchmark != self.benchmark:
+            return None
+        return next((key for key in self.metrics if key in record.metrics), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A published table: its columns and row groups. `params` heads the parameter counts, if it has any."""
+
+    key: str
+    title: str
+    groups: tuple[str, ...]
+    params: str
+    notes: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+@cache
+def _catalogue() -> dict[str, Any]:
+    return tomllib.loads((HERE / "reported.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def layouts() -> tuple[Layout, ...]:
+    """Return the published tables: understanding, GenEval, DPG-Bench."""
+    return tuple(
+        Layout(
+            key=table["key"],
+            title=table["title"],
+            groups=tuple(table["groups"]),
+            params=table.get("params", ""),
+            notes=tuple(table.get("notes", ())),
+            columns=tuple(
+                Column(c["key"], c["header"], c["benchmark"], c["decimals"], tuple(c["metrics"]))
+                for c in table["column"]
+            ),
+        )
+        for table in _catalogue()["table"]
+    )
+
+
+def published_name(model: str) -> str:
+    """Return the name under which a registered model stands in the published tables, else its own."""
+    return _catalogue()["model"].get(model, model)
+
+
+def load(own: Iterable[Path] = ()) -> list[Reported]:
+    """Return the published numbers and those in the user's files, in file order.
+
+    A user's file has the columns of reported.csv; suite, column, model, value and source are
+    required. Raises UsageError for a missing column, a cell without a source, or no number.
+    """
+    return [row for path in (HERE / "reported.csv", *own) for row in read(path)]
+
+
+def read(path: Path) -> list[Reported]:
+    """Return the numbers of one file (see `load`)."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            heads: Sequence[str] = reader.fieldnames or ()
+            lacking = [each for each in REQUIRED if each not in heads]
+            if lacking:
+                raise UsageError(f"{path}: no column {lacking[0]!r}; a file of numbers has {', '.join(REQUIRED)}")
+            foreign = [each for each in heads if each not in FIELDS]
+            if foreign:
+                raise UsageError(f"{path}: unknown column {foreign[0]!r}; known: {', '.join(FIELDS)}")
+            return [_row(path, reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read as CSV: {error}") from error
+
+
+def _row(path: Path, line: int, row: Mapping[str | None, Any]) -> Reported:
+    where = f"{path} line {line}"
+    if None in row or any(value is None for value in row.values()):
+        raise UsageError(f"{where}: the line has not as many fields as the heading")
+    cell = {key: str(value).strip() for key, value in row.items()}
+    if not cell["source"]:
+        raise UsageError(f"{where}: a number without a source; say where it is printed")
+    known = {layout.key: [column.key for column in layout.columns] for layout in layouts()}
+    if cell["suite"] not in known:
+        raise UsageError(f"{where}: unknown suite {cell['suite']!r}; known: {', '.join(known)}")
+    column = cell["column"].partition(":")[0]  # "pope:micro": another number of that column, not shown in it
+    if column and column not in known[cell["suite"]]:
+        raise UsageError(f"{where}: unknown column {column!r}; known: {', '.join(known[cell['suite']])}")
+    if not cell["model"]:
+        raise UsageError(f"{where}: no model")
+    return Reported(
+        suite=cell["suite"],
+        column=cell["column"],
+        group=cell.get("group") or "Your numbers",
+        model=cell["model"],
+        params=cell.get("params", ""),
+        note=cell.get("note", ""),
+        printed=cell["value"],
+        value=_number(where, cell["value"]),
+        metric=cell.get("metric", ""),
+        knobs=_knobs(where, cell.get("knobs", "")),
+        basis=cell.get("basis") or "not stated",
+        source=cell["source"],
+        citation=_catalogue()["source"].get(cell["source"], cell["source"]),
+    )
+
+
+def _number(where: str, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError(f"{where}: {text!r} is no number")
+    return value
+
+
+def _knobs(where: str, text: str) -> dict[str, str]:
+    knobs: dict[str, str] = {}
+    for part in text.split():
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UsageError(f"{where}: knobs are written key=value, got {part!r}")
+        knobs[key] = value
+    return knobs
