@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import plan, registry
+from . import plan, registry, reporting
 from .errors import Incomplete, JanusEvalError, UsageError
 
 EPILOG = """\
@@ -141,8 +141,7 @@ def _parsers(
     show.add_argument("--failed", action="store_true", help="list the samples that were not correct")
     show.add_argument("--json", action="store_true", help="print JSON")
 
-    report = command("report", _report, "tables of measured runs beside the published numbers")
-    report.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders or an output folder")
+    reporting.add(command)
 
     doctor = command("doctor", _doctor, "say what is missing on this machine and the command that mends it")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
@@ -295,13 +294,6 @@ def _show(args: argparse.Namespace) -> int:
     from . import show
 
     print(show.show(args.run, sample=args.id, failed=args.failed, as_json=args.json))
-    return 0
-
-
-def _report(args: argparse.Namespace) -> int:
-    from ..reports.table import report
-
-    print(report(args.runs))
     return 0
 
 
