@@ -1,0 +1,84 @@
+"""The toy data world: each suite's files, written once into the cache from their seed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ...evals.data import cache_root
+from ...evals.errors import EnvironmentProblem, UsageError
+from . import tables
+
+VERSION = "1"
+"""Counts changes of what the tables hold, so that an older copy is not taken for a new one."""
+_FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
+    "geneval": ("evaluation_metadata.jsonl", tables.geneval),
+    "dpg_bench": ("dpg_bench.csv", tables.dpg_bench),
+    "pope": ("POPE.tsv", tables.pope),
+    "mme": ("MME.tsv", tables.mme),
+    "mmbench": ("MMBench_DEV_EN.tsv", tables.mmbench),
+    "seed_bench": ("SEEDBench_IMG.tsv", tables.seed_bench),
+    "gqa": ("GQA_TestDev_Balanced.tsv", tables.gqa),
+    "mmmu": ("MMMU_DEV_VAL.tsv", tables.mmmu),
+    "mm_vet": ("MMVet.tsv", tables.mm_vet),
+}
+SUITES = tuple(_FILES)
+
+
+def folder(suite: str) -> Path:
+    """Return the folder that holds a suite's toy data, made now where it is not in the cache.
+
+    Raises UsageError for a suite that has none, EnvironmentProblem where the cache cannot be written.
+    """
+    return file(suite).parent
+
+
+def file(suite: str) -> Path:
+    """Return a suite's table; raises as `folder`."""
+    if suite not in _FILES:
+        raise UsageError(f"the toy world has no data for {suite!r}; it has {', '.join(SUITES)}")
+    name, rows = _FILES[suite]
+    place = cache_root() / "toy" / f"{suite}-{VERSION}"
+    if not (place / name).is_file():
+        try:
+            _publish(place, name, table(name, rows()))
+        except OSError as error:
+            text = error.strerror or error
+            raise EnvironmentProblem(
+                f"{place}: the toy data cannot be written ({text}); $JANUS_EVAL_CACHE names another folder"
+            ) from error
+    return place / name
+
+
+def table(name: str, rows: Sequence[tables.Row]) -> bytes:
+    """Return the bytes of a table: JSON lines, CSV or TSV by the file's name."""
+    if name.endswith(".jsonl"):
+        return "".join(json.dumps(row) + "\n" for row in rows).encode()
+    text = io.StringIO(newline="")
+    delimiter = "\t" if name.endswith(".tsv") else ","
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _publish(place: Path, name: str, content: bytes) -> None:
+    """Write a folder of one file so that it appears whole; another process may have been faster."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        (scratch / name).write_bytes(content)
+        scratch.chmod(0o755)
+        try:
+            scratch.rename(place)
+        except OSError:
+            if not (place / name).is_file():
+                place.mkdir(exist_ok=True)
+                (scratch / name).replace(place / name)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

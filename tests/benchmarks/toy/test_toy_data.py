@@ -1,0 +1,106 @@
+"""The nine toy suites: in each suite's schema, the same bytes every time, read by the suites' own loaders."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from janus_eval.benchmarks.geneval import suite
+from janus_eval.benchmarks.toy import data, tables
+from janus_eval.evals.errors import EnvironmentProblem, UsageError
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    csv.field_size_limit(1 << 24)
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+
+
+def test_geneval_has_enough_different_prompts_a_task_and_its_loader_takes_them() -> None:
+    rows = suite.load(str(data.file("geneval")), 0, 0).rows
+    tasks = Counter(row["tag"] for row in rows.values())
+    assert list(tasks) == ["single_object", "two_object", "counting", "colors", "position", "color_attr"]
+    assert tasks.pop("single_object") == 18
+    assert set(tasks.values()) == {54}
+    assert len({json.dumps(row) for row in rows.values()}) == len(rows)
+
+
+def test_the_same_bytes_every_time() -> None:
+    first = data.file("gqa").read_bytes()
+    assert first == data.table("GQA_TestDev_Balanced.tsv", tables.gqa())
+
+
+@pytest.mark.parametrize("name", [each for each in data.SUITES if each not in ("geneval", "dpg_bench")])
+def test_every_picture_can_be_decoded(name: str) -> None:
+    rows = read(data.file(name))
+    assert len(rows) >= 30
+    for row in rows[:40]:
+        if len(row["image"]) > 64:  # shorter cells name the row that holds the picture
+            assert Image.open(io.BytesIO(base64.b64decode(row["image"]))).size == (64, 64)
+
+
+def test_pope_asks_as_many_yes_as_no_in_each_split() -> None:
+    answers: Counter[tuple[str, str]] = Counter()
+    for row in read(data.file("pope")):
+        answers.update((split, row["answer"]) for split in row["category"].split(","))
+    for split in ("random", "popular", "adversarial"):
+        assert answers[split, "Yes"] == answers[split, "No"] >= 50
+
+
+def test_mme_asks_a_yes_and_a_no_about_each_picture() -> None:
+    rows = read(data.file("mme"))
+    pairs = list(zip(rows[::2], rows[1::2], strict=True))
+    assert all((a["answer"], b["answer"]) == ("Yes", "No") for a, b in pairs)
+    assert all(a["image_path"] == b["image_path"] and a["image"] == b["image"] for a, b in pairs)
+
+
+def test_mmbench_rolls_options_and_answer_together() -> None:
+    rows = read(data.file("mmbench"))
+    first = {int(row["index"]): row for row in rows if int(row["index"]) < 1_000_000}
+    assert len(rows) == 4 * len(first)
+    for row in rows:
+        original = first[int(row["index"]) % 1_000_000]
+        assert row[row["answer"]] == original[original["answer"]]
+        roll = int(row["index"]) // 1_000_000
+        assert row["ABCD"[roll]] == original["A"]
+
+
+def test_dpg_questions_depend_on_earlier_ones() -> None:
+    rows = read(data.file("dpg_bench"))
+    items = {row["item_id"] for row in rows}
+    assert len(items) == 40
+    for item in items:
+        own = [row for row in rows if row["item_id"] == item]
+        assert [int(row["proposition_id"]) for row in own] == list(range(1, len(own) + 1))
+        for row in own:
+            parents = [int(each) for each in row["dependency"].split(",")]
+            assert all(parent < int(row["proposition_id"]) for parent in parents)
+
+
+def test_an_unknown_suite_is_named_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"no data for 'vqav3'; it has geneval, dpg_bench, pope"):
+        data.folder("vqav3")
+
+
+def test_a_cache_that_cannot_be_written_is_an_environment_problem(cache: Path) -> None:
+    cache.write_text("a file stands where the folder should be")
+    with pytest.raises(EnvironmentProblem, match=r"toy data cannot be written .*JANUS_EVAL_CACHE"):
+        data.folder("pope")
+
+
+def test_a_table_cut_short_by_a_crash_is_never_seen(cache: Path) -> None:
+    place = data.folder("mm_vet")
+    assert [each.name for each in place.iterdir()] == ["MMVet.tsv"]
+    assert [each.name for each in place.parent.iterdir()] == [place.name]

@@ -1,0 +1,211 @@
+"""Train the toy Janus's language model to draw and to answer: `python train/janus.py --out DIR [--steps N]`.
+
+Resumes from DIR/last.pt. The examples of a step depend on the seed and the step alone, so an
+interrupted training goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import tokenizer as words
+import torch
+import torch.nn.functional as F
+from answering import answer_batch
+from codes import codes, grid
+from drawing import TASKS, example, fulfils, read
+from network import Factored, build
+from torch import Tensor, nn
+from transformers import JanusForConditionalGeneration
+
+TASK_WEIGHTS = (6, 14, 18, 8, 20, 22, 12)
+UNCONDITIONAL = 0.1
+
+
+class Pupil(nn.Module):
+    """The network, its factored picture head and the dense teacher's head of its eyes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = words.build()
+        ids = {
+            key: self.token(text)
+            for key, text in (("bos", words.BOS), ("eos", words.EOS), ("pad", words.PAD), ("image", words.IMAGE))
+        }
+        self.ids = {**ids, "boi": self.token(words.BOI), "eoi": self.token(words.EOI)}
+        self.janus: JanusForConditionalGeneration = build(self.text.get_vocab_size(), ids)
+        self.factored = Factored()
+        self.teacher = nn.Linear(128, codes().shapes + 11)
+        for part in (self.janus.model.vqmodel, self.janus.model.generation_embeddings):
+            part.requires_grad_(False)
+        self.janus.model.generation_head.vision_head.requires_grad_(False)
+
+    def token(self, text: str) -> int:
+        found = self.text.token_to_id(text)
+        assert found is not None, text
+        return found
+
+    def encode(self, text: str) -> list[int]:
+        return self.text.encode(text, add_special_tokens=False).ids
+
+    def prompt(self, text: str) -> list[int]:
+        return [self.ids["bos"], *self.encode(f"{words.USER}: {text}\n\n{words.ASSISTANT}:"), self.ids["boi"]]
+
+    def blank(self, ids: list[int]) -> list[int]:
+        return [ids[0], *[self.ids["pad"]] * (len(ids) - 2), ids[-1]]
+
+    def picture_hidden(self, hidden: Tensor) -> Tensor:
+        head = self.janus.model.generation_head
+        return head.activation_fn(head.proj_out(hidden))
+
+    def picture_embeds(self, cells: Tensor) -> Tensor:
+        return self.janus.model.generation_aligner(self.factored.embed(cells))
+
+
+def draw_loss(pupil: Pupil, rng: Random, size: int, weights: tuple[float, ...]) -> Tensor:
+    """Return the mean cross-entropy of `size` pictures' codes."""
+    prompts: list[list[int]] = []
+    grids: list[np.ndarray] = []
+    for _ in range(size):
+        (task,) = rng.choices(TASKS, weights)
+        text, things = example(rng, task)
+        ids = pupil.prompt(text)
+        prompts.append(pupil.blank(ids) if rng.random() < UNCONDITIONAL else ids)
+        grids.append(grid(things))
+    cells = torch.from_numpy(np.stack(grids))
+    longest = max(map(len, prompts))
+    padded = torch.tensor([ids + [pupil.ids["pad"]] * (longest - len(ids)) for ids in prompts])
+    model = pupil.janus.model.language_model
+    text = model.embed_tokens(padded)
+    seen = pupil.picture_embeds(cells[:, :-1])
+    total = longest + 63
+    embeds = text.new_zeros(size, total, text.shape[-1])
+    places = torch.tensor([len(ids) for ids in prompts])[:, None] + torch.arange(63)
+    embeds[:, :longest] = text
+    rows = torch.arange(size)[:, None]
+    embeds = embeds.to(seen.dtype).index_put((rows, places), seen)
+    hidden = model(inputs_embeds=embeds).last_hidden_state
+    wanted = hidden[rows, torch.cat([places[:, :1] - 1, places], dim=1)]
+    logits = pupil.factored.logits(pupil.picture_hidden(wanted))
+    return F.cross_entropy(logits.float().flatten(0, 1), cells.flatten())
+
+
+@torch.no_grad()
+def draw(pupil: Pupil, prompts: list[str], guidance: float, temperature: float, seed: int) -> np.ndarray:
+    """Return (n, 64) codes, drawn with classifier-free guidance (training's own small loop)."""
+    generator = torch.Generator().manual_seed(seed)
+    model = pupil.janus.model.language_model
+    ids = [pupil.prompt(text) for text in prompts]
+    longest = max(map(len, ids))
+    rows = [[pupil.ids["pad"]] * (longest - len(row)) + row for row in ids + [pupil.blank(row) for row in ids]]
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in ids] * 2)
+    embeds = model.embed_tokens(torch.tensor(rows))
+    cache, drawn = None, []
+    for _ in range(64):
+        position = (mask.cumsum(1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+        out = model(
+            inputs_embeds=embeds, attention_mask=mask, position_ids=position, past_key_values=cache, use_cache=True
+        )
+        cache = out.past_key_values
+        logits = pupil.factored.logits(pupil.picture_hidden(out.last_hidden_state[:, -1])).float()
+        given, free = logits.chunk(2)
+        chance = torch.softmax((free + guidance * (given - free)) / temperature, dim=-1)
+        token = torch.multinomial(chance, 1, generator=generator)[:, 0]
+        drawn.append(token)
+        embeds = pupil.picture_embeds(token)[:, None].repeat(2, 1, 1)
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+    return torch.stack(drawn, dim=1).numpy()
+
+
+def judge(pupil: Pupil, seed: int, each: int, guidance: float = 1.5, temperature: float = 0.8) -> dict[str, float]:
+    """Return the share of pictures that fulfil their prompt, by task, read exactly from the codes."""
+    pupil.eval()
+    result: dict[str, float] = {}
+    for task in TASKS:
+        rng = Random(f"{seed}/{task}")
+        wishes = [example(rng, task) for _ in range(each)]
+        texts = [text for text, _ in wishes]
+        with torch.autocast("cpu", torch.bfloat16):
+            drawn = draw(pupil, texts, guidance, temperature, seed)
+        good = 0
+        for (text, wish), cells in zip(wishes, drawn, strict=True):
+            relation = next((r for r in ("left of", "right of", "above", "below") if f" {r} " in text), None)
+            found, clean = read(cells)
+            good += clean and fulfils(wish, task, relation, found)
+        result[task] = good / each
+    pupil.train()
+    return result
+
+
+def rate(step: int, steps: int, top: float) -> float:
+    if step < 150:
+        return top * (step + 1) / 150
+    return top * max(0.02, 0.5 * (1 + math.cos(math.pi * (step - 150) / max(1, steps - 150))))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--answer-from", type=int, default=1500, help="step from which questions are mixed in")
+    parser.add_argument("--draw-batch", type=int, default=32)
+    parser.add_argument("--answer-batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    args.out.mkdir(parents=True, exist_ok=True)
+    pupil = Pupil()
+    trained = [p for p in pupil.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    start, last = 0, args.out / "last.pt"
+    if last.exists():
+        kept = torch.load(last, weights_only=True)
+        pupil.load_state_dict(kept["pupil"])
+        optimizer.load_state_dict(kept["optimizer"])
+        start = kept["step"]
+    print(f"parameters {sum(p.numel() for p in pupil.janus.parameters()):,}, from step {start}", flush=True)
+    means: dict[str, float] = {}
+    began = time.time()
+    for step in range(start, args.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step, args.steps, args.rate)
+        rng = Random(f"{args.seed}/{step}")
+        losses: dict[str, Tensor] = {}
+        with torch.autocast("cpu", torch.bfloat16):
+            weights = (30, 10, 10, 30, 8, 8, 4) if step < 400 else TASK_WEIGHTS
+            losses["draw"] = draw_loss(pupil, rng, args.draw_batch, weights)
+            if step >= args.answer_from:
+                losses |= answer_batch(pupil, rng, args.answer_batch)
+        loss = sum(losses.values(), torch.zeros(()))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        for key, value in losses.items():
+            means[key] = 0.98 * means.get(key, value.item()) + 0.02 * value.item()
+        if (step + 1) % 50 == 0:
+            speed = (step + 1 - start) / (time.time() - began)
+            shown = " ".join(f"{key} {value:.3f}" for key, value in means.items())
+            print(
+                f"{step + 1}/{args.steps} {shown} {speed:.2f} steps/s, {(args.steps - step) / speed / 60:.0f} min left",
+                flush=True,
+            )
+        if (step + 1) % 500 == 0 or step + 1 == args.steps:
+            kept = {"pupil": pupil.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            torch.save(kept, args.out / "part.pt")
+            (args.out / "part.pt").rename(last)
+            scores = judge(pupil, seed=777, each=24)
+            print(json.dumps({"step": step + 1, **{k: round(v, 2) for k, v in scores.items()}}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

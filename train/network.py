@@ -1,0 +1,113 @@
+"""The toy Janus: the real transformers class at toy size, its initialisation, and its factored picture head."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from codes import codes
+from torch import Tensor, nn
+from transformers import JanusConfig, JanusForConditionalGeneration, JanusVisionConfig, JanusVQVAEConfig, LlamaConfig
+
+WIDTH = 192
+CODE_WIDTH = 32
+
+
+def build(vocab: int, ids: dict[str, int]) -> JanusForConditionalGeneration:
+    """Return the network with scaled initial weights; `ids` holds bos, eos, pad and image."""
+    text = LlamaConfig(
+        vocab_size=vocab,
+        hidden_size=WIDTH,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=6,
+        num_key_value_heads=6,
+        max_position_embeddings=512,
+        rms_norm_eps=1e-6,
+        bos_token_id=ids["bos"],
+        eos_token_id=ids["eos"],
+        pad_token_id=ids["pad"],
+        tie_word_embeddings=False,
+    )
+    vision = JanusVisionConfig(
+        hidden_size=128,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        image_size=64,
+        patch_size=8,
+        num_image_tokens=64,
+        projection_dim=WIDTH,
+        mlp_ratio=3.0,
+    )
+    vq = JanusVQVAEConfig(
+        embed_dim=CODE_WIDTH,
+        num_embeddings=len(codes()),
+        latent_channels=CODE_WIDTH,
+        base_channels=32,
+        channel_multiplier=[1, 1, 2, 4],
+        num_res_blocks=1,
+        num_patches=8,
+        projection_dim=WIDTH,
+        image_token_embed_dim=WIDTH,
+    )
+    config = JanusConfig(
+        text_config=text, vision_config=vision, vq_config=vq, image_token_id=ids["image"], tie_word_embeddings=False
+    )
+    model = JanusForConditionalGeneration(config)
+    scale(model)
+    return model
+
+
+@torch.no_grad()
+def scale(model: nn.Module) -> None:
+    """Initialise by fan-in: transformers' 0.02 is too small at these widths to learn from a prompt in minutes."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            std = 1 / math.sqrt(module.in_features)
+            if name.endswith(("o_proj", "down_proj", "projection_layer", "fc2")):
+                std *= 0.35
+            nn.init.normal_(module.weight, std=std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=1.0)
+
+
+class Factored(nn.Module):
+    """The picture head's and the picture embeddings' weights as sums: one part a shape, one part a colour.
+
+    Trained in place of `generation_head.vision_head` and `generation_embeddings`, and written into
+    them at the end: the logit of a code is its shape's logit plus its colour's, so a pair that was
+    never met is drawn as well as any other.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = codes()
+        self.register_buffer("shape", torch.from_numpy(table.shape), persistent=False)
+        self.register_buffer("color", torch.from_numpy(table.color), persistent=False)
+        self.head_shape = nn.Linear(WIDTH, table.shapes)
+        self.head_color = nn.Linear(WIDTH, 11)
+        self.embed_shape = nn.Embedding(table.shapes, CODE_WIDTH)
+        self.embed_color = nn.Embedding(11, CODE_WIDTH)
+        scale(self)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return nn.functional.linear(hidden, *self._head())
+
+    def _head(self) -> tuple[Tensor, Tensor]:
+        weight = self.head_shape.weight[self.shape] + self.head_color.weight[self.color]
+        return weight, self.head_shape.bias[self.shape] + self.head_color.bias[self.color]
+
+    def embed(self, cells: Tensor) -> Tensor:
+        return self.embed_shape(self.shape[cells]) + self.embed_color(self.color[cells])
+
+    @torch.no_grad()
+    def write(self, model: JanusForConditionalGeneration) -> None:
+        head = model.model.generation_head.vision_head
+        weight, bias = self._head()
+        head.weight.copy_(weight)
+        head.bias.copy_(bias)
+        model.model.generation_embeddings.weight.copy_(
+            self.embed_shape.weight[self.shape] + self.embed_color.weight[self.color]
+        )
