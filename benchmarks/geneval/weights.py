@@ -1,0 +1,215 @@
+"""The detector's weights: where they come from, what identifies them, loaded strictly."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...evals import data
+from ...evals.errors import EnvironmentProblem, UsageError
+from .checkpoint import KNOWN_DIGESTS, sha256
+from .pixels import Settings
+from .prompts import CLASSES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SETTINGS_FILE = "detector.json"
+_ASSETS = {"official": ("geneval-detector", "743b7d99"), "official-3x": ("geneval-detector-3x", "c9d0c4f2")}
+_RENAMED = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "computer keyboard"}
+_UNUSED = re.compile(r"encoder\.(swin\.)?layernorm\.(weight|bias)$|^criterion\.empty_weight$|_position_index$")
+_FORMAT = 1
+"""Counts changes of what a conversion writes, so that an older converted copy is not taken for a new one."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A detector as the user named it: official, official-3x, toy, hub:ORG/NAME, a checkpoint or a folder."""
+
+    name: str
+    offline: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind == "path" and not Path(self.name).exists():
+            raise UsageError(
+                f"detector {self.name!r}: no such file or folder; give official, official-3x, toy, "
+                "hub:ORG/NAME, a checkpoint of mmdet (.pth, .safetensors) or a converted folder"
+            )
+
+    @property
+    def kind(self) -> str:
+        if self.name in _ASSETS or self.name == "toy":
+            return self.name
+        return "hub" if self.name.startswith("hub:") else "path"
+
+    @cached_property
+    def identity(self) -> str:
+        """What the signature says: a known checkpoint, or what else was taken and its digest."""
+        if self.kind in _ASSETS:
+            return f"mask2former-swin-s-{_ASSETS[self.kind][1]}"
+        if self.kind == "toy":
+            return "toy-random"
+        if self.kind == "hub":
+            return f"{self.name} (approximation: another training run than GenEval's)"
+        path = Path(self.name)
+        digest = self._source_digest(path) if path.is_dir() else sha256(path)
+        if digest[:8] in KNOWN_DIGESTS:
+            return f"mask2former-swin-s-{digest[:8]}"
+        return f"unpublished-{digest[:12]}"
+
+    @staticmethod
+    def _source_digest(folder: Path) -> str:
+        row = _row(folder)
+        found = row.get("source", {}).get("sha256") if row else None
+        return str(found) if found else data.fingerprint(folder)
+
+    def checkpoint(self) -> Path:
+        """Return mmdet's own file, fetched where it is the official one. Raises UsageError for anything else."""
+        if self.kind in _ASSETS:
+            return data.fetch(_ASSETS[self.kind][0], offline=self.offline)
+        if self.kind == "path" and Path(self.name).is_file():
+            return Path(self.name)
+        raise UsageError(f"detector {self.name!r} is no checkpoint of mmdet: give official or a .pth file")
+
+    def folder(self) -> AbstractContextManager[Path]:
+        """Return the folder that transformers loads, converted where need be; it may go when the context ends."""
+        if self.kind == "hub":
+            patterns = ("config.json", "preprocessor_config.json", "model.safetensors")
+            return nullcontext(data.hub_folder(self.name[4:], offline=self.offline, patterns=patterns))
+        if self.kind == "toy":
+            return _toy()
+        if self.kind == "path" and Path(self.name).is_dir():
+            return nullcontext(Path(self.name))
+        return nullcontext(self._converted(self.checkpoint()))
+
+    @staticmethod
+    def _converted(path: Path) -> Path:
+        from .convert import convert
+
+        folder = data.cache_root() / "geneval" / "converted" / f"{sha256(path)[:16]}-{_FORMAT}"
+        if not (folder / SETTINGS_FILE).is_file():
+            convert(path, folder)
+        return folder
+
+
+class _toy(tempfile.TemporaryDirectory[str]):
+    """A small network with random weights, written anew."""
+
+    def __enter__(self) -> Path:  # pyright: ignore[reportIncompatibleMethodOverride] - a Path instead of a str
+        from .small import write_detector
+
+        folder = Path(super().__enter__())
+        write_detector(folder)
+        return folder
+
+
+def check_classes(names: Sequence[str], where: str) -> None:
+    """Raise UsageError unless these are the 80 classes in order, under GenEval's or COCO's names."""
+    found = [_RENAMED.get(each, each) for each in names]
+    if len(found) != len(CLASSES):
+        raise UsageError(f"{where}: a list of {len(found)} classes; GenEval's detector has COCO's {len(CLASSES)}")
+    for index, (have, want) in enumerate(zip(found, CLASSES, strict=True)):
+        if have != want:
+            raise UsageError(f"{where}: class {index} is {have!r}; GenEval's detector has {want!r} there: wrong list")
+
+
+def _row(folder: Path) -> dict[str, Any] | None:
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        return None
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}; convert the checkpoint again") from error
+    if not isinstance(row, dict):
+        raise UsageError(f"{path}: an object is expected; convert the checkpoint again")
+    return row
+
+
+def settings_of(folder: Path) -> Settings:
+    """Return the test settings that lie in a folder (the official ones where none lie there)."""
+    row = _row(folder) or {}
+    names = {each.name for each in fields(Settings)}
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key in names}
+    return Settings(**values)
+
+
+def check_files(folder: Path) -> None:
+    """Raise EnvironmentProblem where a converted folder's weights are not those that were written."""
+    row = _row(folder)
+    if row is None or "weights_sha256" not in row:
+        return
+    path = folder / "model.safetensors"
+    if not path.is_file() or sha256(path) != row["weights_sha256"]:
+        raise EnvironmentProblem(f"{path} is not the file that the conversion wrote: convert the checkpoint again")
+
+
+def recorded_response(folder: Path) -> list[float] | None:
+    """Return what the network answered to the known input when it was converted."""
+    return (_row(folder) or {}).get("response")
+
+
+def response(model: Any) -> list[float]:
+    """Return what a network answers to a known input: 81 numbers, each class's highest probability.
+
+    The input is the same for every network: 256 x 320 pixels of smooth colour, fed without a resize.
+    """
+    import torch
+
+    rows, columns = torch.meshgrid(torch.linspace(0, 1, 256), torch.linspace(0, 1, 320), indexing="ij")
+    waves = [torch.sin(6.3 * (k * rows + (3 - k) * columns)) * (1.5 - 0.3 * k) for k in (1, 2, 3)]
+    parameter = next(model.parameters())
+    pixels = torch.stack(waves)[None].to(parameter.device, parameter.dtype)
+    with torch.inference_mode():
+        logits: Tensor = model(pixel_values=pixels).class_queries_logits
+    return [round(value, 6) for value in logits[0].float().softmax(-1).amax(0).tolist()]
+
+
+def load(folder: str) -> Any:
+    """Return the transformers model of a folder, loaded strictly, in eval mode, float32, on the CPU.
+
+    Raises UsageError that names a missing, unknown or misshapen tensor or a wrong class list, and
+    EnvironmentProblem where the folder cannot be read.
+    """
+    from transformers import Mask2FormerForUniversalSegmentation
+
+    model, found = quiet_load(Mask2FormerForUniversalSegmentation, folder, "detector")
+    for what in ("missing", "unexpected", "mismatched"):
+        keys = [str(each if isinstance(each, str) else each[0]) for each in found[f"{what}_keys"]]
+        wrong = sorted(key for key in keys if not _UNUSED.search(key))
+        if wrong:
+            raise UsageError(f"detector {folder}: {what} tensors: {', '.join(wrong[:8])}; {len(wrong)} in all")
+    labels = model.config.id2label
+    check_classes([labels[index] for index in sorted(labels)], f"detector {folder} (id2label)")
+    return model.eval().float()
+
+
+def quiet_load(kind: Any, folder: str, what: str) -> tuple[Any, dict[str, Any]]:
+    """Return a transformers model of a local safetensors folder and its loading report, printing nothing.
+
+    Raises EnvironmentProblem where the folder cannot be read.
+    """
+    from transformers.utils import logging
+
+    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        # ignore_mismatched_sizes: so that a misshapen tensor comes back by its name.
+        return kind.from_pretrained(
+            folder, output_loading_info=True, local_files_only=True, use_safetensors=True, ignore_mismatched_sizes=True
+        )
+    except Exception as error:  # transformers, safetensors and json raise many types for a damaged folder
+        text = " ".join(str(error).split())[:300]
+        raise EnvironmentProblem(f"{what} {folder} cannot be loaded: {text}") from error
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()
