@@ -254,7 +254,7 @@ def test_extreme_sizes_are_observed(toy: GenEvalObserver, tmp_path: Path, size: 
 def test_a_full_device_is_the_packages_own_error(
     toy: GenEvalObserver, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     toy.observe([pair(folder / "a.png")])
