@@ -103,9 +103,11 @@ class GenEval:
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]:
         """Return the official verdict on one picture; None where the picture could not be looked at."""
         data = None if evidence is None else evidence.data
-        invalid = data["invalid"] if isinstance(data, dict) and "invalid" in data else evidence and evidence.error
-        if invalid:
-            return [self._score(sample, prediction, None, f"invalid image: {invalid}", None)]
+        why = None if evidence is None else evidence.error
+        if isinstance(data, dict) and "invalid" in data:
+            why = str(data["invalid"])
+        if why is not None:
+            return [self._score(sample, prediction, None, f"invalid image: {why}", None)]
         if data is None:
             return [self._score(sample, prediction, None, "unscored: the observer gave no evidence", None)]
         try:

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from janus_eval.benchmarks.geneval import metadata
 from janus_eval.benchmarks.geneval.rule import Options, verdict
 from janus_eval.evals.errors import UsageError
@@ -230,3 +232,13 @@ def test_judging_imports_no_numpy_and_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@given(st.permutations(range(6)))
+def test_the_order_of_the_boxes_does_not_matter(order):
+    boxes = [box(30 * k, 7 * k, 0.4 + k / 10) for k in range(6)]
+    colors = ["red", "blue", "red", "red", "pink", "red"]
+    asked = asks(cls("cat", 2, color="red"), exclude=[cls("cat", 6)])
+    plain = verdict(asked, {"cat": boxes}, {"cat": colors}, Options(max_overlap=0.5))
+    shuffled = {"cat": [boxes[k] for k in order]}, {"cat": [colors[k] for k in order]}
+    assert verdict(asked, *shuffled, Options(max_overlap=0.5)) == plain
