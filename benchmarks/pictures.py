@@ -1,0 +1,96 @@
+"""Pictures of a table's rows: base64, bytes of the hub, another row's index or a file beside the table; read late."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..evals.errors import InvalidImage, UsageError
+from ..evals.types import Json, Picture
+from .rows import Deferred, Row, is_picture_column, listed, missing
+
+_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_LONGEST_INDEX = 64
+"""VLMEvalKit's rule: a cell of at most this many characters names the row that holds the picture."""
+
+
+class Gallery:
+    """Finds the pictures of rows that may refer to each other by index."""
+
+    def __init__(self, rows: Sequence[Row], folders: Sequence[Path] = ()) -> None:
+        self._rows: Mapping[str, Row] = {str(row.fields["index"]): row for row in rows if "index" in row.fields}
+        self._folders = tuple(folders)
+
+    def of(self, row: Row, columns: Sequence[str] = ()) -> tuple[Picture, ...]:
+        """Return a row's pictures in order: of the named columns, else of every picture column.
+
+        Raises UsageError where a reference leads nowhere.
+        """
+        names = columns or [name for name in row.fields if is_picture_column(name)]
+        found = [picture for name in names for picture in self._cell(row, name, row.fields.get(name))]
+        if not found and not columns:
+            paths = row.find("image_path", "imagename", "image_name")
+            found = self._cell(row, "image_path", paths) if paths is not None else []
+        return tuple(found)
+
+    def _cell(self, row: Row, column: str, value: Json, follow: bool = True) -> list[Picture]:
+        if missing(value):
+            return []
+        if isinstance(value, Deferred):
+            return [self._late(row, column, value, number) for number in range(value.items)]
+        if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+            value = listed(value)
+        if isinstance(value, list):
+            return [each for part in value for each in self._cell(row, column, part, follow)]
+        if isinstance(value, dict):
+            return [Picture(self._name(row, column), lambda: _decoded(row, column, value))]
+        text = str(value)
+        if text.lower().endswith(_EXTENSIONS):
+            return [Picture(text, self._file(row, column, text).read_bytes)]
+        if len(text) <= _LONGEST_INDEX:
+            other = self._rows.get(text)
+            if other is None or not follow:
+                raise UsageError(f"{row.where}: column {column!r} refers to row {text!r}, which holds no picture")
+            return self._cell(other, column, other.fields.get(column), follow=False)
+        return [Picture(self._name(row, column), lambda: _decoded(row, column, text))]
+
+    def _late(self, row: Row, column: str, cell: Deferred, number: int) -> Picture:
+        def read() -> bytes:
+            value = cell.read()
+            if isinstance(value, str) and value.startswith("["):
+                value = listed(value)
+            if isinstance(value, list):
+                value = value[number]
+            return _decoded(row, column, value)
+
+        suffix = f"-{number + 1}" if cell.items > 1 else ""
+        return Picture(self._name(row, column) + suffix, read)
+
+    def _file(self, row: Row, column: str, name: str) -> Path:
+        """Return the picture's path; it must lie inside the table's folder or one given."""
+        roots = [*self._folders, row.file.parent, row.file.parent / "images"]
+        for root in roots:
+            path = (root / name).resolve()
+            if path.is_file() and path.is_relative_to(root.resolve()):
+                return path
+        raise UsageError(f"{row.where}: column {column!r} names {name!r}, which is not in {roots[-2]} or its images/")
+
+    @staticmethod
+    def _name(row: Row, column: str) -> str:
+        return f"{row.file.name}:{row.line}:{column}"
+
+
+def _decoded(row: Row, column: str, value: Json) -> bytes:
+    if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
+        return value["bytes"]
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        text = value.partition("base64,")[2] if value.startswith("data:") else value
+        try:
+            return base64.b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise InvalidImage(f"{row.where}: column {column!r} is no base64 picture ({error})") from error
+    raise InvalidImage(f"{row.where}: column {column!r} holds no picture bytes")

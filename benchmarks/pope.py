@@ -1,0 +1,181 @@
+"""POPE: yes/no questions about objects in a picture, in three splits; scored by F1 (RUCAIBox/POPE 3df3ba1b)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
+from .pictures import Gallery
+from .rows import Row, read_rows, read_tables
+from .scoring import Read, by_protocol, choose, elsewhere, fingerprint, scores_of, unique
+from .sources import Source
+
+SHORT: Final = "\nAnswer the question using a single word or phrase."
+PLEASE: Final = " Please answer yes or no."
+SPLITS: Final = ("random", "popular", "adversarial")
+_SOURCE: Final = Source(
+    "pope", hub="pope", tsv="pope-tsv", files=("POPE.tsv", "coco_pope_*.json", "data/test-*.parquet")
+)
+
+Preset = Literal["janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit"]
+
+
+class Pope:
+    """POPE over the splits random, popular and adversarial (8910 or 9000 questions).
+
+    `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
+    prompt: `official` is the bare question, `llava` and `lmms-eval` add the short-answer line,
+    `vlmevalkit` asks "Please answer yes or no.".
+    """
+
+    name = "pope"
+    kind = "text"
+    outputs = 1
+    observer = None
+    headline = "official/mean_f1"
+
+    def __init__(self, *, data: str = "", preset: Preset = "janus-pr541", offline: bool = False) -> None:
+        self.data = data
+        self.preset = preset
+        self.offline = offline
+        self._samples: list[Sample] = []
+
+    @property
+    def card(self) -> Mapping[str, Json]:
+        return {"preset": self.preset, "rows": len(self.samples()), "data": fingerprint(self.samples())}
+
+    def samples(self) -> Sequence[Sample]:
+        if not self._samples:
+            self._samples = self._load(self.data)
+        return self._samples
+
+    def _load(self, data: str) -> list[Sample]:
+        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
+        gallery = Gallery(rows)
+        samples = [_sample(row, prompt_of(row.text("question", "text"), self.preset), gallery) for row in rows]
+        unique(samples, rows)
+        return samples
+
+    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
+        """Return one Score a protocol: 1 where what it read is the gold answer."""
+        return scores_of(sample, prediction, read(prediction.text or "", sample.tags["answer"]))
+
+    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
+        """Return, for each protocol, F1, accuracy, precision, recall and yes-ratio, by split and over all."""
+        metrics: dict[str, Metric] = {}
+        for protocol, mine in by_protocol(scores, PROTOCOLS).items():
+            splits = {name: [each for each in mine if name in _splits(each)] for name in _names(mine)}
+            by_split = {name: _rates(part, protocol) for name, part in splits.items()}
+            for name, rates in by_split.items():
+                metrics |= {f"{protocol}/{name}_{key}": rate for key, rate in rates.items()}
+            overall = _rates([each for part in splits.values() for each in part], protocol)
+            metrics[f"{protocol}/micro_f1"] = overall["f1"]
+            metrics |= {f"{protocol}/{key}": overall[key] for key in ("accuracy", "precision", "recall", "yes_ratio")}
+            for key in ("f1", "accuracy"):
+                metrics[f"{protocol}/mean_{key}"] = _mean([rates[key] for rates in by_split.values()])
+        return metrics
+
+    def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
+        """Score answers made elsewhere: rows of `id, category, answer, response`, or `id, category, response`
+        with the data set."""
+        rows = read_rows(predictions)
+        hint = choose(data, rows, predictions)
+        known = self._load(str(data)) if data else None
+        return elsewhere(self, rows, lambda row: _keyed(row) if known else _sample(row, "", None, hint), data=known)
+
+
+def prompt_of(question: str, preset: Preset) -> str:
+    """Return the user text of a question in a preset."""
+    bare = question.replace(PLEASE, "")
+    if preset == "janus-pr541":
+        return "\n" + bare + SHORT
+    return {"official": bare, "vlmevalkit": bare + PLEASE}.get(preset, bare + SHORT)
+
+
+def read(text: str, gold: str) -> dict[str, Read]:
+    """Return what each protocol reads in an answer, whether it is right, whether it was unreadable."""
+    official, lmms = yes_no_pope(text), yes_no_pope_lmms(text)
+    reads: dict[str, Read] = {"official": (official, float(official == gold), not says_yes_or_no(text))}
+    for protocol, reader in YES_NO_VLMEVALKIT.items():
+        word = reader(text)
+        reads[protocol] = (word, float(word.lower() == gold), word == "Unknown")
+    reads["lmms-eval"] = (lmms, float(lmms == gold), lmms not in ("yes", "no"))
+    return reads
+
+
+def _keyed(row: Row) -> Sample:
+    category = str(row.need("category"))
+    return Sample(id=f"{category}/{row.need('question_id', 'id', 'index')}", prompt="", tags={"category": category})
+
+
+def _sample(row: Row, prompt: str, gallery: Gallery | None, hint: str = "") -> Sample:
+    answer = str(row.need("answer", "label", hint=hint)).strip().lower()
+    if answer not in ("yes", "no"):
+        raise row.wrong("answer", row.find("answer", "label"), "yes or no")
+    # The official files are one a split and have no column for it.
+    category = row.find("category") or row.file.stem.removeprefix("coco_pope_")
+    if row.find("category") is None and category not in SPLITS:
+        row.need("category", hint=hint)
+    return Sample(
+        id=f"{category}/{row.need('question_id', 'id', 'index')}",
+        prompt=prompt,
+        images=gallery.of(row) if gallery else (),
+        tags={"category": str(category), "answer": answer},
+        cluster=str(row.find("image_source", "image_path") or _image_name(row)),
+    )
+
+
+def _image_name(row: Row) -> str:
+    image = row.find("image")
+    return image if isinstance(image, str) else ""
+
+
+def _splits(score: Score) -> list[str]:
+    return [name.strip() for name in score.tags["category"].split(",")]
+
+
+def _names(scores: Sequence[Score]) -> list[str]:
+    found = {name for each in scores for name in _splits(each)}
+    return [name for name in SPLITS if name in found] + sorted(found - set(SPLITS))
+
+
+def _rates(scores: Sequence[Score], protocol: str) -> dict[str, Metric]:
+    """Return the rates of some scores in percent.
+
+    VLMEvalKit and lmms-eval take an unreadable answer for "not yes"; lmms-eval's recall knows only
+    a literal no as a miss and its yes-ratio is that of the gold answers. A missing answer is wrong.
+    """
+    true_yes = false_yes = false_no = said_yes = right = 0
+    for each in scores:
+        gold = each.tags["answer"]
+        said = str(each.answer).lower() if each.value is not None else ("no" if gold == "yes" else "yes")
+        right += each.value == 1
+        said_yes += said == "yes"
+        true_yes += said == gold == "yes"
+        false_yes += said == "yes" != gold
+        false_no += gold == "yes" and (said == "no" if protocol == "lmms-eval" else said != "yes")
+    n = len(scores)
+    if protocol == "lmms-eval":
+        said_yes = sum(each.tags["answer"] == "yes" for each in scores)
+    precision = true_yes / (true_yes + false_yes) if true_yes + false_yes else None
+    recall = true_yes / (true_yes + false_no) if true_yes + false_no else None
+    f1 = 2 * precision * recall / (precision + recall) if precision and recall else 0.0
+    defined = bool(precision is not None or recall is not None)
+    rates = {
+        "f1": f1 if defined else None,
+        "accuracy": right / n if n else None,
+        "precision": precision,
+        "recall": recall,
+        "yes_ratio": said_yes / n if n else None,
+    }
+    return {key: Metric(None if rate is None else 100 * rate, n) for key, rate in rates.items()}
+
+
+def _mean(parts: Sequence[Metric]) -> Metric:
+    values = [each.value for each in parts]
+    known = [value for value in values if value is not None]
+    whole = len(known) == len(values) and bool(known)
+    return Metric(sum(known) / len(known) if whole else None, sum(each.n for each in parts))

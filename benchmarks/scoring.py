@@ -1,0 +1,199 @@
+"""What the understanding suites share: hits to percent, scores by protocol, scoring of outputs made elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ..evals.errors import UsageError
+from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from .rows import Row
+
+RESPONSE = ("response", "prediction", "text")
+"""The columns that may hold a model's answer, best first."""
+
+Read = tuple[Json, float | None, bool]
+"""What a protocol read, its value, and whether it could not read (unparsed)."""
+
+
+class Rules(Protocol):
+    """The pure half of a suite."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def headline(self) -> str: ...
+    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]: ...
+    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]: ...
+
+
+def percent(hits: Iterable[float | None]) -> Metric:
+    """Return the mean of the hits in percent; one without a verdict (None) counts as a miss."""
+    values = [each or 0.0 for each in hits]
+    return Metric(100 * sum(values) / len(values), len(values)) if values else Metric(None, 0)
+
+
+def scores_of(sample: Sample, prediction: Prediction, reads: Mapping[str, Read], details: Json = None) -> list[Score]:
+    """Return one Score for each protocol that read the response."""
+    return [
+        Score(
+            sample.id,
+            prediction.index,
+            protocol,
+            value,
+            answer=answer,
+            unparsed=unparsed,
+            tags=sample.tags,
+            cluster=sample.cluster,
+            details=details,
+        )
+        for protocol, (answer, value, unparsed) in reads.items()
+    ]
+
+
+def by_protocol(scores: Sequence[Score], protocols: Sequence[str]) -> dict[str, list[Score]]:
+    """Return the scores of each protocol that occurs, in the order of `protocols`.
+
+    An output that is missing has a score without protocol: it joins every one of them.
+    """
+    present = {each.protocol for each in scores if each.protocol}
+    absent = [each for each in scores if not each.protocol]
+    wanted = [each for each in protocols if each in present] or ([protocols[0]] if absent else [])
+    return {name: [each for each in scores if each.protocol == name] + absent for name in wanted}
+
+
+def grouped(scores: Iterable[Score], key: Callable[[Score], str]) -> dict[str, list[Score]]:
+    """Return the scores by key, keys in alphabetical order; an empty key is left out."""
+    groups: dict[str, list[Score]] = {}
+    for each in scores:
+        groups.setdefault(key(each), []).append(each)
+    return {name: groups[name] for name in sorted(groups) if name}
+
+
+def slug(text: str) -> str:
+    """Return a name fit for a metric key: lower case, words joined by underscores."""
+    return "_".join("".join(char if char.isalnum() else " " for char in text.lower()).split())
+
+
+def fingerprint(samples: Sequence[Sample]) -> str:
+    """Return 12 hex digits over what is asked and expected: ids, prompts, targets, picture names."""
+    digest = hashlib.sha256()
+    for each in samples:
+        row = [each.id, each.prompt, each.system, each.target, [picture.name for picture in each.images]]
+        digest.update(json.dumps(row, sort_keys=True, default=str).encode())
+    return digest.hexdigest()[:12]
+
+
+def unique(samples: Sequence[Sample], rows: Sequence[Row], *, most: int = 1) -> None:
+    """Raise UsageError where more than `most` rows have one key."""
+    seen: dict[str, int] = {}
+    for sample, row in zip(samples, rows, strict=True):
+        seen[sample.id] = seen.get(sample.id, 0) + 1
+        if seen[sample.id] > most:
+            raise UsageError(f"{row.where}: duplicate key {sample.id!r}: every row needs its own")
+
+
+def response_of(row: Row) -> str:
+    """Return a row's answer, an empty one included."""
+    return row.text(*RESPONSE)
+
+
+def choose(data: Path | None, rows: Sequence[Row], file: Path) -> str:
+    """Return the hint for a predictions file that lacks the suite's own columns."""
+    return "" if data else f"add it to {file.name}, or give the suite's data with --data PATH"
+
+
+def elsewhere(
+    rules: Rules,
+    rows: Sequence[Row],
+    sample_of: Callable[[Row], Sample],
+    *,
+    data: Sequence[Sample] | None = None,
+    duplicates: int = 1,
+    settle: Callable[[Sequence[Score]], Sequence[Score]] = lambda scores: scores,
+    evidence_of: Callable[[Row], Evidence | None] = lambda _: None,
+    extra: Mapping[str, Json] | None = None,
+) -> Scored:
+    """Score answers made elsewhere.
+
+    `sample_of` makes a sample (id, target, tags) of a row; with `data` the row gives the id alone
+    and the rest comes from the data set, whose samples without a row count as wrong and are named
+    in `extra["missing"]`. `settle` may change the scores as a whole (MMMU's draws). Raises
+    UsageError for a duplicate key and for an id that the data set does not have.
+    """
+    samples = [sample_of(row) for row in rows]
+    unique(samples, rows, most=duplicates)
+    missing: list[Sample] = []
+    if data is not None:
+        samples, missing = _joined(samples, rows, data)
+    scores: list[Score] = []
+    owner: list[int] = []
+    for number, (sample, row) in enumerate(zip(samples, rows, strict=True)):
+        made = rules.score(sample, Prediction(sample.id, text=response_of(row)), evidence_of(row))
+        scores += made
+        owner += [number] * len(made)
+    scores = list(settle(scores))
+    lines = _lines(rows, scores, owner)
+    absent = [
+        Score(each.id, 0, "", None, reason="missing: no row for it", tags=each.tags, cluster=each.cluster)
+        for each in missing
+    ]
+    metrics = dict(rules.aggregate([*scores, *absent]))
+    unscored = {(owner[number], each.protocol) for number, each in enumerate(scores) if each.value is None}
+    return Scored(
+        bench=rules.name,
+        n=len(rows) + len(missing),
+        metrics=metrics,
+        unparsed=_unparsed(scores),
+        unscored=len({number for number, _ in unscored}) + len(missing),
+        rows=lines,
+        extra={
+            "unparsed_by_protocol": _unparsed_by_protocol(scores),
+            "missing": [each.id for each in missing],
+            **(extra or {}),
+        },
+    )
+
+
+def _joined(
+    found: Sequence[Sample], rows: Sequence[Row], data: Sequence[Sample]
+) -> tuple[list[Sample], list[Sample]]:
+    """Return the data set's sample of each row, and those without a row."""
+    waiting: dict[str, list[Sample]] = {}
+    for sample in data:
+        waiting.setdefault(sample.id, []).append(sample)
+    joined: list[Sample] = []
+    for sample, row in zip(found, rows, strict=True):
+        if not waiting.get(sample.id):
+            raise UsageError(f"{row.where}: id {sample.id!r} is not in the data set ({len(data)} samples)")
+        joined.append(waiting[sample.id].pop(0))
+    return joined, [sample for left in waiting.values() for sample in left]
+
+
+def _lines(rows: Sequence[Row], scores: Sequence[Score], owner: Sequence[int]) -> list[dict[str, Json]]:
+    """Return the lines of --out: what each protocol read in a row, and whether that is correct."""
+    lines: list[dict[str, Json]] = []
+    for row in rows:
+        line: dict[str, Json] = {"id": row.find("id", "question_id", "index", "questionId")}
+        category = row.find("category")
+        lines.append({**line, "category": category, "read": {}, "correct": {}} if category else
+                     {**line, "read": {}, "correct": {}})
+    for number, each in zip(owner, scores, strict=True):
+        lines[number]["read"][each.protocol] = each.answer
+        lines[number]["correct"][each.protocol] = bool(each.value) if each.value in (0.0, 1.0) else each.value
+    return lines
+
+
+def _unparsed(scores: Sequence[Score]) -> int:
+    """Return how many answers the headline's protocol, the first, could not read."""
+    return next(iter(_unparsed_by_protocol(scores).values()), 0)
+
+
+def _unparsed_by_protocol(scores: Sequence[Score]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for each in scores:
+        counts[each.protocol] = counts.get(each.protocol, 0) + each.unparsed
+    return counts
