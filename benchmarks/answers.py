@@ -65,7 +65,7 @@ def says_yes_or_no(text: str) -> bool:
 
 
 _YES_NO_WORD: Final = re.compile(r"\b(?:yes|no|not)\b", re.IGNORECASE)
-_CLEARED: Final = ";/[]\"{}()=+\\_-><@`,?!"
+_CLEARED: Final = ';/[]"{}()=+\\_-><@`,?!'
 _DIGIT_COMMA_DIGIT: Final = re.compile(r"\d,\d")
 _STOP_2024: Final = re.compile(r"\.(?!\d)")
 _STOP_2026: Final = re.compile(r"(?<!\d)\.(?!\d)")
@@ -204,8 +204,11 @@ def short_llava(text: str) -> str:
 
 
 def short_lmms(text: str) -> str:
-    """Return the lowered response without ASCII punctuation (lmms-eval's exact_match as GQA sets it)."""
-    return text.lower().translate(_NO_PUNCTUATION)
+    """Return the lowered response without ASCII punctuation (lmms-eval's exact_match as GQA sets it).
+
+    It compares numpy arrays, which drop NULs at the end of a text.
+    """
+    return text.lower().translate(_NO_PUNCTUATION).rstrip("\0")
 
 
 def short_vlmevalkit(text: str) -> str:

@@ -17,10 +17,10 @@ _LONGEST_INDEX = 64
 
 
 class Gallery:
-    """Finds the pictures of rows that may refer to each other by index."""
+    """Finds the pictures of rows that may refer to each other by `index` (or another column)."""
 
-    def __init__(self, rows: Sequence[Row], folders: Sequence[Path] = ()) -> None:
-        self._rows: Mapping[str, Row] = {str(row.fields["index"]): row for row in rows if "index" in row.fields}
+    def __init__(self, rows: Sequence[Row], folders: Sequence[Path] = (), *, index: str = "index") -> None:
+        self._rows: Mapping[str, Row] = {str(row.fields[index]): row for row in rows if index in row.fields}
         self._folders = tuple(folders)
 
     def of(self, row: Row, columns: Sequence[str] = ()) -> tuple[Picture, ...]:
@@ -28,7 +28,7 @@ class Gallery:
 
         Raises UsageError where a reference leads nowhere.
         """
-        names = columns or [name for name in row.fields if is_picture_column(name)]
+        names = columns or sorted(name for name in row.fields if is_picture_column(name))
         found = [picture for name in names for picture in self._cell(row, name, row.fields.get(name))]
         if not found and not columns:
             paths = row.find("image_path", "imagename", "image_name")
@@ -53,7 +53,8 @@ class Gallery:
             other = self._rows.get(text)
             if other is None or not follow:
                 raise UsageError(f"{row.where}: column {column!r} refers to row {text!r}, which holds no picture")
-            return self._cell(other, column, other.fields.get(column), follow=False)
+            target = column if column in other.fields and column != "imageId" else "image"
+            return self._cell(other, target, other.fields.get(target), follow=False)
         return [Picture(self._name(row, column), lambda: _decoded(row, column, text))]
 
     def _late(self, row: Row, column: str, cell: Deferred, number: int) -> Picture:

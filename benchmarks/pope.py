@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+from ..evals import stats
+from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
 from .pictures import Gallery
 from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, choose, elsewhere, fingerprint, scores_of, unique
+from .scoring import Read, by_protocol, elsewhere, fingerprint, hint_for, percent, scores_of, unique
 from .sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
@@ -36,10 +38,11 @@ class Pope:
     outputs = 1
     observer = None
     headline = "official/mean_f1"
+    worlds = ("toy",)
 
     def __init__(self, *, data: str = "", preset: Preset = "janus-pr541", offline: bool = False) -> None:
         self.data = data
-        self.preset = preset
+        self.preset: Preset = preset
         self.offline = offline
         self._samples: list[Sample] = []
 
@@ -52,9 +55,9 @@ class Pope:
             self._samples = self._load(self.data)
         return self._samples
 
-    def _load(self, data: str) -> list[Sample]:
+    def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
         rows = read_tables(_SOURCE.tables(data, offline=self.offline))
-        gallery = Gallery(rows)
+        gallery = Gallery(rows) if pictures else None
         samples = [_sample(row, prompt_of(row.text("question", "text"), self.preset), gallery) for row in rows]
         unique(samples, rows)
         return samples
@@ -64,27 +67,33 @@ class Pope:
         return scores_of(sample, prediction, read(prediction.text or "", sample.tags["answer"]))
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
-        """Return, for each protocol, F1, accuracy, precision, recall and yes-ratio, by split and over all."""
-        metrics: dict[str, Metric] = {}
+        return stats.metrics(self.estimates(scores))
+
+    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
+        """Return, for each protocol, F1, accuracy, precision, recall and yes-ratio in percent.
+
+        `<split>_f1` and so on for each split, `mean_f1` over the splits, `micro_f1` over all rows.
+        """
+        found: dict[str, Estimate] = {}
         for protocol, mine in by_protocol(scores, PROTOCOLS).items():
             splits = {name: [each for each in mine if name in _splits(each)] for name in _names(mine)}
             by_split = {name: _rates(part, protocol) for name, part in splits.items()}
             for name, rates in by_split.items():
-                metrics |= {f"{protocol}/{name}_{key}": rate for key, rate in rates.items()}
+                found |= {f"{protocol}/{name}_{key}": rate for key, rate in rates.items()}
             overall = _rates([each for part in splits.values() for each in part], protocol)
-            metrics[f"{protocol}/micro_f1"] = overall["f1"]
-            metrics |= {f"{protocol}/{key}": overall[key] for key in ("accuracy", "precision", "recall", "yes_ratio")}
+            found[f"{protocol}/micro_f1"] = overall.pop("f1")
+            found |= {f"{protocol}/{key}": rate for key, rate in overall.items()}
             for key in ("f1", "accuracy"):
-                metrics[f"{protocol}/mean_{key}"] = _mean([rates[key] for rates in by_split.values()])
-        return metrics
+                found[f"{protocol}/mean_{key}"] = stats.average([rates[key] for rates in by_split.values()])
+        return found
 
     def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
         """Score answers made elsewhere: rows of `id, category, answer, response`, or `id, category, response`
         with the data set."""
         rows = read_rows(predictions)
-        hint = choose(data, rows, predictions)
-        known = self._load(str(data)) if data else None
-        return elsewhere(self, rows, lambda row: _keyed(row) if known else _sample(row, "", None, hint), data=known)
+        if data:
+            return elsewhere(self, rows, _keyed, data=self._load(str(data), pictures=False))
+        return elsewhere(self, rows, lambda row: _sample(row, "", None, hint_for(predictions)))
 
 
 def prompt_of(question: str, preset: Preset) -> str:
@@ -124,13 +133,8 @@ def _sample(row: Row, prompt: str, gallery: Gallery | None, hint: str = "") -> S
         prompt=prompt,
         images=gallery.of(row) if gallery else (),
         tags={"category": str(category), "answer": answer},
-        cluster=str(row.find("image_source", "image_path") or _image_name(row)),
+        cluster=row.name("image_source", "image_path", "image"),
     )
-
-
-def _image_name(row: Row) -> str:
-    image = row.find("image")
-    return image if isinstance(image, str) else ""
 
 
 def _splits(score: Score) -> list[str]:
@@ -142,40 +146,30 @@ def _names(scores: Sequence[Score]) -> list[str]:
     return [name for name in SPLITS if name in found] + sorted(found - set(SPLITS))
 
 
-def _rates(scores: Sequence[Score], protocol: str) -> dict[str, Metric]:
-    """Return the rates of some scores in percent.
+def _rates(scores: Sequence[Score], protocol: str) -> dict[str, Estimate]:
+    """Return the rates of some scores in percent; F1 is 0 where no yes was said.
 
     VLMEvalKit and lmms-eval take an unreadable answer for "not yes"; lmms-eval's recall knows only
     a literal no as a miss and its yes-ratio is that of the gold answers. A missing answer is wrong.
     """
-    true_yes = false_yes = false_no = said_yes = right = 0
-    for each in scores:
-        gold = each.tags["answer"]
-        said = str(each.answer).lower() if each.value is not None else ("no" if gold == "yes" else "yes")
-        right += each.value == 1
-        said_yes += said == "yes"
-        true_yes += said == gold == "yes"
-        false_yes += said == "yes" != gold
-        false_no += gold == "yes" and (said == "no" if protocol == "lmms-eval" else said != "yes")
-    n = len(scores)
-    if protocol == "lmms-eval":
-        said_yes = sum(each.tags["answer"] == "yes" for each in scores)
-    precision = true_yes / (true_yes + false_yes) if true_yes + false_yes else None
-    recall = true_yes / (true_yes + false_no) if true_yes + false_no else None
-    f1 = 2 * precision * recall / (precision + recall) if precision and recall else 0.0
-    defined = bool(precision is not None or recall is not None)
-    rates = {
-        "f1": f1 if defined else None,
-        "accuracy": right / n if n else None,
-        "precision": precision,
-        "recall": recall,
-        "yes_ratio": said_yes / n if n else None,
+    lmms = protocol == "lmms-eval"
+    golds = [each.tags["answer"] == "yes" for each in scores]
+    said = [str(each.answer).lower() if each.value is not None else None for each in scores]
+    yes = [not gold if word is None else word == "yes" for word, gold in zip(said, golds, strict=True)]
+    no = [word in (None, "no") if lmms else not each for word, each in zip(said, yes, strict=True)]
+    true_yes = [float(each and gold) for each, gold in zip(yes, golds, strict=True)]
+    false_yes = [float(each and not gold) for each, gold in zip(yes, golds, strict=True)]
+    false_no = [float(each and gold) for each, gold in zip(no, golds, strict=True)]
+    clusters = [stats.cluster(each) for each in scores]
+
+    def share(tops: Sequence[float], *bottoms: Sequence[float]) -> Estimate:
+        return stats.ratio(tops, [sum(parts) for parts in zip(*bottoms, strict=True)], clusters).times(100)
+
+    twice = [2 * each for each in true_yes]
+    return {
+        "f1": share(twice, twice, false_yes, false_no),
+        "accuracy": percent(scores),
+        "precision": share(true_yes, true_yes, false_yes),
+        "recall": share(true_yes, true_yes, false_no),
+        "yes_ratio": share([float(each) for each in (golds if lmms else yes)], [1.0] * len(scores)),
     }
-    return {key: Metric(None if rate is None else 100 * rate, n) for key, rate in rates.items()}
-
-
-def _mean(parts: Sequence[Metric]) -> Metric:
-    values = [each.value for each in parts]
-    known = [value for value in values if value is not None]
-    whole = len(known) == len(values) and bool(known)
-    return Metric(sum(known) / len(known) if whole else None, sum(each.n for each in parts))

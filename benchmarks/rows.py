@@ -54,6 +54,11 @@ class Row:
             raise UsageError(f"{self.where}: no column {names[0]!r}{_or(names[1:])}{hint and '; ' + hint}")
         return value
 
+    def name(self, *names: str) -> str:
+        """Return the first of the named columns that holds a short text (a file name, an id), else ""."""
+        found = (self.fields.get(name) for name in names)
+        return next((each for each in found if isinstance(each, str) and 0 < len(each) <= HEAVY), "")
+
     def text(self, *names: str, hint: str = "") -> str:
         """Return a text column, empty texts included; raise UsageError where it is absent or no text."""
         for name in names:

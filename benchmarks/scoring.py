@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from ..evals import stats
 from ..evals.errors import UsageError
+from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .rows import Row
 
@@ -30,10 +33,14 @@ class Rules(Protocol):
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]: ...
 
 
-def percent(hits: Iterable[float | None]) -> Metric:
-    """Return the mean of the hits in percent; one without a verdict (None) counts as a miss."""
-    values = [each or 0.0 for each in hits]
-    return Metric(100 * sum(values) / len(values), len(values)) if values else Metric(None, 0)
+def percent(scores: Sequence[Score]) -> Estimate:
+    """Return the mean value in percent; one without a verdict counts as a miss."""
+    return stats.mean([each.value or 0.0 for each in scores], [stats.cluster(each) for each in scores]).times(100)
+
+
+def plain(value: float | None, n: int) -> Estimate:
+    """Return a number without an interval: a count, a deviation over runs."""
+    return Estimate(value, n, {"": (0.0, math.nan)}, 0.0, math.inf)
 
 
 def scores_of(sample: Sample, prediction: Prediction, reads: Mapping[str, Read], details: Json = None) -> list[Score]:
@@ -101,9 +108,9 @@ def response_of(row: Row) -> str:
     return row.text(*RESPONSE)
 
 
-def choose(data: Path | None, rows: Sequence[Row], file: Path) -> str:
-    """Return the hint for a predictions file that lacks the suite's own columns."""
-    return "" if data else f"add it to {file.name}, or give the suite's data with --data PATH"
+def hint_for(file: Path) -> str:
+    """Return what to do about a predictions file that lacks the suite's own columns."""
+    return f"add it to {file.name}, or give the suite's data with --data PATH"
 
 
 def elsewhere(
@@ -114,15 +121,17 @@ def elsewhere(
     data: Sequence[Sample] | None = None,
     duplicates: int = 1,
     settle: Callable[[Sequence[Score]], Sequence[Score]] = lambda scores: scores,
-    evidence_of: Callable[[Row], Evidence | None] = lambda _: None,
+    text_of: Callable[[Row], str] | None = None,
+    evidence: Sequence[Evidence] | None = None,
     extra: Mapping[str, Json] | None = None,
 ) -> Scored:
     """Score answers made elsewhere.
 
     `sample_of` makes a sample (id, target, tags) of a row; with `data` the row gives the id alone
     and the rest comes from the data set, whose samples without a row count as wrong and are named
-    in `extra["missing"]`. `settle` may change the scores as a whole (MMMU's draws). Raises
-    UsageError for a duplicate key and for an id that the data set does not have.
+    in `extra["missing"]`. `settle` may change what the lines say is correct (MMMU's draws); `evidence` has
+    one for each row. Raises UsageError for a duplicate key and for an id that the data set does
+    not have.
     """
     samples = [sample_of(row) for row in rows]
     unique(samples, rows, most=duplicates)
@@ -132,11 +141,11 @@ def elsewhere(
     scores: list[Score] = []
     owner: list[int] = []
     for number, (sample, row) in enumerate(zip(samples, rows, strict=True)):
-        made = rules.score(sample, Prediction(sample.id, text=response_of(row)), evidence_of(row))
+        prediction = Prediction(sample.id, text=(text_of or response_of)(row))
+        made = rules.score(sample, prediction, evidence[number] if evidence else None)
         scores += made
         owner += [number] * len(made)
-    scores = list(settle(scores))
-    lines = _lines(rows, scores, owner)
+    lines = _lines(rows, settle(scores), owner)
     absent = [
         Score(each.id, 0, "", None, reason="missing: no row for it", tags=each.tags, cluster=each.cluster)
         for each in missing
@@ -158,9 +167,7 @@ def elsewhere(
     )
 
 
-def _joined(
-    found: Sequence[Sample], rows: Sequence[Row], data: Sequence[Sample]
-) -> tuple[list[Sample], list[Sample]]:
+def _joined(found: Sequence[Sample], rows: Sequence[Row], data: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
     """Return the data set's sample of each row, and those without a row."""
     waiting: dict[str, list[Sample]] = {}
     for sample in data:
@@ -179,8 +186,7 @@ def _lines(rows: Sequence[Row], scores: Sequence[Score], owner: Sequence[int]) -
     for row in rows:
         line: dict[str, Json] = {"id": row.find("id", "question_id", "index", "questionId")}
         category = row.find("category")
-        lines.append({**line, "category": category, "read": {}, "correct": {}} if category else
-                     {**line, "read": {}, "correct": {}})
+        lines.append({**line, **({"category": category} if category else {}), "read": {}, "correct": {}})
     for number, each in zip(owner, scores, strict=True):
         lines[number]["read"][each.protocol] = each.answer
         lines[number]["correct"][each.protocol] = bool(each.value) if each.value in (0.0, 1.0) else each.value

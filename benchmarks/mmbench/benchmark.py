@@ -1,0 +1,190 @@
+"""MMBench dev-en: every question asked with its options rolled; right only where every roll is (circular).
+
+Port of VLMEvalKit's evaluation (open-compass/VLMEvalKit f4646f72 and e8e78f05,
+vlmeval/dataset/utils/multiple_choice.py) without and with a judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from ...evals import stats
+from ...evals.stats import Estimate
+from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from ..answers import LETTER
+from ..choices import LETTER_LINE, options_of, prompt_of
+from ..pictures import Gallery
+from ..rows import Row, read_rows, read_tables
+from ..scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, scores_of, slug, unique
+from ..sources import Source
+
+PROTOCOLS: Final = ("official", "official-judge", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
+ROLL: Final = 1_000_000
+"""Roll k of question i has the index i + k * ROLL."""
+_SOURCE: Final = Source(
+    "mmbench",
+    hub="mmbench",
+    tsv="mmbench-tsv",
+    files=("MMBench_DEV_EN.tsv", "mmbench_dev_20230712.tsv", "en/dev-*.parquet"),
+)
+
+Preset = Literal["janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit"]
+
+
+class MmBench:
+    """MMBench dev-en (1164 questions in 4329 rows, or 1176 in 4377).
+
+    `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
+    prompt. `match="judge"` has a language model find the option that an unreadable answer means:
+    protocol `official-judge`.
+    """
+
+    name = "mmbench"
+    kind = "text"
+    outputs = 1
+    headline = "official/circular"
+    worlds = ("toy",)
+    optional_observers = ("judge",)
+
+    def __init__(
+        self,
+        *,
+        data: str = "",
+        preset: Preset = "janus-pr541",
+        match: Literal["exact", "judge"] = "exact",
+        offline: bool = False,
+    ) -> None:
+        self.data = data
+        self.preset: Preset = preset
+        self.match = match
+        self.offline = offline
+        self.observer = "judge" if match == "judge" else None
+        self._samples: list[Sample] = []
+
+    @property
+    def card(self) -> Mapping[str, Json]:
+        knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.match == "judge" else {})
+        return knobs | {"rows": len(self.samples()), "data": fingerprint(self.samples())}
+
+    def samples(self) -> Sequence[Sample]:
+        if not self._samples:
+            self._samples = self._load(self.data)
+        return self._samples
+
+    def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
+        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
+        gallery = Gallery(rows) if pictures else None
+        samples = [_sample(row, _prompt(row, self.preset), gallery) for row in rows]
+        unique(samples, rows)
+        return samples
+
+    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
+        """Return one Score a protocol for one roll: 1 where the letter read is the gold one."""
+        reads = read(prediction.text or "", sample.target)
+        if evidence is not None:
+            letter = judged(evidence)
+            value = None if letter is None else float(letter == sample.target["answer"])
+            reads["official-judge"] = (letter, value, letter in (None, "Z"))
+        return scores_of(sample, prediction, reads)
+
+    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
+        return stats.metrics(self.estimates(scores))
+
+    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
+        """Return in percent, for each protocol, `circular` over questions and, for VLMEvalKit's,
+        `vanilla_all` over all rows and `vanilla_unrolled` over roll 0; circular by category too.
+        """
+        found: dict[str, Estimate] = {}
+        for protocol, mine in by_protocol(scores, PROTOCOLS).items():
+            unrolled = [each for each in mine if int(each.sample_id) < ROLL]
+            right = {name: all(each.value == 1 for each in part) for name, part in grouped(mine, _question).items()}
+            found[f"{protocol}/circular"] = _circular(unrolled, right)
+            if protocol.startswith("vlmevalkit"):
+                found[f"{protocol}/vanilla_all"] = percent(mine)
+                found[f"{protocol}/vanilla_unrolled"] = percent(unrolled)
+            for tag in ("l2-category", "category"):
+                for name, part in grouped(unrolled, lambda each, tag=tag: each.tags.get(tag, "")).items():
+                    found[f"{protocol}/circular_{slug(name)}"] = _circular(part, right)
+        return found
+
+    def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
+        """Score answers made elsewhere: rows of `index, question, A..E, answer, response`, or
+        `index, response` with the data set."""
+        rows = read_rows(predictions)
+        if data:
+            return elsewhere(self, rows, lambda row: Sample(_key(row), ""), data=self._load(str(data), pictures=False))
+        return elsewhere(self, rows, lambda row: _sample(row, "", None, hint_for(predictions)))
+
+
+def read(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
+    """Return what each protocol reads in an answer to one roll; None and `Z` (a refusal) are wrong."""
+    options: Mapping[str, str] = target["options"]
+    # lmms-eval knows A to D alone and takes the text "nan" of an absent option for an option.
+    theirs = {letter: options.get(letter, "nan") for letter in "ABCD" if letter in options or letter in target["nan"]}
+    letters = {protocol: reader(text, theirs if protocol == "lmms-eval" else options) for protocol, reader in _READERS}
+    gold: str = target["answer"]
+    return {name: (letter, float(letter == gold), letter in (None, "Z")) for name, letter in letters.items()}
+
+
+_READERS: Final = (("official", LETTER["vlmevalkit-2024"]), *LETTER.items())
+
+
+def judged(evidence: Evidence) -> str | None:
+    """Return the letter of a judge's verdict, None where there is none."""
+    runs = (evidence.data or {}).get("runs") or [{}]
+    return runs[0].get("value")
+
+
+def _circular(unrolled: Sequence[Score], right: Mapping[str, bool]) -> Estimate:
+    questions = [_question(each) for each in unrolled]
+    return stats.mean([float(right[name]) for name in questions], questions).times(100)
+
+
+def _question(score: Score) -> str:
+    return str(int(score.sample_id) % ROLL)
+
+
+def _prompt(row: Row, preset: Preset) -> str:
+    question, options, hint = row.text("question"), options_of(row) or {}, row.find("hint")
+    if preset == "lmms-eval":
+        # mmbench/en_utils.py: hint, question and heading on one line, an empty line before the instruction.
+        lines = "\n".join(f"{letter}. {text}" for letter, text in options.items())
+        start = f"{hint} {question}" if hint is not None else question
+        return f"{start} There are several options:\n{lines}\n\n{LETTER_LINE}"
+    return prompt_of(preset, question, options, hint)
+
+
+def _key(row: Row) -> str:
+    index = row.need("index", "id", "question_id")
+    try:
+        return str(int(index))
+    except (TypeError, ValueError):
+        raise row.wrong("index", index, "a whole number") from None
+
+
+def _sample(row: Row, prompt: str, gallery: Gallery | None, hint: str = "") -> Sample:
+    options = options_of(row)
+    if not options:
+        row.need("A", hint=hint)
+        options = {}
+    answer = row.need("answer", hint=hint)
+    if answer not in options:
+        raise row.wrong("answer", answer, f"one of the options {', '.join(options)}")
+    key = _key(row)
+    columns = {"category": ("category",), "l2-category": ("l2-category", "L2-category")}
+    tags = {name: str(row.find(*found)) for name, found in columns.items() if row.find(*found) is not None}
+    return Sample(
+        id=key,
+        prompt=prompt,
+        images=gallery.of(row) if gallery else (),
+        target={
+            "answer": answer,
+            "options": options,
+            "nan": [letter for letter in "ABCD" if row.fields.get(letter) == "nan"],
+            "question": row.find("question"),
+        },
+        tags=tags,
+        cluster=str(int(key) % ROLL),
+    )

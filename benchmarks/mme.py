@@ -1,0 +1,208 @@
+"""MME: two yes/no questions a picture in 14 subtasks; accuracy plus the share of pictures with both right.
+
+Port of the official calculation.py (BradyFU/Awesome-Multimodal-Large-Language-Models, branch
+Evaluation dd295090, tools/eval_tool.zip).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Literal
+
+from ..evals import stats
+from ..evals.errors import UsageError
+from ..evals.stats import Estimate
+from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
+from .pictures import Gallery
+from .rows import Row, read_rows, read_tables
+from .scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, scores_of
+from .sources import Source
+
+SHORT: Final = "\nAnswer the question using a single word or phrase."
+PLEASE: Final = "Please answer yes or no."
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "perception": (
+        *("existence", "count", "position", "color", "posters"),
+        *("celebrity", "scene", "landmark", "artwork", "OCR"),
+    ),
+    "cognition": ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning"),
+}
+SUBTASKS: Final = tuple(name for names in GROUPS.values() for name in names)
+_SOURCE: Final = Source("mme", hub="mme", tsv="mme-tsv", files=("MME.tsv", "data/test-*.parquet"))
+
+Preset = Literal["janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit"]
+
+
+class Mme:
+    """MME's perception (10 subtasks, at most 2000 points) and cognition (4, at most 800).
+
+    `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
+    prompt: `official` and `vlmevalkit` ask the question as it is, `llava` and `lmms-eval` replace
+    "Please answer yes or no." by the short-answer line, `janus-pr541` keeps it and adds the line.
+    """
+
+    name = "mme"
+    kind = "text"
+    outputs = 1
+    observer = None
+    headline = "official/perception"
+    worlds = ("toy",)
+
+    def __init__(self, *, data: str = "", preset: Preset = "janus-pr541", offline: bool = False) -> None:
+        self.data = data
+        self.preset: Preset = preset
+        self.offline = offline
+        self._samples: list[Sample] = []
+
+    @property
+    def card(self) -> Mapping[str, Json]:
+        return {"preset": self.preset, "rows": len(self.samples()), "data": fingerprint(self.samples())}
+
+    def samples(self) -> Sequence[Sample]:
+        if not self._samples:
+            self._samples = self._load(self.data)
+        return self._samples
+
+    def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
+        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
+        gallery, make = Gallery(rows) if pictures else None, _maker()
+        samples = [make(row, prompt_of(row.text("question"), self.preset), gallery) for row in rows]
+        _check_pairs(samples, rows)
+        return samples
+
+    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
+        """Return one Score a protocol: 1 where what it read is the gold answer."""
+        return scores_of(sample, prediction, read(prediction.text or "", sample.tags["answer"]))
+
+    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
+        return stats.metrics(self.estimates(scores))
+
+    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
+        """Return, for each protocol, `perception`, `cognition` and each subtask in points.
+
+        `<subtask>_acc` and `<subtask>_acc_plus` are its two halves, at most 100 each.
+        """
+        found: dict[str, Estimate] = {}
+        for protocol, mine in by_protocol(scores, PROTOCOLS).items():
+            points: dict[str, Estimate] = {}
+            for subtask, part in grouped(mine, lambda each: each.tags["category"]).items():
+                accuracy, plus = percent(part), _both_right(part)
+                points[subtask] = replace(stats.total([accuracy, plus]), n=len(part))
+                found[f"{protocol}/{subtask}_acc"] = accuracy
+                found[f"{protocol}/{subtask}_acc_plus"] = plus
+            for group, names in GROUPS.items():
+                members = [points[name] for name in names if name in points]
+                if members:
+                    found[f"{protocol}/{group}"] = stats.total(members)
+            found |= {f"{protocol}/{name}": points[name] for name in SUBTASKS if name in points}
+        return found
+
+    def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
+        """Score answers made elsewhere: the official tool's folder of .txt files, one a subtask, or rows of
+        `category, image, question, answer, response`."""
+        rows = _official_folder(predictions) if predictions.is_dir() else read_rows(predictions)
+        if data:
+            known = self._load(str(data), pictures=False)
+            named = {(each.cluster, each.target): each.id for each in known}
+            make = _maker(named=named)
+            return elsewhere(self, rows, lambda row: make(row, "", None, gold=False), data=known)
+        make = _maker(hint_for(predictions))
+        samples = [make(row, "", None) for row in rows]
+        _check_pairs(samples, rows)
+        absent = [name for name in SUBTASKS if name not in {each.tags["category"] for each in samples}]
+        ready = iter(samples)
+        return elsewhere(self, rows, lambda _: next(ready), extra={"absent_subtasks": absent} if absent else {})
+
+
+def prompt_of(question: str, preset: Preset) -> str:
+    """Return the user text of a question in a preset; some questions have two spaces before "Please"."""
+    if preset == "janus-pr541":
+        return "\n" + question + SHORT
+    if preset == "llava":
+        return question.replace(PLEASE, "").rstrip() + SHORT
+    if preset == "lmms-eval":
+        return question.strip().replace(" " + PLEASE, "") + SHORT
+    return question
+
+
+def read(text: str, gold: str) -> dict[str, Read]:
+    """Return what each protocol reads in an answer, whether it is right, whether it was unreadable."""
+    official, lmms = yes_no_mme(text), yes_no_mme_lmms(text)
+    reads: dict[str, Read] = {"official": (official, float(official == gold), official == "other")}
+    for protocol, reader in YES_NO_VLMEVALKIT.items():
+        word = reader(text)
+        reads[protocol] = (word, float(word.lower() == gold), word == "Unknown")
+    reads["lmms-eval"] = (lmms, float(lmms == gold), lmms == "other")
+    return reads
+
+
+def _both_right(scores: Sequence[Score]) -> Estimate:
+    pictures = grouped(scores, stats.cluster)
+    both = [float(sum(each.value == 1 for each in pair) == 2) for pair in pictures.values()]
+    return stats.mean(both, list(pictures)).times(100)
+
+
+def _maker(hint: str = "", named: Mapping[tuple[str, Json], str] | None = None) -> Callable[..., Sample]:
+    """Return what makes samples of rows: the two questions of a picture are numbered 0 and 1 in order.
+
+    `named` gives the id of a (picture, question) of the data set: rows may then come in any order.
+    """
+    seen: dict[str, int] = {}
+    known = named or {}
+
+    def make(row: Row, prompt: str, gallery: Gallery | None, *, gold: bool = True) -> Sample:
+        category = str(row.need("category", hint=hint))
+        if category not in SUBTASKS:
+            near = difflib.get_close_matches(category, SUBTASKS, n=1)
+            raise row.wrong("category", category, f"one of {', '.join(SUBTASKS)}" + (f" ({near[0]}?)" if near else ""))
+        image = row.name("image_path", "image", "question_id") or str(row.need("image", "question_id", hint=hint))
+        picture = f"{category}/{image.removeprefix(category + '/')}"
+        number = seen.get(picture, 0)
+        seen[picture] = number + 1
+        question = row.find("question")
+        tags = {"category": category}
+        if gold:
+            tags["answer"] = str(row.need("answer", hint=hint)).strip().lower()
+            if tags["answer"] not in ("yes", "no"):
+                raise row.wrong("answer", row.find("answer"), "Yes or No")
+        images = gallery.of(row) if gallery else ()
+        name = known.get((picture, question), f"{picture}/{number}")
+        return Sample(name, prompt, images=images, target=question, tags=tags, cluster=picture)
+
+    return make
+
+
+def _check_pairs(samples: Sequence[Sample], rows: Sequence[Row]) -> None:
+    """Raise UsageError where a picture has other than two questions, or twice the same."""
+    places: dict[str, list[tuple[Row, Json]]] = {}
+    for sample, row in zip(samples, rows, strict=True):
+        places.setdefault(sample.cluster, []).append((row, sample.target))
+    for picture, found in places.items():
+        questions = [question for _, question in found]
+        where = found[-1][0].where
+        if len(found) != 2:
+            raise UsageError(f"{where}: column 'image': {picture} has {len(found)} questions, MME needs two a picture")
+        if questions[0] is not None and questions[0] == questions[1]:
+            raise UsageError(f"{where}: duplicate key: {picture} has the question {questions[0]!r} twice")
+
+
+def _official_folder(folder: Path) -> list[Row]:
+    """Return the rows of the official tool's files: image, question, gold, response between tabs."""
+    paths = sorted(folder.glob("*.txt"))
+    if not paths:
+        raise UsageError(f"{folder}: no .txt files here (MME's tool reads one a subtask: {SUBTASKS[0]}.txt, ...)")
+    names = ("image", "question", "answer", "response")
+    rows: list[Row] = []
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if not line:
+                continue
+            cells = line.removesuffix("\r").split("\t")
+            if len(cells) != len(names):
+                raise UsageError(f"{path} line {number}: {len(cells)} cells between tabs, expected {', '.join(names)}")
+            rows.append(Row({"category": path.stem, **dict(zip(names, cells, strict=True))}, path, number))
+    return rows
