@@ -160,7 +160,9 @@ class MmVet:
             for sample, row in zip(samples, rows, strict=True):
                 if not sample.target["question"] or not sample.target["answer"]:
                     row.need("question" if not sample.target["question"] else "answer", hint=hint)
-            pairs = [(each, Prediction(each.id, text=response_of(row))) for each, row in zip(samples, rows, strict=True)]
+            pairs = [
+                (each, Prediction(each.id, text=response_of(row))) for each, row in zip(samples, rows, strict=True)
+            ]
             evidence = ask("mm_vet", pairs, options, memory=predictions)
         else:
             evidence = _graded(samples, rows, grades)
@@ -220,7 +222,7 @@ def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None)
         found.append(Evidence(sample.id, data={"runs": [{"value": value} for value in runs]}))
     if all(not each.data["runs"] for each in found):
         raise UsageError(
-            f"{rows[0].where}: no column 'grades': add it, or give --grades FILE, or grade the answers with --judge MODEL"
+            f"{rows[0].where}: no column 'grades': add it, or give --grades FILE, or have a judge grade: --judge MODEL"
         )
     return found
 

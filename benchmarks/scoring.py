@@ -145,7 +145,7 @@ def elsewhere(
         made = rules.score(sample, prediction, evidence[number] if evidence else None)
         scores += made
         owner += [number] * len(made)
-    lines = _lines(rows, settle(scores), owner)
+    lines = _lines(rows, settle(scores), owner, graded=evidence is not None)
     absent = [
         Score(each.id, 0, "", None, reason="missing: no row for it", tags=each.tags, cluster=each.cluster)
         for each in missing
@@ -180,7 +180,9 @@ def _joined(found: Sequence[Sample], rows: Sequence[Row], data: Sequence[Sample]
     return joined, [sample for left in waiting.values() for sample in left]
 
 
-def _lines(rows: Sequence[Row], scores: Sequence[Score], owner: Sequence[int]) -> list[dict[str, Json]]:
+def _lines(
+    rows: Sequence[Row], scores: Sequence[Score], owner: Sequence[int], *, graded: bool
+) -> list[dict[str, Json]]:
     """Return the lines of --out: what each protocol read in a row, and whether that is correct."""
     lines: list[dict[str, Json]] = []
     for row in rows:
@@ -189,7 +191,9 @@ def _lines(rows: Sequence[Row], scores: Sequence[Score], owner: Sequence[int]) -
         lines.append({**line, **({"category": category} if category else {}), "read": {}, "correct": {}})
     for number, each in zip(owner, scores, strict=True):
         lines[number]["read"][each.protocol] = each.answer
-        lines[number]["correct"][each.protocol] = bool(each.value) if each.value in (0.0, 1.0) else each.value
+        # A grade is a number; everything else is right or wrong.
+        verdict = each.value if graded or each.value is None else bool(each.value)
+        lines[number]["correct"][each.protocol] = verdict
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -31,6 +32,8 @@ _SOURCE: Final = Source(
     tsv="seed-bench-tsv",
     files=("SEEDBench_IMG.tsv", "SEED-Bench.json", "data/test-*.parquet"),
 )
+
+_VIDEO_ID: Final = re.compile(r"v\d+")
 
 Preset = Literal["janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit"]
 
@@ -146,7 +149,9 @@ def _key(row: Row) -> str:
 
 
 def _is_video(row: Row) -> bool:
-    return row.find("data_type") == "video" or (row.find("data_type") is None and _key(row).startswith("v"))
+    """Return whether a row is about a video: by `data_type`, else by its id, v1, v2, ..."""
+    medium = row.find("data_type")
+    return medium == "video" if medium is not None else _VIDEO_ID.fullmatch(_key(row)) is not None
 
 
 def _type(row: Row) -> str:
