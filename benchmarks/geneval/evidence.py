@@ -94,13 +94,8 @@ def options_over(base: Options, values: Mapping[str, Any]) -> Options:
 
 def read_rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a file with id, metadata, boxes, colors and, optional, options and floor."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield _row(line, f"{path} line {number}")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as text: {error}") from error
+    for number, line in suite.lines(path):
+        yield _row(line, f"{path} line {number}")
 
 
 def _row(line: str, where: str) -> Row:
@@ -145,7 +140,7 @@ def read_run(folder: Path, samples: Mapping[str, suite.Row]) -> Iterator[Row]:
     scores = folder / "scores.jsonl"
     if not scores.is_file():
         raise UsageError(f"{folder} is no finished run: it has no scores.jsonl")
-    for number, line in enumerate(scores.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in suite.lines(scores):
         where = f"{scores} line {number}"
         try:
             score = _object(line)
@@ -180,10 +175,11 @@ def _run_evidence(folder: Path) -> dict[tuple[str, int], Any]:
     """Return the observer's data; of several lines about one picture the last, as the run itself took it."""
     found: dict[tuple[str, int], Any] = {}
     for path in sorted((folder / "evidence").glob("*.jsonl")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            row = _unsealed(line)
-            if row is not None and row.get("error") is None:
-                found[row["sample_id"], row["index"]] = row["data"]
+        with suite.readable(path), path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                row = _unsealed(line)
+                if row is not None and row.get("error") is None:
+                    found[row["sample_id"], row["index"]] = row["data"]
     return found
 
 
@@ -201,7 +197,7 @@ def _unsealed(line: str) -> dict[str, Any] | None:
 def _prompt(folder: Path, sample: str, samples: Mapping[str, suite.Row]) -> suite.Row:
     path = folder / "images" / sample / "metadata.jsonl"
     if sample.isascii() and sample.isdigit() and path.is_file():
-        return suite.checked(path.read_text(encoding="utf-8"), str(path))
+        return suite.one(path)
     if sample in samples:
         return samples[sample]
     raise UsageError(f"{folder}: the prompt of {sample} is unknown: expected {path}; name the run's --data")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,7 @@ def _numbered(rows: Sequence[Row]) -> dict[str, Row]:
 
 
 def _file(path: Path) -> dict[str, Row]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as text: {error}") from error
-    rows = [checked(line, f"{path} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    rows = [checked(line, f"{path} line {number}") for number, line in lines(path)]
     if not rows:
         raise UsageError(f"{path} holds no prompts: expected one JSON object a line")
     return _numbered(rows)
@@ -72,7 +69,7 @@ def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
         raise UsageError(f"{root} is not in GenEval's layout: expected 00000/metadata.jsonl, 00000/samples/0000.png")
     names.sort(key=lambda name: (int(name), name))
     have = [name for name in names if (root / name / "metadata.jsonl").exists()]
-    rows = {name: _one(root / name / "metadata.jsonl") for name in have}
+    rows = {name: one(root / name / "metadata.jsonl") for name in have}
     if all(official.get(name) == row for name, row in rows.items()):  # also where no folder says what it shows
         return dict(official)
     if len(have) < len(names):
@@ -81,13 +78,31 @@ def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
     return rows
 
 
-def _one(path: Path) -> Row:
-    try:
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"{path} is not the metadata of one prompt: expected a small file")
+def one(path: Path) -> Row:
+    """Return the metadata of one prompt, alone in its file."""
+    if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        raise UsageError(f"{path} is not the metadata of one prompt: expected a small file")
+    with readable(path):
         return checked(path.read_text(encoding="utf-8-sig"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as text: {error}") from error
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text file that are not blank, with their numbers. Raises UsageError as `readable`."""
+    with readable(path), path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield number, line
+
+
+@contextmanager
+def readable(path: Path) -> Generator[None, None, None]:
+    """Turn a file that is missing or no text into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} cannot be read: it is no UTF-8 text ({error.reason})") from error
 
 
 def checked(text: str, where: str) -> Row:

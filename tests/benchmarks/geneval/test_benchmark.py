@@ -90,6 +90,13 @@ def test_a_metadata_file_that_is_wrong_names_file_line_and_field(tmp_path, text,
         GenEval(data=str(tmp_path / "m.jsonl")).samples()
 
 
+def test_a_prompt_may_hold_any_line_separator(tmp_path):
+    strange = {**PROMPTS[0], "prompt": "a cat\u2028and\x85more"}
+    path = tmp_path / "m.jsonl"
+    path.write_text(json.dumps(strange, ensure_ascii=False) + "\r\n\r\n", encoding="utf-8")
+    assert [each.prompt for each in GenEval(data=str(path)).samples()] == [strange["prompt"]]
+
+
 def test_a_missing_data_file_is_named():
     with pytest.raises(UsageError, match="nowhere"):
         GenEval(data="nowhere.jsonl").samples()
@@ -234,13 +241,13 @@ def test_a_row_that_is_wrong_names_file_line_and_field(tmp_path, bad, names):
 
 
 def test_files_that_hold_no_rows_are_named(tmp_path):
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match=r"nowhere.jsonl cannot be read: No such file"):
         GenEval().rescore(evidence=tmp_path / "nowhere.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(UsageError, match="holds no rows"):
         GenEval().rescore(evidence=tmp_path / "empty.jsonl")
     (tmp_path / "cut.jsonl").write_bytes(b'{"id": "\xff')
-    with pytest.raises(UsageError, match="cannot be read as text"):
+    with pytest.raises(UsageError, match="no UTF-8 text"):
         GenEval().rescore(evidence=tmp_path / "cut.jsonl")
     with pytest.raises(UsageError, match="--evidence FILE"):
         GenEval().rescore()
