@@ -70,7 +70,7 @@ def _sample_text(known: dict[str, Json]) -> str:
         for row in rows:
             for key, value in row.items():
                 text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                if value not in (None, "", {}, [], False):
+                if value is not None and value is not False and value not in ("", {}, []):
                     lines.append(f"  {key}: {text if len(text) <= 2000 else text[:2000] + ' ...'}")
             lines.append("")
     return "\n".join(lines)
