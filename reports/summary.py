@@ -11,7 +11,7 @@ from ..evals.types import Metric, RunRecord
 def run_summary(record: RunRecord, folder: Path) -> str:
     """Return the lines printed after a run: every metric with its interval, the counts, the signature."""
     counts = record.counts
-    lines = [f"{record.spec.model} on {record.spec.benchmark}", "", metric_lines(record.metrics), ""]
+    lines = [f"{record.spec.model} on {record.spec.benchmark}", "", metric_lines(record.metrics, record.headline), ""]
     shown = ("expected", "scored", "unparsed", "unscored", "invalid_images", "errors")
     lines.append("  ".join(f"{key}={counts[key]}" for key in shown if counts.get(key) or key in ("expected", "scored")))
     if record.spec.limit:
@@ -23,21 +23,23 @@ def run_summary(record: RunRecord, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def metric_lines(metrics: Mapping[str, Metric]) -> str:
-    """Return one aligned line a metric: key, value, 95 percent interval, n."""
-    rows = [(key, _number(each.value), _interval(each), f"n={each.n}") for key, each in metrics.items()]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+def metric_lines(metrics: Mapping[str, Metric], headline: str = "") -> str:
+    """Return one aligned line a metric: key, value, 95 percent interval, n; the headline first."""
+    fractions = all(abs(each.value) <= 1 for each in metrics.values() if each.value is not None)
+    digits = 4 if fractions else 2
+    ordered = sorted(metrics.items(), key=lambda pair: pair[0] != headline)
+    rows = [(key, _number(each.value, digits), _interval(each, digits), f"n={each.n}") for key, each in ordered]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     return "\n".join(
-        f"  {key:<{widths[0]}}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {n}".rstrip()
-        for key, value, interval, n in rows
+        f"  {key:<{widths[0]}}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {n}" for key, value, interval, n in rows
     )
 
 
-def _number(value: float | None) -> str:
-    return "withheld" if value is None else f"{value:.4f}" if abs(value) <= 1 else f"{value:.2f}"
+def _number(value: float | None, digits: int) -> str:
+    return "withheld" if value is None else f"{value:.{digits}f}"
 
 
-def _interval(metric: Metric) -> str:
+def _interval(metric: Metric, digits: int) -> str:
     if metric.value is None or metric.low is None or metric.high is None:
         return ""
-    return f"[{_number(metric.low)}, {_number(metric.high)}]"
+    return f"[{metric.low:.{digits}f}, {metric.high:.{digits}f}]"
