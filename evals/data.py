@@ -148,13 +148,15 @@ def hub_folder(
     revision: str | None = None,
     offline: bool = False,
     patterns: Sequence[str] = (),
+    ignore: Sequence[str] = (),
     kind: Literal["model", "dataset"] = "model",
 ) -> Path:
     """Return the local snapshot of a hub repository (its last path component is the commit).
 
     `patterns` names the files to take; without them all are taken, but where a folder has weights
-    in safetensors, their pickled doubles are left out. Raises UsageError for an unknown repository
-    or revision and EnvironmentProblem for a gated one, a missing network and a full disk.
+    in safetensors, their pickled doubles are left out, and `ignore` names further ones. Raises
+    UsageError for an unknown repository or revision and EnvironmentProblem for a gated one, a missing
+    network and a full disk.
     """
     try:
         import huggingface_hub
@@ -168,12 +170,12 @@ def hub_folder(
     try:
         if is_offline(offline):
             return Path(huggingface_hub.snapshot_download(**arguments, local_files_only=True))
-        ignore: list[str] = []
+        unwanted = list(ignore)
         if kind == "model" and not patterns:
             listing = huggingface_hub.HfApi().list_repo_files(repo, revision=revision, repo_type=kind)
-            ignore = _doubles(listing)
+            unwanted += _doubles(listing)
         allow = list(patterns) or None
-        return Path(huggingface_hub.snapshot_download(**arguments, allow_patterns=allow, ignore_patterns=ignore))
+        return Path(huggingface_hub.snapshot_download(**arguments, allow_patterns=allow, ignore_patterns=unwanted))
     except hub.GatedRepoError as error:
         raise EnvironmentProblem(
             f"{what} is gated: accept its licence at https://huggingface.co/{repo}, then log in "
@@ -251,13 +253,18 @@ def _hub_fallback(what: str, arguments: dict[str, Any], manual: str, error: Exce
 
 
 def _doubles(listing: Sequence[str]) -> list[str]:
-    """Return the files to leave out: other weight formats beside safetensors in the same folder."""
+    """Return the files to leave out: other weight formats beside safetensors in the same folder, and
+    whole models in one file beside a pipeline in folders."""
+    single = ("*.safetensors", *_WEIGHT_PATTERNS) if "model_index.json" in listing else ()
     folders = {name.rpartition("/")[0] for name in listing if name.endswith(".safetensors")}
     return [
         name
         for name in listing
-        if name.rpartition("/")[0] in folders
-        and any(fnmatch.fnmatch(name.rpartition("/")[2], each) for each in _WEIGHT_PATTERNS)
+        if (
+            name.rpartition("/")[0] in folders
+            and any(fnmatch.fnmatch(name.rpartition("/")[2], each) for each in _WEIGHT_PATTERNS)
+        )
+        or ("/" not in name and any(fnmatch.fnmatch(name, each) for each in single))
     ]
 
 

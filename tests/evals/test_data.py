@@ -335,6 +335,8 @@ def test_a_hub_repository_that_is_not_here_names_the_command(tmp_path: Path, mon
 def test_pickled_doubles_of_safetensors_are_left_out() -> None:
     listing = ["a/model.safetensors", "a/pytorch_model.bin", "a/config.json", "b/pytorch_model.bin", "vocab.txt"]
     assert data._doubles(listing) == ["a/pytorch_model.bin"]
+    pipeline = ["model_index.json", "whole.safetensors", "vae/x.safetensors"]
+    assert data._doubles(pipeline) == ["whole.safetensors"]
 
 
 def test_fingerprint_follows_content_not_place_or_readme(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""Where a model's weights go, what its memory holds, and how a checkpoint's faults are told."""
+
+from __future__ import annotations
+
+import gc
+import pickle  # its error alone is used: torch's weights_only reader raises it
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..evals.errors import EnvironmentProblem, JanusEvalError, OutOfMemory, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def place(device: str, dtype: Dtype) -> tuple[torch.device, torch.dtype]:
+    """Return torch's device and type; `auto` is the first GPU in bfloat16, else the CPU in float32.
+
+    Raises UsageError for a device that torch does not know or does not see.
+    """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise UsageError(f"device={device!r} is none that torch knows: use auto, cpu, cuda or cuda:N") from error
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"device={device!r}: torch sees {torch.cuda.device_count()} CUDA devices; use cpu or auto")
+    if dtype == "auto":
+        dtype = "bfloat16" if found.type == "cuda" else "float32"
+    return found, getattr(torch, dtype)
+
+
+@contextmanager
+def memory(device: torch.device, what: str) -> Generator[None]:
+    """Turn torch's out-of-memory errors into the core's, with the cache given back."""
+    import torch
+
+    try:
+        yield
+    except RuntimeError as error:
+        told = str(error)
+        if not isinstance(error, torch.cuda.OutOfMemoryError) and "can't allocate memory" not in told:
+            raise
+        error.__traceback__ = None  # its frames hold the batch's tensors
+        problem = OutOfMemory(f"{device} does not hold {what}: {told.strip().splitlines()[0]}")
+    else:
+        return
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    raise problem
+
+
+@contextmanager
+def loading(name: str, folder: Path) -> Generator[None]:
+    """Tell in one line what a library found wrong in a model folder."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (JanusEvalError, ImportError):
+        raise
+    except pickle.UnpicklingError as error:
+        raise EnvironmentProblem(
+            f"{name}: a weights file in {folder} is pickled and holds more than tensors, or is damaged; "
+            "it is not opened: take safetensors"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        told = " ".join(str(error).split())[:300]
+        if "trust_remote_code" in told:
+            raise UsageError(f"{name} needs code from its repository, which is never run here") from error
+        raise EnvironmentProblem(
+            f"{name}: the model folder {folder} cannot be loaded ({type(error).__name__}: {told}): fetch it again"
+        ) from error
+
+
+def at_least(least: int, **counts: int | None) -> None:
+    """Raise UsageError where a count that was given is below `least`."""
+    for name, value in counts.items():
+        if value is not None and value < least:
+            raise UsageError(f"{name}={value}: expected a whole number from {least} up")

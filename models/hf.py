@@ -1,0 +1,199 @@
+"""Any vision-language model of transformers, by hub id or folder, through its own chat template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..evals import data
+from ..evals.errors import EnvironmentProblem, InvalidImage, JanusEvalError, UsageError
+from ..evals.types import Job, Json, Kind, Output, Picture
+from .device import Dtype, at_least, loading, memory, place
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    model: Any
+    processor: Any
+    device: torch.device
+    dtype: torch.dtype
+
+
+class VisionLanguageModel:
+    """Model `hf:ORG/NAME` or `hf:FOLDER`.
+
+    Greedy decoding, at most `max_new_tokens` new tokens. Pictures come first, then the question
+    without its leading newline; the checkpoint's chat template does the rest. `system_prompt` stands
+    before the benchmark's. Batches are padded on the left, so that in float32 they give the answers
+    that single samples give. Weights are read from safetensors, else through torch's weights_only
+    reader; code from a repository is never run.
+    """
+
+    kinds: frozenset[Kind] = frozenset(("text",))
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        path: Path | None = None,
+        revision: str | None = None,
+        max_new_tokens: int = 512,
+        system_prompt: str | None = None,
+        batch_size: int = 16,
+        device: str = "auto",
+        dtype: Dtype = "auto",
+        offline: bool = False,
+    ) -> None:
+        at_least(1, max_new_tokens=max_new_tokens, batch_size=batch_size)
+        if path is None and not name:
+            raise UsageError("hf needs a model: hf:ORG/NAME, or -a path=FOLDER")
+        if path is None and Path(name).is_dir():
+            path = Path(name)
+        name = name or str(path)
+        self._name, self._path, self._revision, self._offline = name, path, revision, offline
+        self._max_new_tokens, self._system_prompt, self._batch = max_new_tokens, system_prompt, batch_size
+        self._device = device
+        self._dtype: Dtype = dtype
+
+    @cached_property
+    def folder(self) -> Path:
+        """Return the model's folder, fetched first where it is not on this machine."""
+        if self._path is None:
+            return data.hub_folder(self._name, revision=self._revision, offline=self._offline)
+        if not (self._path / "config.json").is_file():
+            raise UsageError(f"hf:{self._name}: no model at {self._path}: give path=FOLDER with config.json")
+        return self._path
+
+    @cached_property
+    def card(self) -> Mapping[str, Json]:
+        """Return every knob that moves an answer. Fetches the folder, loads no weights."""
+        device, dtype = place(self._device, self._dtype)
+        where = self._path.name if self._path is not None else f"{self._name}@{self._revision or 'main'}"
+        return {
+            "weights": f"{where}#{data.fingerprint(self.folder)}",
+            "decoding": "greedy",
+            "max_new_tokens": self._max_new_tokens,
+            "template": "checkpoint",
+            "system_prompt": "preset" if self._system_prompt is None else self._system_prompt,
+            "device": device.type,
+            "dtype": str(dtype).removeprefix("torch."),
+        }
+
+    def batch_size(self, jobs: Sequence[Job]) -> int:
+        return self._batch
+
+    def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
+        """Return one text for each job, in order. Raises OutOfMemory where the batch does not fit.
+
+        Questions with different numbers of pictures go through the network apart: not every
+        processor takes them together.
+        """
+        loaded = self._loaded
+        texts: dict[int, str] = {}
+        for count in sorted({len(job.sample.images) for job in jobs}):
+            places = [at for at, job in enumerate(jobs) if len(job.sample.images) == count]
+            with memory(loaded.device, f"a batch of {len(places)}"):
+                texts.update(zip(places, self._answers([jobs[at] for at in places]), strict=True))
+        return [texts[at] for at in range(len(jobs))]
+
+    def _answers(self, jobs: Sequence[Job]) -> list[str]:
+        import torch
+
+        loaded = self._loaded
+        inputs = self._inputs(jobs)
+        with torch.inference_mode():
+            ids = loaded.model.generate(**inputs, max_new_tokens=self._max_new_tokens)
+        if not loaded.model.config.is_encoder_decoder:
+            ids = ids[:, inputs["input_ids"].shape[1] :]
+        return loaded.processor.batch_decode(ids, skip_special_tokens=True)
+
+    def _inputs(self, jobs: Sequence[Job]) -> dict[str, Any]:
+        loaded = self._loaded
+        prompts = [self._prompt(job) for job in jobs]
+        pictures = [[_open(picture) for picture in job.sample.images] for job in jobs]
+        begin = loaded.processor.tokenizer.bos_token
+        written = begin is not None and all(prompt.startswith(begin) for prompt in prompts)
+        inputs = loaded.processor(
+            text=prompts,
+            images=pictures if pictures[0] else None,
+            padding=len(jobs) > 1,
+            return_tensors="pt",
+            add_special_tokens=not written,  # a template that writes the first token must not get it twice
+        )
+        mask = inputs.get("attention_mask")
+        if len(jobs) > 1 and (mask is None or not bool(mask[:, -1].all())):
+            raise UsageError(f"hf:{self._name}: its processor does not pad on the left: use batch_size=1")
+        return {
+            key: value.to(loaded.device, loaded.dtype) if value.is_floating_point() else value.to(loaded.device)
+            for key, value in inputs.items()
+            if hasattr(value, "is_floating_point")
+        }
+
+    def _prompt(self, job: Job) -> str:
+        from jinja2 import TemplateError
+
+        sample = job.sample
+        system = sample.system if self._system_prompt is None else self._system_prompt
+        parts: list[dict[str, str]] = [{"type": "image"} for _ in sample.images]
+        parts.append({"type": "text", "text": sample.prompt.lstrip("\n")})
+        messages: list[dict[str, Json]] = [{"role": "user", "content": parts}]
+        if system:
+            messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
+        try:
+            text = self._loaded.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        except TemplateError as error:
+            raise UsageError(f"hf:{self._name}: its chat template refuses the question: {error}") from error
+        if system and system not in text:
+            raise UsageError(f"hf:{self._name}: its chat template drops the system prompt; give system_prompt=")
+        return text
+
+    @cached_property
+    def _loaded(self) -> _Loaded:
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        device, dtype = place(self._device, self._dtype)
+        with loading(f"hf:{self._name}", self.folder):
+            processor = AutoProcessor.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+            found: Any = AutoModelForImageTextToText.from_pretrained(
+                self.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, output_loading_info=True
+            )
+            model, report = found
+        missing = sorted(report["missing_keys"])
+        if missing:
+            # transformers fills them with random numbers and only warns.
+            raise EnvironmentProblem(
+                f"hf:{self._name}: {self.folder} lacks {len(missing)} tensors, {missing[0]} among them: fetch it again"
+            )
+        if getattr(processor, "chat_template", None) is None:
+            raise UsageError(f"hf:{self._name} has no chat template: it does not answer questions as it is")
+        tokenizer = processor.tokenizer
+        tokenizer.padding_side = "left"
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        settings = model.generation_config
+        settings.do_sample, settings.num_beams, settings.pad_token_id = False, 1, tokenizer.pad_token_id
+        settings.temperature = settings.top_p = settings.top_k = None
+        with memory(device, "the weights"):
+            model = model.eval().to(device)
+        return _Loaded(model, processor, device, dtype)
+
+
+def _open(picture: Picture) -> Image:
+    import io
+
+    from PIL import Image as images
+
+    try:
+        with images.open(io.BytesIO(picture.read())) as found:
+            return found.convert("RGB")
+    except JanusEvalError:
+        raise
+    except (OSError, ValueError, SyntaxError, images.DecompressionBombError) as error:
+        raise InvalidImage(f"the picture {picture.name} cannot be decoded: {error}") from error

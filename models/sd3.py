@@ -1,0 +1,250 @@
+"""SD3-Medium, and any other text-to-image pipeline of diffusers."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..evals import data
+from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError
+from ..evals.types import Job, Json, Kind, Output
+from .device import Dtype, at_least, loading, memory, place
+
+if TYPE_CHECKING:
+    import torch
+
+SD3 = "stabilityai/stable-diffusion-3-medium-diffusers"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to draw; None leaves a value to the pipeline's own default."""
+
+    steps: int | None = None
+    guidance: float | None = None
+    size: int | None = None
+    negative_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which pipeline: a local folder, or a hub repository fetched at a revision."""
+
+    name: str
+    repository: str
+    path: Path | None = None
+    revision: str | None = None
+    variant: str | None = None
+    offline: bool = False
+    dropped: tuple[str, ...] = ()
+    """Components that are not loaded."""
+
+    def folder(self) -> Path:
+        if self.path is not None:
+            if not (self.path / "model_index.json").is_file():
+                raise UsageError(f"{self.name}: no pipeline at {self.path}: give path=FOLDER with model_index.json")
+            return self.path
+        ignore = [f"{name}/*" for name in self.dropped]
+        if self.variant is None:
+            ignore += ["*.fp16.*", "*.fp16-*", "*.bf16.*"]
+        return data.hub_folder(self.repository, revision=self.revision, offline=self.offline, ignore=ignore)
+
+
+class Diffuser:
+    """A diffusers pipeline as the model under test; see the factories for the options.
+
+    Each picture has its own noise, drawn on the CPU from its job's seed, so that it depends neither
+    on its neighbours nor on the device. In float32 a batch gives what single pictures give up to
+    rounding; in narrower types the batch size may move a picture, and is the run's to keep.
+    """
+
+    kinds: frozenset[Kind] = frozenset(("image",))
+
+    def __init__(self, source: Source, recipe: Recipe, *, device: str, dtype: Dtype, batch: int) -> None:
+        at_least(1, steps=recipe.steps, size=recipe.size, batch_size=batch)
+        if recipe.guidance is not None and not 0 <= recipe.guidance < float("inf"):
+            raise UsageError(f"guidance={recipe.guidance}: expected a finite number from 0 up")
+        self._source, self._recipe, self._device, self._batch = source, recipe, device, batch
+        self._dtype: Dtype = dtype
+        self.image_size = recipe.size or 1024
+
+    @cached_property
+    def folder(self) -> Path:
+        """Return the pipeline's folder, fetched first where it is not on this machine."""
+        return self._source.folder()
+
+    @cached_property
+    def card(self) -> Mapping[str, Json]:
+        """Return every knob that moves a picture. Fetches the folder, loads no weights."""
+        device, dtype = place(self._device, self._dtype)
+        recipe, source = self._recipe, self._source
+        index = _index(self.folder)
+        where = source.path.name if source.path is not None else f"{source.repository}@{source.revision or 'main'}"
+        return {
+            "weights": f"{where}#{data.fingerprint(self.folder)}",
+            "pipeline": index["_class_name"],
+            "scheduler": index.get("scheduler", [None, "none"])[1],
+            "steps": recipe.steps or "pipeline",
+            "guidance": "pipeline" if recipe.guidance is None else recipe.guidance,
+            "size": recipe.size or "pipeline",
+            "negative_prompt": recipe.negative_prompt or "",
+            "without": ",".join(source.dropped) or "nothing",
+            "noise": "torch-cpu-generator",
+            "device": device.type,
+            "dtype": str(dtype).removeprefix("torch."),
+        }
+
+    def batch_size(self, jobs: Sequence[Job]) -> int:
+        return self._batch
+
+    def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
+        """Return one picture for each job, in order. Raises OutOfMemory where the batch does not fit."""
+        import torch
+
+        pipeline, device = self._pipeline
+        recipe = self._recipe
+        options = {
+            "num_inference_steps": recipe.steps,
+            "guidance_scale": recipe.guidance,
+            "height": recipe.size,
+            "width": recipe.size,
+            "negative_prompt": None if recipe.negative_prompt is None else [recipe.negative_prompt] * len(jobs),
+        }
+        with memory(device, f"a batch of {len(jobs)}"), torch.inference_mode():
+            made = pipeline(
+                prompt=[job.sample.prompt for job in jobs],
+                generator=[torch.Generator("cpu").manual_seed(job.seed) for job in jobs],
+                output_type="pil",
+                **{key: value for key, value in options.items() if value is not None},
+            )
+        withheld: Sequence[bool] = getattr(made, "nsfw_content_detected", None) or [False] * len(jobs)
+        for job, hidden in zip(jobs, withheld, strict=True):
+            if hidden:
+                raise JanusEvalError(
+                    f"sample {job.sample.id!r}: the pipeline's safety checker blacked the picture out; "
+                    "without=safety_checker loads the pipeline without it"
+                )
+        return list(made.images)
+
+    @cached_property
+    def _pipeline(self) -> tuple[Any, torch.device]:
+        import diffusers
+        from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+        from diffusers.utils import deprecation_utils
+
+        device, dtype = place(self._device, self._dtype)
+        source = self._source
+        index = _index(self.folder)
+        _known_libraries(source.name, index, diffusers)
+        dropped: dict[str, None] = dict.fromkeys(source.dropped)
+        # Renamed within the range of supported versions; an old one takes the new name for a component.
+        named = "dtype" if hasattr(deprecation_utils, "_resolve_dtype") else "torch_dtype"
+        with loading(source.name, self.folder):
+            pipeline: Any = DiffusionPipeline.from_pretrained(
+                self.folder, **{named: dtype}, variant=source.variant, local_files_only=True, **dropped
+            )
+            accepted = inspect.signature(pipeline.__call__).parameters
+            _must_draw(source.name, type(pipeline).__name__, accepted, self._recipe)
+        with memory(device, "the weights"):
+            pipeline.to(device)
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline, device
+
+
+def sd3_medium(
+    *,
+    path: Path | None = None,
+    revision: str | None = None,
+    recipe: Literal["model-card"] = "model-card",
+    steps: int = 28,
+    guidance: float = 7.0,
+    size: int = 1024,
+    negative_prompt: str | None = None,
+    t5: bool = True,
+    variant: str | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
+    dtype: Dtype = "auto",
+    offline: bool = False,
+) -> Diffuser:
+    """Return SD3-Medium under its model card's recipe: 28 steps, guidance 7.0, 1024 px, T5 on.
+
+    `path`: a local pipeline folder; without it the (gated) repository is fetched at `revision`.
+    `t5` false leaves the largest text encoder out. `variant`: fp16 takes the half-size files.
+    """
+    without = () if t5 else ("text_encoder_3", "tokenizer_3")
+    source = Source("sd3-medium", SD3, path, revision, variant, offline, without)
+    chosen = Recipe(steps, guidance, size, negative_prompt)
+    return Diffuser(source, chosen, device=device, dtype=dtype, batch=batch_size)
+
+
+def pipeline(
+    name: str = "",
+    *,
+    path: Path | None = None,
+    revision: str | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    size: int | None = None,
+    negative_prompt: str | None = None,
+    without: str = "",
+    variant: str | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
+    dtype: Dtype = "auto",
+    offline: bool = False,
+) -> Diffuser:
+    """Return any text-to-image pipeline: `diffusers:ORG/NAME`, or `diffusers:FOLDER`.
+
+    Steps, guidance and size are the pipeline's own defaults unless given. `without` names
+    components to leave out, comma-joined (`safety_checker`).
+    """
+    if path is None and not name:
+        raise UsageError("diffusers needs a pipeline: diffusers:ORG/NAME, or -a path=FOLDER")
+    if path is None and Path(name).is_dir():
+        path = Path(name)
+    name = name or str(path)
+    dropped = tuple(filter(None, (each.strip() for each in without.split(","))))
+    source = Source(f"diffusers:{name}", name, path, revision, variant, offline, dropped)
+    chosen = Recipe(steps, guidance, size, negative_prompt)
+    return Diffuser(source, chosen, device=device, dtype=dtype, batch=batch_size)
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        if isinstance(index["_class_name"], str):
+            return index
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EnvironmentProblem(f"{folder / 'model_index.json'} is damaged: fetch the pipeline again") from error
+    raise UsageError(f"{folder} needs code from its repository, which is never run here")
+
+
+def _known_libraries(name: str, index: Mapping[str, Any], diffusers: Any) -> None:
+    """Refuse a folder whose components come from anywhere but diffusers and transformers."""
+    for component, value in index.items():
+        library = value[0] if isinstance(value, list) and value else None
+        known = library in (None, "diffusers", "transformers") or hasattr(diffusers.pipelines, str(library))
+        if not component.startswith("_") and not known:
+            raise UsageError(f"{name}: its {component} needs the code of {library!r}, which is never run here")
+
+
+def _must_draw(name: str, kind: str, accepted: Mapping[str, inspect.Parameter], recipe: Recipe) -> None:
+    """Raise UsageError where a pipeline does not make pictures from a prompt alone, or lacks an option."""
+    required = {key for key, each in accepted.items() if each.default is each.empty and each.kind not in (2, 4)}
+    if not {"prompt", "generator"} <= accepted.keys() or required - {"prompt"}:
+        raise UsageError(f"{name} is a {kind}, which makes no pictures from a prompt alone")
+    wanted = {
+        "num_inference_steps": recipe.steps,
+        "guidance_scale": recipe.guidance,
+        "height": recipe.size,
+        "negative_prompt": recipe.negative_prompt,
+    }
+    for key, value in wanted.items():
+        if value is not None and key not in accepted:
+            raise UsageError(f"{name}: its {kind} has no {key}: leave that option out")

@@ -1,0 +1,169 @@
+"""Vision-language models by id or folder: a tiny LLaVA on disk, asked through the registered name."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from janus_eval.evals import registry
+from janus_eval.evals.errors import EnvironmentProblem, InvalidImage, UsageError
+from janus_eval.evals.types import Job, Picture, Sample
+from PIL import Image
+from support.tiny_models import save_vision_language_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("vlm") / "model"
+    save_vision_language_model(made)
+    return made
+
+
+def picture(colour: str, size: tuple[int, int] = (40, 30)) -> Picture:
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").resize(size).convert("RGB").save(buffer, "PNG")
+    plain = Image.new("RGB", size, colour)
+    blended = Image.blend(plain, Image.open(buffer).convert("RGB"), 0.5)
+    buffer = io.BytesIO()
+    blended.save(buffer, "PNG")
+    data = buffer.getvalue()
+    return Picture(f"{colour}.png", lambda: data)
+
+
+def job(name: str, prompt: str, *pictures: Picture, system: str = "") -> Job:
+    return Job(Sample(name, prompt, images=pictures, system=system), "text", 0, 1)
+
+
+JOBS = [
+    job("a", "\nwhat is this ?", picture("red")),
+    job("b", "\nis this a photo of the red cat ? yes no", picture("blue", (64, 20))),
+    job("c", "yes", picture("white", (9, 200))),
+    job("d", "what is this ? one two", picture("red"), picture("blue")),
+    job("e", "no picture"),
+]
+
+
+def model(folder: Path, **options: Any) -> Any:
+    return registry.create("models", f"hf:{folder}", device="cpu", max_new_tokens="8", **options)
+
+
+def test_a_batch_gives_the_answers_that_single_questions_give(folder: Path) -> None:
+    adapter = model(folder)
+    together = adapter.predict(JOBS)
+    alone = [adapter.predict([each])[0] for each in JOBS]
+    assert together == alone
+    assert adapter.predict(JOBS[::-1])[::-1] == alone
+    assert len(set(alone)) == len(alone)
+
+
+def test_the_answer_is_transformers_own_for_the_template_s_prompt(folder: Path) -> None:
+    from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+    processor = AutoProcessor.from_pretrained(folder)
+    reference = LlavaForConditionalGeneration.from_pretrained(folder)
+    image = Image.open(io.BytesIO(JOBS[0].sample.images[0].read()))
+    inputs = processor(text="USER: <image>\nwhat is this ? ASSISTANT:", images=image, return_tensors="pt")
+    ids = reference.generate(**inputs, do_sample=False, max_new_tokens=8)[0, inputs["input_ids"].shape[1] :]
+    assert model(folder).predict(JOBS[:1]) == [processor.decode(ids, skip_special_tokens=True)]
+
+
+def test_the_answer_depends_on_the_picture_and_the_system_prompt(folder: Path) -> None:
+    adapter = model(folder)
+    asked = [
+        job("r", "what ?", picture("red")),
+        job("b", "what ?", picture("blue")),
+        job("s", "what ?", picture("red"), system="one dog"),
+    ]
+    answers = adapter.predict(asked)
+    assert len(set(answers)) == 3
+    overridden = model(folder, system_prompt="one dog").predict(asked[:1])
+    assert overridden == answers[2:]
+
+
+def test_the_same_answers_by_path_and_by_name(folder: Path) -> None:
+    named = registry.create("models", "hf:ORG/NAME", path=str(folder), device="cpu", max_new_tokens=8)
+    assert named.predict(JOBS[:2]) == model(folder).predict(JOBS[:2])
+    assert named.card == model(folder).card
+
+
+def test_the_card_changes_with_the_weights(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "model")
+    assert model(copy).card == model(folder).card
+    config = copy / "generation_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "repetition_penalty": 1.1}))
+    assert model(copy).card != model(folder).card
+
+
+def test_a_missing_tensor_is_an_error_not_a_random_one(folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    copy = shutil.copytree(folder, tmp_path / "model")
+    tensors = load_file(copy / "model.safetensors")
+    del tensors[next(name for name in tensors if "q_proj" in name)]
+    save_file(tensors, copy / "model.safetensors", {"format": "pt"})
+    with pytest.raises(EnvironmentProblem, match=r"lacks 1 tensors, .*q_proj"):
+        model(copy).predict(JOBS[:1])
+
+
+def test_cut_weights_are_an_error_in_one_line(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "model")
+    (copy / "model.safetensors").write_bytes((copy / "model.safetensors").read_bytes()[:-10])
+    with pytest.raises(EnvironmentProblem, match="cannot be loaded") as caught:
+        model(copy).predict(JOBS[:1])
+    assert "\n" not in str(caught.value)
+
+
+def test_code_in_a_repository_is_never_run(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModelForImageTextToText": "mine.M"}}
+    (copy / "config.json").write_text(json.dumps(config))
+    (copy / "mine.py").write_text("raise SystemExit('code was run')")
+    with pytest.raises((UsageError, EnvironmentProblem)) as caught:
+        model(copy).predict(JOBS[:1])
+    assert "\n" not in str(caught.value)
+
+
+def test_pickled_weights_that_do_more_than_hold_tensors_are_refused(folder: Path, tmp_path: Path) -> None:
+    import torch
+
+    copy = shutil.copytree(folder, tmp_path / "model")
+    (copy / "model.safetensors").unlink()
+
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (tmp_path / "sprung",))
+
+    torch.save({"w": Trap()}, copy / "pytorch_model.bin")
+    with pytest.raises(EnvironmentProblem, match="more than tensors"):
+        model(copy).predict(JOBS[:1])
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_model_without_chat_template_is_refused(tmp_path: Path) -> None:
+    save_vision_language_model(tmp_path / "model", chat_template=None)
+    with pytest.raises(UsageError, match="no chat template"):
+        model(tmp_path / "model").predict(JOBS[:1])
+
+
+def test_a_template_that_drops_the_system_prompt_is_refused(tmp_path: Path) -> None:
+    save_vision_language_model(tmp_path / "model", chat_template="{{ messages[-1]['content'][-1]['text'] }}")
+    with pytest.raises(UsageError, match="drops the system prompt"):
+        model(tmp_path / "model").predict([job("a", "what", system="think")])
+
+
+def test_a_broken_picture_is_an_invalid_image(folder: Path) -> None:
+    whole = picture("red").read()
+    with pytest.raises(InvalidImage, match=r"half.png cannot be decoded"):
+        model(folder).predict([job("a", "what", Picture("half.png", lambda: whole[: len(whole) // 2]))])
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no model at"):
+        model(tmp_path).predict(JOBS[:1])
+    with pytest.raises(UsageError, match="hf:ORG/NAME"):
+        registry.create("models", "hf")

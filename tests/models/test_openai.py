@@ -1,0 +1,158 @@
+"""An endpoint as the model under test: a real HTTP server, what it is asked and what becomes of its faults."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from janus_eval.evals import registry
+from janus_eval.evals.chat import RequestFailed
+from janus_eval.evals.errors import EnvironmentProblem, UsageError
+from janus_eval.evals.types import Job, Picture, Sample
+from PIL import Image
+from support.chat_server import Fault, Service, serving
+
+PNG = b"\x89PNG one"
+JPEG = b"\xff\xd8 two"
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with serving(Service()) as running:
+        yield running
+
+
+def model(service: Service, **options: Any) -> Any:
+    return registry.create(
+        "models", "openai:tiny", **{"base_url": service.url, "timeout": "5", "retries": "1", **options}
+    )
+
+
+def question(name: str = "a", prompt: str = "\nIs it red?", system: str = "") -> Job:
+    pictures = (Picture("one.png", lambda: PNG), Picture("two.jpg", lambda: JPEG))
+    return Job(Sample(name, prompt, images=pictures, system=system), "text", 0, 5)
+
+
+def drawing(name: str = "a") -> Job:
+    return Job(Sample(name, "a red cat"), "image", 0, 5)
+
+
+def png() -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_pictures_come_first_then_the_question_without_its_newline(service: Service) -> None:
+    assert model(service).predict([question(system="Think.")]) == ["yes"]
+    (body,) = service.asked
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
+    assert body["messages"][0]["content"] == "Think."
+    one, two, text = body["messages"][1]["content"]
+    assert one["image_url"]["url"] == "data:image/png;base64," + base64.b64encode(PNG).decode()
+    assert two["image_url"]["url"] == "data:image/jpeg;base64," + base64.b64encode(JPEG).decode()
+    assert text == {"type": "text", "text": "Is it red?"}
+    assert {key: body[key] for key in ("model", "temperature", "max_tokens")} == {
+        "model": "tiny",
+        "temperature": 0.0,
+        "max_tokens": 512,
+    }
+
+
+def test_answers_come_in_the_order_of_the_jobs(service: Service) -> None:
+    service.reply = lambda body: body["messages"][-1]["content"][-1]["text"]
+    jobs = [question(f"q{n}", f"question {n}") for n in range(20)]
+    assert model(service).predict(jobs) == [f"question {n}" for n in range(20)]
+
+
+def test_a_temperature_brings_the_job_s_seed(service: Service) -> None:
+    model(service, temperature="0.7").predict([question()])
+    model(service, temperature="none").predict([question()])
+    assert (service.asked[0]["temperature"], service.asked[0]["seed"]) == (0.7, 5)
+    assert "temperature" not in service.asked[1]
+
+
+def test_one_failure_costs_no_second_request_of_the_others(service: Service) -> None:
+    def reply(body: dict[str, Any]) -> Any:
+        text = body["messages"][-1]["content"][-1]["text"]
+        return {"choices": "gone"} if text == "question 2" else text
+
+    service.reply = reply
+    adapter = model(service, retries="0")
+    jobs = [question(f"q{n}", f"question {n}") for n in range(4)]
+    with pytest.raises(RequestFailed):
+        adapter.predict(jobs)
+    asked = len(service.asked)
+    assert [adapter.predict([job]) for job in (jobs[0], jobs[1], jobs[3])] == [
+        ["question 0"],
+        ["question 1"],
+        ["question 3"],
+    ]
+    with pytest.raises(RequestFailed, match="not the API's"):
+        adapter.predict([jobs[2]])
+    assert len(service.asked) == asked
+    service.reply = lambda body: "better"
+    assert adapter.predict([jobs[2]]) == ["better"]
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+def test_an_answer_that_was_cut_to_nothing_is_a_failure_not_an_empty_answer(service: Service, finish: str) -> None:
+    message = {"role": "assistant", "content": ""}
+    service.reply = lambda body: {"choices": [{"message": message, "finish_reason": finish}]}
+    with pytest.raises(RequestFailed, match=finish):
+        model(service).predict([question()])
+
+
+def test_a_refusal_is_what_the_model_said(service: Service) -> None:
+    message = {"role": "assistant", "content": None, "refusal": "I cannot look at people."}
+    service.reply = lambda body: {"choices": [{"message": message, "finish_reason": "stop"}]}
+    assert model(service).predict([question()]) == ["I cannot look at people."]
+
+
+def test_faults_are_asked_again(service: Service) -> None:
+    service.faults = [Fault(429, headers={"Retry-After": "0.01"}), Fault(500, headers={"Retry-After": "0.01"})]
+    assert model(service, retries="2").predict([question()]) == ["yes"]
+
+
+def test_a_wrong_name_stops_the_run(service: Service) -> None:
+    service.faults = [Fault(404, json.dumps({"error": {"message": "no model tiny"}}))]
+    with pytest.raises(EnvironmentProblem, match="answered 404: no model tiny"):
+        model(service).predict([question()])
+
+
+def test_a_drawing_keeps_the_prompt_that_the_service_made(service: Service, tmp_path: Path) -> None:
+    service.reply = lambda body: {"data": [{"b64_json": png(), "revised_prompt": "a café with a red cat"}]}
+    (picture,) = model(service, size="256x256").predict([drawing()])
+    assert service.asked == [
+        {"model": "tiny", "prompt": "a red cat", "n": 1, "size": "256x256", "response_format": "b64_json"}
+    ]
+    picture.save(tmp_path / "one.png", "PNG", compress_level=1)
+    with Image.open(tmp_path / "one.png") as saved:
+        assert saved.getpixel((0, 0)) == (255, 0, 0)
+        assert saved.text == {"revised_prompt": "a café with a red cat"}
+
+
+def test_a_drawing_that_cannot_be_decoded_fails(service: Service) -> None:
+    service.reply = lambda body: {"data": [{"b64_json": base64.b64encode(b"no picture").decode()}]}
+    with pytest.raises(RequestFailed, match="cannot be decoded"):
+        model(service).predict([drawing()])
+
+
+def test_the_card_holds_the_address_and_no_secret(service: Service) -> None:
+    card = registry.create("models", "openai:tiny", base_url="https://me:pw@host/v1?key=k").card
+    assert card["weights"] == "tiny at https://host/v1"
+    assert "pw" not in repr(card)
+
+
+def test_options_that_cannot_be_meant_are_refused(service: Service) -> None:
+    for options in ({"max_new_tokens": "0"}, {"timeout": "0"}, {"token_field": "tokens"}):
+        with pytest.raises(UsageError):
+            model(service, **options)
+    with pytest.raises(EnvironmentProblem, match="OPENAI_API_KEY"):
+        registry.create("models", "openai:gpt-x").predict([question()])
