@@ -1,0 +1,389 @@
+"""The network mPLUG-large VQA in plain PyTorch, under the parameter names of its published weights.
+
+Source: modelscope 1.15.0, models/multi_modal/mplug (Apache-2.0). Shapes: P pictures, Q questions a
+picture, T question tokens, N picture tokens, D width, B beams. Pictures stand beside their
+questions in a (P, Q) grid, so that whatever depends on the picture alone is computed once for it:
+G is 1 while the picture's tokens are the same for all of its questions, else Q.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MASKED = -10000.0
+"""What a masked position adds to its attention score (the reference's value; exp of it is 0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """All sizes and settings of one model folder; nothing is assumed."""
+
+    image_size: int
+    patch: int
+    vision_width: int
+    vision_layers: int
+    width: int
+    heads: int
+    inner: int
+    words: int
+    positions: int
+    kinds: int
+    eps: float
+    text_layers: int
+    fusion_list: int
+    fusion_layers: int
+    decoder_layers: int
+    stride: int
+    memory_width: int
+    min_length: int
+    max_length: int
+    beams: int
+
+    @property
+    def picture_tokens(self) -> int:
+        return (self.image_size // self.patch) ** 2 + 1
+
+    @property
+    def first_fusion(self) -> int:
+        """The first layer of the fusion list that runs."""
+        return self.fusion_list - self.fusion_layers
+
+    def joint(self, step: int) -> bool:
+        """Return whether the step-th fusion layer attends over picture and question together."""
+        return step != 0 and step % self.stride == 0
+
+
+# -- the vision tower (CLIP) --------------------------------------------------------------------------
+
+
+class VisionAttention(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = width // 64
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
+        return self.out_proj(attend(q, k, v, self.heads))
+
+
+class VisionMlp(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(width, 4 * width)
+        self.c_proj = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.c_fc(x)
+        return self.c_proj(x * torch.sigmoid(1.702 * x))
+
+
+class VisionBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = VisionAttention(width)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mlp = VisionMlp(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.ln_1(x))
+        return x + self.mlp(self.ln_2(x))
+
+
+class VisionTower(nn.Module):
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        width = sizes.vision_width
+        self.conv1 = nn.Conv2d(3, width, sizes.patch, sizes.patch, bias=False)
+        self.class_embedding = nn.Parameter(torch.empty(width))
+        self.positional_embedding = nn.Parameter(torch.empty(sizes.picture_tokens, width))
+        self.ln_pre = nn.LayerNorm(width)
+        self.transformer = nn.Module()
+        self.transformer.resblocks = nn.ModuleList([VisionBlock(width) for _ in range(sizes.vision_layers)])
+        self.ln_post = nn.LayerNorm(width)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return (P, N, vision width) from (P, 3, size, size)."""
+        patches = self.conv1(pixels).flatten(2).transpose(1, 2)
+        first = self.class_embedding.expand(len(pixels), 1, -1)
+        x = self.ln_pre(torch.cat([first, patches], dim=1) + self.positional_embedding)
+        for block in self.transformer.get_submodule("resblocks").children():
+            x = block(x)
+        return self.ln_post(x)
+
+
+# -- BERT's parts -------------------------------------------------------------------------------------
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
+    """Return multi-head attention of (rows, L, D) over (rows, M, D); `bias` broadcasts to (rows, heads, L, M)."""
+    out = F.scaled_dot_product_attention(split(q, heads), split(k, heads), split(v, heads), attn_mask=bias)
+    return out.transpose(1, 2).flatten(2)
+
+
+def split(x: Tensor, heads: int) -> Tensor:
+    """Return (rows, heads, L, D / heads) from (rows, L, D)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+class Projections(nn.Module):
+    def __init__(self, sizes: Sizes, source: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(sizes.width, sizes.width)
+        self.key = nn.Linear(source, sizes.width)
+        self.value = nn.Linear(source, sizes.width)
+
+
+class AddNorm(nn.Module):
+    def __init__(self, source: int, sizes: Sizes) -> None:
+        super().__init__()
+        self.dense = nn.Linear(source, sizes.width)
+        self.LayerNorm = nn.LayerNorm(sizes.width, eps=sizes.eps)
+
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        return self.LayerNorm(self.dense(x) + residual)
+
+
+class Attention(nn.Module):
+    def __init__(self, sizes: Sizes, source: int | None = None) -> None:
+        super().__init__()
+        self.heads = sizes.heads
+        self.self = Projections(sizes, source or sizes.width)
+        self.output = AddNorm(sizes.width, sizes)
+
+    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """Attend over x itself: (rows, L, D)."""
+        out = attend(self.self.query(x), self.self.key(x), self.self.value(x), self.heads, bias)
+        return self.output(out, x)
+
+
+class Layer(nn.Module):
+    """One BERT layer; `memory` is the width of what its cross-attention looks at, None without one."""
+
+    def __init__(self, sizes: Sizes, memory: int | None = None) -> None:
+        super().__init__()
+        self.attention = Attention(sizes)
+        if memory is not None:
+            self.crossattention = Attention(sizes, memory)
+        self.intermediate = nn.Module()
+        self.intermediate.dense = nn.Linear(sizes.width, sizes.inner)
+        self.output = AddNorm(sizes.inner, sizes)
+
+    def feed(self, x: Tensor) -> Tensor:
+        return self.output(F.gelu(self.intermediate.get_submodule("dense")(x)), x)
+
+    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        return self.feed(self.attention(x, bias))
+
+
+class Embeddings(nn.Module):
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(sizes.words, sizes.width)
+        self.position_embeddings = nn.Embedding(sizes.positions, sizes.width)
+        self.token_type_embeddings = nn.Embedding(sizes.kinds, sizes.width)
+        self.LayerNorm = nn.LayerNorm(sizes.width, eps=sizes.eps)
+
+    def forward(self, ids: Tensor, first: int = 0) -> Tensor:
+        """Return (..., L, D) from ids (..., L) that stand at positions first, first + 1, ..."""
+        places = self.position_embeddings.weight[first : first + ids.shape[-1]]
+        return self.LayerNorm(self.word_embeddings(ids) + self.token_type_embeddings.weight[0] + places)
+
+
+class Stack(nn.Module):
+    """Layers under the name `encoder.layer.N`, some of which are absent because they never run."""
+
+    def __init__(self, layers: dict[int, Layer], embeddings: Embeddings | None = None) -> None:
+        super().__init__()
+        if embeddings is not None:
+            self.embeddings = embeddings
+        self.encoder = nn.Module()
+        self.encoder.layer = nn.ModuleDict({str(number): each for number, each in layers.items()})
+
+    def layers(self) -> list[Layer]:
+        return list(self.encoder.get_submodule("layer").children())  # pyright: ignore[reportReturnType] -- built so
+
+
+class Head(nn.Module):
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.empty(sizes.words))
+        self.transform = nn.Module()
+        self.transform.dense = nn.Linear(sizes.width, sizes.width)
+        self.transform.LayerNorm = nn.LayerNorm(sizes.width, eps=sizes.eps)
+        self.decoder = nn.Linear(sizes.width, sizes.words)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.gelu(self.transform.get_submodule("dense")(x))
+        return self.decoder(self.transform.get_submodule("LayerNorm")(x))
+
+
+# -- the whole ----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the decoder looks at: a layer's keys and values of pictures (P*G, heads, N, d) and of
+    questions (P*Q, heads, T, d), and the questions' bias (P*Q, 1, 1, T)."""
+
+    pictures: list[tuple[Tensor, Tensor]]
+    questions: list[tuple[Tensor, Tensor]]
+    bias: Tensor
+
+
+@dataclass(slots=True)
+class Cache:
+    """The decoder's own keys and values so far, a layer: (P*Q, B, heads, length, d)."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    length: int = 0
+
+
+class MPlug(nn.Module):
+    """mPLUG for visual question answering, without the parts that only training uses."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.visual_encoder = nn.Module()
+        self.visual_encoder.visual = VisionTower(sizes)
+        if sizes.vision_width != sizes.width:
+            self.visn_fc = nn.Linear(sizes.vision_width, sizes.width)
+            self.visn_layer_norm = nn.LayerNorm(sizes.width, eps=1e-12)
+        self.text_encoder = Stack({n: Layer(sizes) for n in range(sizes.text_layers)}, Embeddings(sizes))
+        first = sizes.first_fusion
+        self.fusion_encoder = Stack(
+            {first + n: Layer(sizes, None if sizes.joint(n) else sizes.width) for n in range(sizes.fusion_layers)}
+        )
+        self.text_decoder = nn.Module()
+        self.text_decoder.bert = Stack(
+            {n: Layer(sizes, sizes.memory_width) for n in range(sizes.decoder_layers)}, Embeddings(sizes)
+        )
+        self.text_decoder.cls = nn.Module()
+        self.text_decoder.cls.predictions = Head(sizes)
+
+    def encode_pictures(self, pixels: Tensor) -> Tensor:
+        """Return (P, N, D) from normalised pixels (P, 3, size, size)."""
+        x = self.visual_encoder.get_submodule("visual")(pixels)
+        return self.visn_layer_norm(self.visn_fc(x)) if hasattr(self, "visn_fc") else x
+
+    def encode_questions(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return (rows, T, D) from ids and mask (rows, T)."""
+        x = self.text_encoder.embeddings(ids)
+        bias = self._bias(mask, x)
+        for layer in self.text_encoder.layers():
+            x = layer(x, bias)
+        return x
+
+    def fuse(self, pictures: Tensor, questions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return pictures (P, G, N, D) and questions (P, Q, T, D) after the fusion encoder.
+
+        Takes pictures (P, N, D), questions (P, Q, T, D) and their mask (P, Q, T); changes none of them.
+        """
+        count, asked, length, width = questions.shape
+        image = pictures[:, None]
+        text = questions.reshape(count * asked, length, width)
+        bias = self._bias(mask.reshape(count * asked, length), text)
+        for step, layer in enumerate(self.fusion_encoder.layers()):
+            if self.sizes.joint(step):
+                # One more residual on top of the layer's own: so does the reference, in place.
+                image = image.expand(-1, asked, -1, -1)
+                flat = image.reshape(count * asked, -1, width)
+                seen = F.pad(bias, (flat.shape[1], 0))
+                both = layer(torch.cat([flat, text], dim=1), seen)
+                image = (flat + both[:, : flat.shape[1]]).view_as(image)
+                text = both[:, flat.shape[1] :]
+            else:
+                text = layer.attention(text, bias)
+                text = layer.feed(self._look(layer.crossattention, text, image))
+        return image, text.reshape(count, asked, length, width)
+
+    @staticmethod
+    def _look(cross: Attention, text: Tensor, image: Tensor) -> Tensor:
+        """Attend from questions (P*Q, T, D) to pictures (P, G, N, D), a picture's questions as one row."""
+        flat = image.flatten(0, 1)
+        query = cross.self.query(text).reshape(len(flat), -1, text.shape[-1])
+        out = attend(query, cross.self.key(flat), cross.self.value(flat), cross.heads)
+        return cross.output(out.reshape(text.shape), text)
+
+    def remember(self, pictures: Tensor, questions: Tensor, mask: Tensor) -> Memory:
+        """Return the decoder's keys and values from what `fuse` gave and the mask (P, Q, T)."""
+        image, text = pictures.flatten(0, 1), questions.flatten(0, 1)
+        memory = Memory([], [], self._bias(mask.flatten(0, 1), text))
+        for layer in self._decoder().layers():
+            cross = layer.crossattention
+            for store, source in ((memory.pictures, image), (memory.questions, text)):
+                store.append((split(cross.self.key(source), cross.heads), split(cross.self.value(source), cross.heads)))
+        return memory
+
+    def begin(self, rows: int) -> Cache:
+        """Return an empty cache for `rows` questions."""
+        reference = self._decoder().embeddings.word_embeddings.weight
+        empty = reference.new_empty(rows, 1, self.sizes.heads, 0, self.sizes.width // self.sizes.heads)
+        return Cache([empty] * self.sizes.decoder_layers, [empty] * self.sizes.decoder_layers)
+
+    def step(self, ids: Tensor, memory: Memory, cache: Cache, parents: Tensor | None = None) -> Tensor:
+        """Return logits (P*Q, B, words) after one more token `ids` (P*Q, B) for each beam.
+
+        `parents` (P*Q, B) says which of the former beams each one continues. The cache grows.
+        """
+        decoder = self._decoder()
+        if parents is not None:
+            rows = torch.arange(len(parents), device=parents.device)[:, None]
+            cache.keys = [each[rows, parents] for each in cache.keys]
+            cache.values = [each[rows, parents] for each in cache.values]
+        x = decoder.embeddings(ids[..., None], cache.length).squeeze(-2)
+        for number, layer in enumerate(decoder.layers()):
+            x = self._self_attend(layer.attention, x, cache, number)
+            x = self._recall(layer.crossattention, x, memory, number)
+            x = layer.feed(x)
+        cache.length += 1
+        return self.text_decoder.get_submodule("cls.predictions")(x)
+
+    @staticmethod
+    def _self_attend(attention: Attention, x: Tensor, cache: Cache, number: int) -> Tensor:
+        q, k, v = (
+            each(x).unflatten(-1, (attention.heads, -1))[:, :, :, None]
+            for each in (attention.self.query, attention.self.key, attention.self.value)
+        )
+        cache.keys[number] = torch.cat([cache.keys[number], k], dim=3)
+        cache.values[number] = torch.cat([cache.values[number], v], dim=3)
+        keys, values = cache.keys[number].flatten(0, 1), cache.values[number].flatten(0, 1)
+        out = F.scaled_dot_product_attention(q.flatten(0, 1), keys, values)
+        return attention.output(out.reshape(x.shape), x)
+
+    @staticmethod
+    def _recall(cross: Attention, x: Tensor, memory: Memory, number: int) -> Tensor:
+        """Attend from the beams (P*Q, B, D) to picture and question under one softmax."""
+        rows, beams, width = x.shape
+        keys, values = memory.pictures[number]
+        text_keys, text_values = memory.questions[number]
+        share = rows // len(keys)  # questions that look at the same tokens of a picture
+        q = split(cross.self.query(x) / math.sqrt(width // cross.heads), cross.heads)
+        folded = q.unflatten(0, (-1, share)).transpose(1, 2).flatten(2, 3)
+        seen = folded @ keys.transpose(-1, -2)
+        seen = seen.unflatten(2, (share, beams)).transpose(1, 2).flatten(0, 1)
+        scores = torch.cat([seen, q @ text_keys.transpose(-1, -2) + memory.bias], dim=-1)
+        weights = scores.softmax(dim=-1)
+        image_weights, text_weights = weights.split([keys.shape[-2], text_keys.shape[-2]], dim=-1)
+        folded = image_weights.unflatten(0, (-1, share)).transpose(1, 2).flatten(2, 3)
+        out = (folded @ values).unflatten(2, (share, beams)).transpose(1, 2).flatten(0, 1)
+        out = (out + text_weights @ text_values).transpose(1, 2).reshape(rows, beams, width)
+        return cross.output(out, x)
+
+    def _decoder(self) -> Stack:
+        return self.text_decoder.get_submodule("bert")  # pyright: ignore[reportReturnType] -- built so
+
+    @staticmethod
+    def _bias(mask: Tensor, like: Tensor) -> Tensor:
+        """Return (rows, 1, 1, T) to add to attention scores from a mask (rows, T) of ones and zeros."""
+        return ((1 - mask.to(like.dtype)) * MASKED)[:, None, None]

@@ -1,0 +1,169 @@
+"""Folders of pictures made by anyone: official 2x2 grids, or single pictures, found by item id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...evals.errors import InvalidImage, UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One picture of an item: a file, or a square of a grid file."""
+
+    path: Path
+    box: Box | None = None
+
+    def read(self) -> Image:
+        """Return the picture in RGB. Raises InvalidImage where the file cannot be decoded."""
+        import PIL.Image
+
+        try:
+            with PIL.Image.open(self.path) as picture:
+                return (picture.crop(self.box) if self.box else picture).convert("RGB")
+        except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+            raise InvalidImage(f"invalid image {self.path.name}: {_reason(error)}") from error
+
+
+@dataclass(slots=True)
+class Folder:
+    """What a folder holds, by item: its pictures by number; and what could not be used, with the reason.
+
+    `pictures` counts those that an item should have. `broken` names items whose file is no
+    picture of the right size; `ignored` files that belong to no item.
+    """
+
+    pictures: int
+    sources: dict[str, dict[int, Source]] = field(default_factory=dict[str, dict[int, Source]])
+    broken: dict[str, str] = field(default_factory=dict[str, str])
+    ignored: list[str] = field(default_factory=list[str])
+
+
+def boxes(resolution: int) -> tuple[Box, Box, Box, Box]:
+    """Return the squares of a grid in the official order: left top, right top, left bottom, right bottom."""
+    r = resolution
+    return (0, 0, r, r), (r, 0, 2 * r, r), (0, r, r, 2 * r), (r, r, 2 * r, 2 * r)
+
+
+def read_folder(folder: Path, item_ids: Iterable[str], resolution: int | None, pic_num: int | None) -> Folder:
+    """Find every item's pictures in a folder.
+
+    `ID.png` (any picture suffix; the id is the name up to its first dot, as officially) is a
+    2x2 grid of `resolution` or, at that size itself, one single picture. `ID/0.png` ... and
+    `ID_0.png` ... are single pictures of any size. Raises UsageError for a missing folder, for
+    grids without `resolution` (the official script then fails every item) and for a folder
+    without a single known picture.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"--images {folder}: no such folder")
+    known = set(item_ids)
+    found = Folder(pic_num or 0)
+    root = folder.resolve()
+    for path in sorted(folder.iterdir()):
+        if not path.resolve().is_relative_to(root):
+            found.ignored.append(f"{path.name} (a link that leaves the folder)")
+        elif path.is_dir():
+            _subfolder(found, path, known)
+        elif path.suffix.lower() not in SUFFIXES:
+            found.ignored.append(path.name)
+        else:
+            _file(found, path, known, resolution)
+    if not found.sources and not found.broken:
+        raise UsageError(
+            f"--images {folder}: none of its {len(found.ignored)} files is named like an item; "
+            "expected ITEM_ID.png (2x2 grid), ITEM_ID/0.png or ITEM_ID_0.png"
+        )
+    numbers = [number + 1 for each in found.sources.values() for number in each]
+    found.pictures = pic_num or max(numbers, default=1)
+    for each in found.sources.values():
+        for number in [number for number in each if number >= found.pictures]:
+            del each[number]
+    return found
+
+
+def _subfolder(found: Folder, path: Path, known: set[str]) -> None:
+    for file in sorted(path.iterdir()):
+        plain = file.is_file() and not file.is_symlink() and file.suffix.lower() in SUFFIXES and file.stem.isdecimal()
+        if path.name in known and plain:
+            found.sources.setdefault(path.name, {})[int(file.stem)] = Source(file)
+        else:
+            found.ignored.append(f"{path.name}/{file.name}")
+
+
+def _file(found: Folder, path: Path, known: set[str], resolution: int | None) -> None:
+    item = path.name.split(".")[0]
+    if item not in known:
+        match = re.fullmatch(r"(.+)_(\d+)", item)
+        if match is None or match[1] not in known:
+            found.ignored.append(path.name)
+            return
+        found.sources.setdefault(match[1], {})[int(match[2])] = Source(path)
+        return
+    if resolution is None:
+        raise UsageError(f"{path.name}: say --resolution R, the side of one picture in pixels (a 2x2 grid has side 2R)")
+    try:
+        width, height = _size(path)
+    except InvalidImage as error:
+        found.broken[item] = str(error)
+        return
+    if (width, height) == (2 * resolution, 2 * resolution):
+        found.sources[item] = {number: Source(path, box) for number, box in enumerate(boxes(resolution))}
+    elif (width, height) == (resolution, resolution):
+        found.sources[item] = {0: Source(path)}
+    else:
+        found.broken[item] = (
+            f"{path.name} is {width}x{height}; expected {2 * resolution}x{2 * resolution} (grid) "
+            f"or {resolution}x{resolution} (single)"
+        )
+
+
+def _size(path: Path) -> tuple[int, int]:
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(path) as picture:
+            return picture.size
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        raise InvalidImage(f"invalid image {path.name}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the error's words without the folder's name, so that equal runs give equal scores."""
+    return "cannot be identified" if "cannot identify" in str(error) else str(error) or type(error).__name__
+
+
+def write_grid(target: Path, pictures: Iterable[Path]) -> str | None:
+    """Write up to four equal square pictures as the official 2x2 grid; return why it could not be done."""
+    import PIL.Image
+
+    read: list[Image] = []
+    for path in pictures:
+        try:
+            read.append(Source(path).read())
+        except InvalidImage as error:
+            return str(error)
+    sides = {side for each in read for side in each.size}
+    if len(sides) != 1:
+        return (
+            f"{target.stem}: pictures of {', '.join(sorted({'x'.join(map(str, p.size)) for p in read}))} form no grid"
+        )
+    side = sides.pop()
+    grid = PIL.Image.new("RGB", (2 * side, 2 * side))
+    for picture, box in zip(read, boxes(side), strict=False):
+        grid.paste(picture, box[:2])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(target.name + ".part")
+    grid.save(draft, format="PNG")
+    draft.replace(target)
+    return None
