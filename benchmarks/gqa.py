@@ -12,7 +12,7 @@ from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Sco
 from .answers import short_llava, short_lmms, short_vlmevalkit
 from .pictures import Gallery
 from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, scores_of, unique
+from .scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, placed, scores_of, unique
 from .sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
@@ -93,9 +93,10 @@ class Gqa:
     def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
         """Score answers made elsewhere: rows of `id, answer, response`, or `id, response` with the data set."""
         rows = read_rows(predictions)
-        if data:
-            return elsewhere(self, rows, lambda row: Sample(_key(row), ""), data=self._load(str(data), pictures=False))
-        return elsewhere(self, rows, lambda row: _sample(row, "", None, (), hint_for(predictions)))
+        known = self._load(str(data), pictures=False) if data else None
+        hint = hint_for(predictions)
+        samples = placed(rows, _key, known, lambda row: _sample(row, "", None, (), hint))
+        return elsewhere(self, rows, samples, data=known)
 
 
 def read(text: str, gold: str) -> dict[str, Read]:

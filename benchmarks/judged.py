@@ -11,16 +11,20 @@ from typing import Any
 from ..evals.errors import EnvironmentProblem
 from ..evals.types import Evidence, Json, Prediction, Sample
 from .judge import Judge
+from .rows import Row
+from .scoring import response_of
 
-Pair = tuple[Sample, Prediction]
 
+def ask(
+    task: str, samples: Sequence[Sample], rows: Sequence[Row], options: Mapping[str, Any], *, memory: Path
+) -> list[Evidence]:
+    """Return the evidence of each row's answer, asking the judge only for what it has not judged yet.
 
-def ask(task: str, pairs: Sequence[Pair], options: Mapping[str, Any], *, memory: Path) -> list[Evidence]:
-    """Return the evidence of each pair, asking the judge only for what it has not judged yet.
-
-    The replies lie in `<memory>.judge.jsonl`, one line a pair, written as they come. A line is
+    The replies lie in `<memory>.judge.jsonl`, one line an answer, written as they come. A line is
     used again for the same question, answer and judge; one with an error is asked again.
     """
+    answers = [Prediction(each.id, text=response_of(row)) for each, row in zip(samples, rows, strict=True)]
+    pairs = list(zip(samples, answers, strict=True))
     judge = Judge(task, **options)
     card = json.dumps(judge.card, sort_keys=True)
     file = memory.with_name(memory.name + ".judge.jsonl")

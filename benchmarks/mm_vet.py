@@ -18,7 +18,7 @@ from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .pictures import Gallery
 from .rows import Row, listed, read_rows, read_tables
-from .scoring import RESPONSE, elsewhere, fingerprint, hint_for, plain, response_of, unique
+from .scoring import RESPONSE, elsewhere, fingerprint, hint_for, placed, plain, unique
 from .sources import Source
 
 CAPABILITIES: Final = ("rec", "ocr", "know", "gen", "spat", "math")
@@ -130,6 +130,9 @@ class MmVet:
         judge_runs: int = 1,
         judge_key_env: str = "OPENAI_API_KEY",
         judge_key_file: Path | None = None,
+        judge_temperature: float | None = None,
+        judge_max_tokens: int | None = None,
+        judge_token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
         judge_concurrency: int = 8,
         judge_timeout: float = 120.0,
         judge_retries: int = 6,
@@ -141,9 +144,9 @@ class MmVet:
         well: a dictionary of answers as `predictions` and its file of grades as `grades`.
         """
         rows = read_rows(predictions)
-        known = {each.id: each for each in self._load(str(data), pictures=False)} if data else None
+        known = self._load(str(data), pictures=False) if data else None
         hint = hint_for(predictions)
-        samples = [_light(row, known, hint) for row in rows]
+        samples = placed(rows, _key, known, lambda row: _light(row, hint))
         if judge is not None:
             from .judged import ask
 
@@ -153,27 +156,22 @@ class MmVet:
                 "judge_runs": judge_runs,
                 "judge_key_env": judge_key_env,
                 "judge_key_file": judge_key_file,
+                "judge_temperature": judge_temperature,
+                "judge_max_tokens": judge_max_tokens,
+                "judge_token_field": judge_token_field,
                 "judge_concurrency": judge_concurrency,
                 "judge_timeout": judge_timeout,
                 "judge_retries": judge_retries,
             }
             for sample, row in zip(samples, rows, strict=True):
-                if not sample.target["question"] or not sample.target["answer"]:
-                    row.need("question" if not sample.target["question"] else "answer", hint=hint)
-            pairs = [
-                (each, Prediction(each.id, text=response_of(row))) for each, row in zip(samples, rows, strict=True)
-            ]
-            evidence = ask("mm_vet", pairs, options, memory=predictions)
+                for column in ("question", "answer"):
+                    if not sample.target[column]:
+                        row.need(column, hint=hint)
+            evidence = ask("mm_vet", samples, rows, options, memory=predictions)
         else:
             evidence = _graded(samples, rows, grades)
-        ready = iter(samples)
         scored = elsewhere(
-            self,
-            rows,
-            lambda _: next(ready),
-            data=list(known.values()) if known else None,
-            text_of=lambda row: str(row.find(*RESPONSE) or ""),
-            evidence=evidence,
+            self, rows, samples, data=known, text_of=lambda row: str(row.find(*RESPONSE) or ""), evidence=evidence
         )
         if scored.unscored and not allow_unscored:
             total = scored.metrics["official/total"]
@@ -227,13 +225,9 @@ def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None)
     return found
 
 
-def _light(row: Row, known: Mapping[str, Sample] | None, hint: str) -> Sample:
-    key = _key(row)
-    if known is not None:
-        # An id that the data set lacks is refused later, with the others' place.
-        return known.get(key, Sample(key, "", target={"question": "", "answer": ""}))
+def _light(row: Row, hint: str) -> Sample:
     return Sample(
-        id=key,
+        id=_key(row),
         prompt="",
         target={"question": str(row.find("question") or ""), "answer": str(row.find("answer") or "")},
         tags={"capability": _named(row, hint)},

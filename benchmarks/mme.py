@@ -19,7 +19,7 @@ from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Sco
 from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
 from .pictures import Gallery
 from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, scores_of
+from .scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, placed, scores_of
 from .sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
@@ -89,16 +89,17 @@ class Mme:
         found: dict[str, Estimate] = {}
         for protocol, mine in by_protocol(scores, PROTOCOLS).items():
             points: dict[str, Estimate] = {}
+            halves: dict[str, Estimate] = {}
             for subtask, part in grouped(mine, lambda each: each.tags["category"]).items():
                 accuracy, plus = percent(part), _both_right(part)
                 points[subtask] = replace(stats.total([accuracy, plus]), n=len(part))
-                found[f"{protocol}/{subtask}_acc"] = accuracy
-                found[f"{protocol}/{subtask}_acc_plus"] = plus
+                halves |= {f"{protocol}/{subtask}_acc": accuracy, f"{protocol}/{subtask}_acc_plus": plus}
             for group, names in GROUPS.items():
                 members = [points[name] for name in names if name in points]
                 if members:
                     found[f"{protocol}/{group}"] = stats.total(members)
             found |= {f"{protocol}/{name}": points[name] for name in SUBTASKS if name in points}
+            found |= halves
         return found
 
     def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
@@ -107,15 +108,16 @@ class Mme:
         rows = _official_folder(predictions) if predictions.is_dir() else read_rows(predictions)
         if data:
             known = self._load(str(data), pictures=False)
-            named = {(each.cluster, each.target): each.id for each in known}
-            make = _maker(named=named)
-            return elsewhere(self, rows, lambda row: make(row, "", None, gold=False), data=known)
+            make = _maker(named={(each.cluster, each.target): each.id for each in known})
+            samples = placed(
+                rows, lambda row: make(row, "", None, gold=False).id, known, lambda row: make(row, "", None)
+            )
+            return elsewhere(self, rows, samples, data=known)
         make = _maker(hint_for(predictions))
         samples = [make(row, "", None) for row in rows]
         _check_pairs(samples, rows)
         absent = [name for name in SUBTASKS if name not in {each.tags["category"] for each in samples}]
-        ready = iter(samples)
-        return elsewhere(self, rows, lambda _: next(ready), extra={"absent_subtasks": absent} if absent else {})
+        return elsewhere(self, rows, samples, extra={"absent_subtasks": absent} if absent else {})
 
 
 def prompt_of(question: str, preset: Preset) -> str:

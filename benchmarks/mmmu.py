@@ -11,13 +11,14 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from ..evals import stats
 from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .answers import LETTER
 from .choices import LETTER_LINE, options_of, prompt_of
+from .matcher import matched
 from .mmmu_answers import open_correct, open_correct_lmms, open_values, option_lmms, option_official
 from .pictures import Gallery
 from .rows import Row, listed, read_rows, read_tables
@@ -29,6 +30,7 @@ from .scoring import (
     grouped,
     hint_for,
     percent,
+    placed,
     plain,
     scores_of,
     slug,
@@ -36,7 +38,7 @@ from .scoring import (
 )
 from .sources import Source
 
-PROTOCOLS: Final = ("official", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
+PROTOCOLS: Final = ("official", "vlmevalkit-2024", "vlmevalkit-2026", "vlmevalkit-judge", "lmms-eval")
 SEED: Final = 42
 """The official module seeds its one stream of guesses with it when it is imported."""
 DOMAINS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -71,25 +73,36 @@ class Mmmu:
 
     `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
     prompt: `janus-pr541` shows all pictures first, `official` the first alone, `lmms-eval` those
-    that the text mentions.
+    that the text mentions. `match="judge"` has a language model find the option that an answer
+    means which VLMEvalKit's matcher of 2024 cannot read: protocol `vlmevalkit-judge`.
     """
 
     name = "mmmu"
     kind = "text"
     outputs = 1
-    observer = None
     headline = "official/accuracy"
     worlds = ("toy",)
+    optional_observers = ("judge",)
 
-    def __init__(self, *, data: str = "", preset: Preset = "janus-pr541", offline: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        data: str = "",
+        preset: Preset = "janus-pr541",
+        match: Literal["exact", "judge"] = "exact",
+        offline: bool = False,
+    ) -> None:
         self.data = data
         self.preset: Preset = preset
+        self.match = match
         self.offline = offline
+        self.observer = "judge" if match == "judge" else None
         self._samples: list[Sample] = []
 
     @property
     def card(self) -> Mapping[str, Json]:
-        return {"preset": self.preset, "rows": len(self.samples()), "data": fingerprint(self.samples())}
+        knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.match == "judge" else {})
+        return knobs | {"rows": len(self.samples()), "data": fingerprint(self.samples())}
 
     def samples(self) -> Sequence[Sample]:
         if not self._samples:
@@ -112,6 +125,10 @@ class Mmmu:
         target: Mapping[str, Json] = sample.target
         text = prediction.text or ""
         reads = read_open(text, target["answer"]) if target["open"] else read_choice(text, target)
+        if evidence is not None:
+            letter = matched(evidence)
+            value = None if letter is None else float(letter in _expected(target))
+            reads["vlmevalkit-judge"] = (letter, value, letter in (None, "Z"))
         details = {"position": target["position"], "letters": target["letters"], "answer": target["answer"]}
         return scores_of(sample, prediction, reads, details)
 
@@ -139,22 +156,48 @@ class Mmmu:
                     found[f"{protocol}/{prefix}{slug(name) if prefix else name}"] = percent(part)
         return found
 
-    def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
+    def rescore(
+        self,
+        *,
+        predictions: Path,
+        data: Path | None = None,
+        judge: str | None = None,
+        judge_base_url: str | None = None,
+        judge_key_env: str = "OPENAI_API_KEY",
+        judge_key_file: Path | None = None,
+        judge_temperature: float | None = None,
+        judge_max_tokens: int | None = None,
+        judge_token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+        judge_concurrency: int = 8,
+        judge_timeout: float = 120.0,
+        judge_retries: int = 6,
+    ) -> Scored:
         """Score answers made elsewhere: rows of `id, question_type, options, answer, response` (`all_choices`
-        and `index2ans` in place of `options`), or `id, response` with the data set."""
+        and `index2ans` in place of `options`), or `id, response` with the data set; with a judge,
+        `vlmevalkit-judge` too. Guesses are drawn in the order of the rows."""
         rows = read_rows(predictions)
-        if data:
-            known = {each.id: each for each in self._load(str(data), pictures=False)}
-            ordered = [
-                replace(known[key], target={**known[key].target, "position": at})
-                for at, key in enumerate(map(_key, rows))
-                if key in known
-            ]
-            ordered += [each for name, each in known.items() if name not in {found.id for found in ordered}]
-            return elsewhere(self, rows, lambda row: Sample(_key(row), ""), data=ordered, settle=settle)
-        place = iter(range(len(rows)))
+        known = self._load(str(data), pictures=False) if data else None
         hint = hint_for(predictions)
-        return elsewhere(self, rows, lambda row: _sample(row, next(place), "", None, hint=hint), settle=settle)
+        found = placed(rows, _key, known, lambda row: _sample(row, 0, "", None, hint=hint))
+        samples = [replace(each, target={**each.target, "position": at}) for at, each in enumerate(found)]
+        evidence = None
+        if judge is not None:
+            from .judged import ask
+
+            options: dict[str, Any] = {
+                "judge": judge,
+                "judge_base_url": judge_base_url,
+                "judge_key_env": judge_key_env,
+                "judge_key_file": judge_key_file,
+                "judge_temperature": judge_temperature,
+                "judge_max_tokens": judge_max_tokens,
+                "judge_token_field": judge_token_field,
+                "judge_concurrency": judge_concurrency,
+                "judge_timeout": judge_timeout,
+                "judge_retries": judge_retries,
+            }
+            evidence = ask("mmmu", samples, rows, options, memory=predictions)
+        return elsewhere(self, rows, samples, data=known, evidence=evidence, settle=settle)
 
 
 def settle(scores: Sequence[Score]) -> list[Score]:
@@ -193,16 +236,28 @@ def read_open(text: str, gold: str | list[str]) -> dict[str, Read]:
     values = open_values(text)
     shown = [str(each) if isinstance(each, float) and abs(each) in _NO_JSON else each for each in values]
     shown = [str(each) if each != each else each for each in shown]
-    options = {"A": str(gold), "B": "Other Answers"}
-    expected = gold if isinstance(gold, str) and gold in tuple(string.ascii_uppercase) else "A"
+    options = _offered(gold)
+    expected = _expected({"open": True, "answer": gold})
     reads: dict[str, Read] = {"official": (shown, float(open_correct(values, gold)), False)}
     for protocol in ("vlmevalkit-2024", "vlmevalkit-2026"):
         letter = LETTER[protocol](text, options)
-        reads[protocol] = (letter, float(letter == expected), letter in (None, "Z"))
+        reads[protocol] = (letter, float(letter in expected), letter in (None, "Z"))
     first = str(values[0]) if values else ""
     as_text = gold if isinstance(gold, str) else str(gold)
     reads["lmms-eval"] = (first, float(open_correct_lmms(values, as_text)), False)
     return reads
+
+
+def _offered(gold: str | list[str]) -> dict[str, str]:
+    return {"A": str(gold), "B": "Other Answers"}
+
+
+def _expected(target: Mapping[str, Json]) -> list[str]:
+    """Return the letters that VLMEvalKit takes for right."""
+    gold = target["answer"]
+    if target["open"] and gold not in tuple(string.ascii_uppercase):
+        return ["A"]
+    return gold if isinstance(gold, list) else [gold]
 
 
 _NO_JSON: Final = (float("inf"),)
@@ -264,6 +319,7 @@ def _sample(
     letters = row.find("all_choices")
     if not is_open and not options:
         row.need("options", "index2ans", "A", hint=hint)
+    answer = _answer(row, is_open=is_open, options=options, hint=hint)
     match = _ID.fullmatch(_key(row))
     subject = match[2] if match else str(row.find("category") or "")
     tags = {"subject": subject, "domain": _DOMAIN_OF.get(subject, "")}
@@ -275,8 +331,10 @@ def _sample(
             "open": is_open,
             "options": options,
             "letters": [str(each) for each in letters] if isinstance(letters, list) else list(options),
-            "answer": _answer(row, is_open=is_open, options=options, hint=hint),
+            "answer": answer,
             "position": position,
+            "question": str(row.find("question") or ""),
+            **({"offered": _offered(answer)} if is_open else {}),
         },
         tags={name: value for name, value in tags.items() if value},
     )

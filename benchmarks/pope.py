@@ -12,7 +12,7 @@ from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Sco
 from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
 from .pictures import Gallery
 from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, elsewhere, fingerprint, hint_for, percent, scores_of, unique
+from .scoring import Read, by_protocol, elsewhere, fingerprint, hint_for, percent, placed, scores_of, unique
 from .sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
@@ -78,22 +78,23 @@ class Pope:
         for protocol, mine in by_protocol(scores, PROTOCOLS).items():
             splits = {name: [each for each in mine if name in _splits(each)] for name in _names(mine)}
             by_split = {name: _rates(part, protocol) for name, part in splits.items()}
-            for name, rates in by_split.items():
-                found |= {f"{protocol}/{name}_{key}": rate for key, rate in rates.items()}
+            for key in ("f1", "accuracy"):
+                found[f"{protocol}/mean_{key}"] = stats.average([rates[key] for rates in by_split.values()])
             overall = _rates([each for part in splits.values() for each in part], protocol)
             found[f"{protocol}/micro_f1"] = overall.pop("f1")
             found |= {f"{protocol}/{key}": rate for key, rate in overall.items()}
-            for key in ("f1", "accuracy"):
-                found[f"{protocol}/mean_{key}"] = stats.average([rates[key] for rates in by_split.values()])
+            for name, rates in by_split.items():
+                found |= {f"{protocol}/{name}_{key}": rate for key, rate in rates.items()}
         return found
 
     def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
         """Score answers made elsewhere: rows of `id, category, answer, response`, or `id, category, response`
         with the data set."""
         rows = read_rows(predictions)
-        if data:
-            return elsewhere(self, rows, _keyed, data=self._load(str(data), pictures=False))
-        return elsewhere(self, rows, lambda row: _sample(row, "", None, hint_for(predictions)))
+        known = self._load(str(data), pictures=False) if data else None
+        hint = hint_for(predictions)
+        samples = placed(rows, _key, known, lambda row: _sample(row, "", None, hint))
+        return elsewhere(self, rows, samples, data=known)
 
 
 def prompt_of(question: str, preset: Preset) -> str:
@@ -115,9 +116,8 @@ def read(text: str, gold: str) -> dict[str, Read]:
     return reads
 
 
-def _keyed(row: Row) -> Sample:
-    category = str(row.need("category"))
-    return Sample(id=f"{category}/{row.need('question_id', 'id', 'index')}", prompt="", tags={"category": category})
+def _key(row: Row, category: str = "") -> str:
+    return f"{category or row.need('category')}/{row.need('question_id', 'id', 'index')}"
 
 
 def _sample(row: Row, prompt: str, gallery: Gallery | None, hint: str = "") -> Sample:
@@ -129,7 +129,7 @@ def _sample(row: Row, prompt: str, gallery: Gallery | None, hint: str = "") -> S
     if row.find("category") is None and category not in SPLITS:
         row.need("category", hint=hint)
     return Sample(
-        id=f"{category}/{row.need('question_id', 'id', 'index')}",
+        id=_key(row, str(category)),
         prompt=prompt,
         images=gallery.of(row) if gallery else (),
         tags={"category": str(category), "answer": answer},

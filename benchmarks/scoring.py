@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -116,7 +117,7 @@ def hint_for(file: Path) -> str:
 def elsewhere(
     rules: Rules,
     rows: Sequence[Row],
-    sample_of: Callable[[Row], Sample],
+    samples: Sequence[Sample],
     *,
     data: Sequence[Sample] | None = None,
     duplicates: int = 1,
@@ -125,19 +126,14 @@ def elsewhere(
     evidence: Sequence[Evidence] | None = None,
     extra: Mapping[str, Json] | None = None,
 ) -> Scored:
-    """Score answers made elsewhere.
+    """Score answers made elsewhere: one row, its sample and perhaps its evidence at a time.
 
-    `sample_of` makes a sample (id, target, tags) of a row; with `data` the row gives the id alone
-    and the rest comes from the data set, whose samples without a row count as wrong and are named
-    in `extra["missing"]`. `settle` may change what the lines say is correct (MMMU's draws); `evidence` has
-    one for each row. Raises UsageError for a duplicate key and for an id that the data set does
-    not have.
+    With `data` the samples without a row count as wrong and are named in `extra["missing"]`.
+    `settle` may change what the lines say is correct (MMMU's draws). Raises UsageError where more
+    than `duplicates` rows have one id.
     """
-    samples = [sample_of(row) for row in rows]
     unique(samples, rows, most=duplicates)
-    missing: list[Sample] = []
-    if data is not None:
-        samples, missing = _joined(samples, rows, data)
+    missing = _without_row(samples, data) if data is not None else []
     scores: list[Score] = []
     owner: list[int] = []
     for number, (sample, row) in enumerate(zip(samples, rows, strict=True)):
@@ -167,17 +163,40 @@ def elsewhere(
     )
 
 
-def _joined(found: Sequence[Sample], rows: Sequence[Row], data: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
-    """Return the data set's sample of each row, and those without a row."""
+def placed(
+    rows: Sequence[Row],
+    key_of: Callable[[Row], str],
+    data: Sequence[Sample] | None,
+    sample_of: Callable[[Row], Sample] | None = None,
+) -> list[Sample]:
+    """Return the sample of each row: the data set's of the same id, or without data what the row itself says.
+
+    Of several with one id the first row takes the first. Raises UsageError for an id that the data
+    set does not have.
+    """
+    if data is None:
+        assert sample_of is not None
+        return [sample_of(row) for row in rows]
     waiting: dict[str, list[Sample]] = {}
-    for sample in data:
+    for sample in reversed(data):
         waiting.setdefault(sample.id, []).append(sample)
-    joined: list[Sample] = []
-    for sample, row in zip(found, rows, strict=True):
-        if not waiting.get(sample.id):
-            raise UsageError(f"{row.where}: id {sample.id!r} is not in the data set ({len(data)} samples)")
-        joined.append(waiting[sample.id].pop(0))
-    return joined, [sample for left in waiting.values() for sample in left]
+    found: list[Sample] = []
+    for row in rows:
+        same = waiting.get(key_of(row))
+        if not same:
+            raise UsageError(f"{row.where}: id {key_of(row)!r} is not in the data set ({len(data)} samples)")
+        found.append(same.pop() if len(same) > 1 else same[0])
+    return found
+
+
+def _without_row(samples: Sequence[Sample], data: Sequence[Sample]) -> list[Sample]:
+    left = Counter(each.id for each in samples)
+    missing: list[Sample] = []
+    for sample in data:
+        left[sample.id] -= 1
+        if left[sample.id] < 0:
+            missing.append(sample)
+    return missing
 
 
 def _lines(

@@ -16,7 +16,19 @@ from .answers import LETTER, letter_exact, letter_first
 from .choices import options_of, prompt_of
 from .pictures import Gallery
 from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, scores_of, slug, unique
+from .scoring import (
+    Read,
+    by_protocol,
+    elsewhere,
+    fingerprint,
+    grouped,
+    hint_for,
+    percent,
+    placed,
+    scores_of,
+    slug,
+    unique,
+)
 from .sources import Source
 
 PROTOCOLS: Final = ("official", "likelihood", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
@@ -114,16 +126,13 @@ class SeedBench:
         counts = Counter(_key(row) for row in rows)
         twice = sorted(name for name, count in counts.items() if count > 1)
         extra: dict[str, Json] = {"duplicate_ids": twice} if twice else {}
-        if data:
-            known = self._load(str(data), pictures=False)
-            return elsewhere(self, rows, lambda row: Sample(_key(row), ""), data=known, duplicates=2, extra=extra)
+        known = self._load(str(data), pictures=False) if data else None
         hint = hint_for(predictions)
-        samples = [_sample(row, "", None, hint) for row in rows]
+        samples = placed(rows, _key, known, lambda row: _sample(row, "", None, hint))
         if not all(each.target["options"] for each in samples):
             extra["absent"] = dict.fromkeys(("vlmevalkit-2024", "vlmevalkit-2026"), "needs the columns A to D")
             samples = [replace(each, target={**each.target, "options": None}) for each in samples]
-        ready = iter(samples)
-        return elsewhere(self, rows, lambda _: next(ready), duplicates=2, extra=extra)
+        return elsewhere(self, rows, samples, data=known, duplicates=2, extra=extra)
 
 
 def read(text: str, gold: str, options: Mapping[str, str] | None) -> dict[str, Read]:

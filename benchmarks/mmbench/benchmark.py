@@ -8,16 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from ...evals import stats
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from ..answers import LETTER
 from ..choices import LETTER_LINE, options_of, prompt_of
+from ..matcher import matched
 from ..pictures import Gallery
 from ..rows import Row, read_rows, read_tables
-from ..scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, scores_of, slug, unique
+from ..scoring import (
+    Read,
+    by_protocol,
+    elsewhere,
+    fingerprint,
+    grouped,
+    hint_for,
+    percent,
+    placed,
+    scores_of,
+    slug,
+    unique,
+)
 from ..sources import Source
 
 PROTOCOLS: Final = ("official", "official-judge", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
@@ -84,7 +97,7 @@ class MmBench:
         """Return one Score a protocol for one roll: 1 where the letter read is the gold one."""
         reads = read(prediction.text or "", sample.target)
         if evidence is not None:
-            letter = judged(evidence)
+            letter = matched(evidence)
             value = None if letter is None else float(letter == sample.target["answer"])
             reads["official-judge"] = (letter, value, letter in (None, "Z"))
         return scores_of(sample, prediction, reads)
@@ -109,13 +122,46 @@ class MmBench:
                     found[f"{protocol}/circular_{slug(name)}"] = _circular(part, right)
         return found
 
-    def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
+    def rescore(
+        self,
+        *,
+        predictions: Path,
+        data: Path | None = None,
+        judge: str | None = None,
+        judge_base_url: str | None = None,
+        judge_key_env: str = "OPENAI_API_KEY",
+        judge_key_file: Path | None = None,
+        judge_temperature: float | None = None,
+        judge_max_tokens: int | None = None,
+        judge_token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+        judge_concurrency: int = 8,
+        judge_timeout: float = 120.0,
+        judge_retries: int = 6,
+    ) -> Scored:
         """Score answers made elsewhere: rows of `index, question, A..E, answer, response`, or
-        `index, response` with the data set."""
+        `index, response` with the data set; with a judge, `official-judge` too."""
         rows = read_rows(predictions)
-        if data:
-            return elsewhere(self, rows, lambda row: Sample(_key(row), ""), data=self._load(str(data), pictures=False))
-        return elsewhere(self, rows, lambda row: _sample(row, "", None, hint_for(predictions)))
+        known = self._load(str(data), pictures=False) if data else None
+        hint = hint_for(predictions)
+        samples = placed(rows, _key, known, lambda row: _sample(row, "", None, hint))
+        evidence = None
+        if judge is not None:
+            from ..judged import ask
+
+            options: dict[str, Any] = {
+                "judge": judge,
+                "judge_base_url": judge_base_url,
+                "judge_key_env": judge_key_env,
+                "judge_key_file": judge_key_file,
+                "judge_temperature": judge_temperature,
+                "judge_max_tokens": judge_max_tokens,
+                "judge_token_field": judge_token_field,
+                "judge_concurrency": judge_concurrency,
+                "judge_timeout": judge_timeout,
+                "judge_retries": judge_retries,
+            }
+            evidence = ask("mmbench", samples, rows, options, memory=predictions)
+        return elsewhere(self, rows, samples, data=known, evidence=evidence)
 
 
 def read(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
@@ -129,12 +175,6 @@ def read(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
 
 
 _READERS: Final = (("official", LETTER["vlmevalkit-2024"]), *LETTER.items())
-
-
-def judged(evidence: Evidence) -> str | None:
-    """Return the letter of a judge's verdict, None where there is none."""
-    runs = (evidence.data or {}).get("runs") or [{}]
-    return runs[0].get("value")
 
 
 def _circular(unrolled: Sequence[Score], right: Mapping[str, bool]) -> Estimate:

@@ -1,4 +1,4 @@
-"""The judge's question behind MMBench: which option an unreadable answer means.
+"""The judge's question behind MMBench and MMMU: which option an unreadable answer means.
 
 The prompts are protocol strings, carried over as data: open-compass/VLMEvalKit f4646f72,
 vlmeval/dataset/utils/multiple_choice.py, build_prompt and build_prompt_cn (Apache-2.0). The rest
@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ...evals.types import Prediction, Sample
-from ..answers import letter_vlmevalkit_2024
-from ..judge import Ask, Verdict
+from ..evals.types import Evidence, Prediction, Sample
+from .answers import letter_vlmevalkit_2024
+from .judge import Ask, Verdict
 
 ENGLISH: Final = (
     "You are an AI assistant who will help me to match "
@@ -60,18 +60,21 @@ def prompt(question: str, options: Mapping[str, str], answer: str) -> str:
 class Matcher:
     """The judge's task. `sample.target` holds "question" and "options" (letter to text).
 
+    "offered", where the target has it, stands for the options: MMMU's open questions are asked
+    about with the gold answer and "Other Answers".
+
     An answer that exact matching reads is not asked about. The verdict is a letter, or `Z` for
     none of the options; None where three replies could not be read.
     """
 
-    name: str = "mmbench"
+    name: str
 
     @property
     def digest(self) -> str:
         return hashlib.sha256((ENGLISH + CHINESE).encode()).hexdigest()[:8]
 
     def step(self, sample: Sample, prediction: Prediction, replies: Sequence[str]) -> Ask | Verdict:
-        options: Mapping[str, str] = sample.target["options"]
+        options: Mapping[str, str] = sample.target.get("offered") or sample.target["options"]
         letter = letter_vlmevalkit_2024((prediction.text or "") if not replies else replies[-1], options)
         if letter is not None:
             return Verdict(letter, "" if replies else "read without the judge")
@@ -80,4 +83,11 @@ class Matcher:
         return Ask(prompt(sample.target["question"] or "", options, prediction.text or ""))
 
 
-MATCHER = Matcher()
+MMBENCH = Matcher("mmbench")
+MMMU = Matcher("mmmu")
+
+
+def matched(evidence: Evidence) -> str | None:
+    """Return the letter of a judge's verdict, None where there is none."""
+    runs = (evidence.data or {}).get("runs") or [{}]
+    return runs[0].get("value")
