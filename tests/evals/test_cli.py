@@ -22,7 +22,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "-m", "fake-noise", "-b", "genevall"], "did you mean 'geneval'"),
+        (["run", "-m", "noise-image", "-b", "genevall"], "did you mean 'geneval'"),
         (["run", "-m", "janus-por-7b", "-b", "geneval"], "did you mean 'janus-pro-7b'"),
         (["run", "-m", "janus-toy", "-b", "geneval", "--lmit", "3"], "did you mean '--limit'"),
         (["list", "--jsn"], "did you mean '--json'"),
