@@ -17,6 +17,7 @@ from . import metadata, official, prompts, suite
 from .rule import Options
 
 _PROTOCOL = "official"
+_OUTPUTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class GenEval:
     """GenEval (Ghosh et al., 2023), djghosh13/geneval af4902f, as fractions from 0 to 1.
 
     `data`: "official" (generated from `suite_seed` and `suite_size`; 43 and 100 give the 553 official
-    prompts), a metadata file, or a folder in the official layout. The other options are the official
-    script's, see `rule.Options`.
+    prompts), a metadata file, or a folder in the official layout. `images_per_prompt`: 4, or as many as
+    such a folder has. The other options are the official script's, see `rule.Options`.
 
     Evidence of one picture, made by the observer: {"boxes": {class: [[x1, y1, x2, y2, score], ...]},
     "colors": {class: [name, ...]}, "masks": {class: [RLE, ...]}, "floor": 0.1, "size": [h, w]}, or
@@ -54,18 +55,22 @@ class GenEval:
         data: str = "official",
         suite_seed: int = prompts.OFFICIAL_SEED,
         suite_size: int = prompts.OFFICIAL_SIZE,
-        images_per_prompt: int = 4,
+        images_per_prompt: int | None = None,
         threshold: float = 0.3,
         counting_threshold: float = 0.9,
         max_objects: int = 16,
         max_overlap: float = 1.0,
         position_threshold: float = 0.1,
     ) -> None:
-        if images_per_prompt < 1:
+        if images_per_prompt is not None and images_per_prompt < 1:
             raise UsageError(f"images_per_prompt: expected 1 or more, found {images_per_prompt}")
-        self.outputs = images_per_prompt
+        self._images_per_prompt = images_per_prompt
         self.options = Options(threshold, counting_threshold, max_objects, max_overlap, position_threshold)
         self._source = (data, suite_seed, suite_size)
+
+    @cached_property
+    def outputs(self) -> int:
+        return self._images_per_prompt or suite.pictures(self._source[0]) or _OUTPUTS
 
     @cached_property
     def suite(self) -> suite.Suite:

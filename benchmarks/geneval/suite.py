@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from ...evals.errors import UsageError
 from . import metadata, prompts
 
 Row = Mapping[str, Any]
+_PICTURE = re.compile(r"\d+\.(?:png|jpg|jpeg|webp)", re.ASCII | re.IGNORECASE)
 _MOST_BYTES = 1 << 20
 """No metadata of one prompt is larger; what is, is some other file."""
 
@@ -47,6 +49,24 @@ def load(data: str, seed: int, size: int) -> Suite:
     raise UsageError(f"--data {data!r}: no such file or folder; 'official' names GenEval's own prompts")
 
 
+def pictures(data: str) -> int:
+    """Return how many pictures a prompt has in the folder `data`: the most of any, 0 where there are none.
+
+    The official script judges whatever number lies there.
+    """
+    root = Path(data)
+    if data in ("", "official") or not root.is_dir():
+        return 0
+    most = 0
+    for folder in _numbered_folders(root):
+        for place in (folder / "samples", folder):
+            found = sum(_PICTURE.fullmatch(each.name) is not None for each in place.iterdir()) if place.is_dir() else 0
+            most = max(most, found)
+            if found:
+                break
+    return most
+
+
 def _suite(rows: Mapping[str, Row]) -> Suite:
     return Suite(rows, hashlib.sha256(prompts.metadata_bytes(rows.values())).hexdigest())
 
@@ -64,7 +84,7 @@ def _file(path: Path) -> dict[str, Row]:
 
 def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
     """Return the prompts of ROOT/00000/metadata.jsonl, ...; as the official script, any all-digit folder."""
-    names = [each.name for each in root.iterdir() if each.name.isascii() and each.name.isdigit() and each.is_dir()]
+    names = [each.name for each in _numbered_folders(root)]
     if not names:
         raise UsageError(f"{root} is not in GenEval's layout: expected 00000/metadata.jsonl, 00000/samples/0000.png")
     names.sort(key=lambda name: (int(name), name))
@@ -76,6 +96,10 @@ def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
         bare = next(name for name in names if name not in rows)
         raise UsageError(f"{root / bare} has no metadata.jsonl, and the others are not of the official suite")
     return rows
+
+
+def _numbered_folders(root: Path) -> list[Path]:
+    return [each for each in root.iterdir() if each.name.isascii() and each.name.isdigit() and each.is_dir()]
 
 
 def one(path: Path) -> Row:

@@ -124,6 +124,18 @@ def test_a_folder_with_a_part_of_the_official_suite_misses_the_rest(tmp_path):
     assert len(GenEval(data=folder).samples()) == 553
 
 
+def test_a_folder_is_asked_for_as_many_pictures_as_it_has(tmp_path):
+    folder = layout(tmp_path, {"00000": PROMPTS[0], "00001": PROMPTS[1]})
+    assert GenEval().outputs == GenEval(data=folder).outputs == 4
+    for name in ("00000/samples/0000.png", "00000/samples/grid.png", "00001/samples/00000.png"):
+        (tmp_path / name).write_bytes(b"")
+    assert GenEval(data=folder).outputs == 1 and GenEval(data=folder).card["images"] == 1
+    for number in range(8):
+        (tmp_path / f"00001/samples/{number:05d}.png").write_bytes(b"")
+    assert GenEval(data=folder).outputs == 8
+    assert GenEval(data=folder, images_per_prompt=2).outputs == 2
+
+
 def test_a_folder_that_is_no_layout_is_named(tmp_path):
     with pytest.raises(UsageError, match="not in GenEval's layout"):
         GenEval(data=str(tmp_path)).samples()
