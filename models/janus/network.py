@@ -7,11 +7,14 @@ its growing cache copies itself at every step.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .linear import Linear, joined
 
 if TYPE_CHECKING:
     from transformers import JanusForConditionalGeneration
@@ -31,10 +34,28 @@ class Cache:
             mine[:, :, :, :length] = theirs[:, :, :, :length].index_select(1, rows)
 
 
-class Network:
-    """The loaded model as the functions that drawing and reading need. Holds no state of a batch."""
+@dataclass(frozen=True)
+class _Layer:
+    """A decoder layer, its products joined: query, key and value; gate and up."""
 
-    def __init__(self, model: JanusForConditionalGeneration) -> None:
+    norm: Any
+    qkv: Linear
+    out: Linear
+    scale: float
+    second_norm: Any
+    gate_up: Linear
+    down: Linear
+    activation: Any
+
+
+class Network:
+    """The loaded model as the functions that drawing and reading need. Holds no state of a batch.
+
+    With `pack` (the default) the model gives its language weights away where that is faster, and
+    cannot be called itself any more.
+    """
+
+    def __init__(self, model: JanusForConditionalGeneration, *, pack: bool = True) -> None:
         self.model = model
         core: Any = model.model
         self._core = core
@@ -43,6 +64,7 @@ class Network:
         self.heads: int = config.num_attention_heads
         self.kv_heads: int = config.num_key_value_heads
         self.head_dim: int = getattr(config, "head_dim", None) or config.hidden_size // self.heads
+        self._widths = [heads * self.head_dim for heads in (self.heads, self.kv_heads, self.kv_heads)]
         self.layers: int = config.num_hidden_layers
         self.context: int = config.max_position_embeddings
         self.vocabulary: int = config.vocab_size
@@ -53,6 +75,10 @@ class Network:
         weight = self._llama.embed_tokens.weight
         self.device: torch.device = weight.device
         self.dtype: torch.dtype = weight.dtype
+        self._layers = [self._joined(layer, pack=pack) for layer in self._llama.layers]
+        self._word_head = joined([model.lm_head], pack=pack)
+        head = core.generation_head
+        self._head = (joined([head.proj_out], pack=pack), head.activation_fn, joined([head.vision_head], pack=pack))
         self._rope = _Rope(self._llama.rotary_emb, weight)
 
     def row_bytes(self, prompt: int, end: int) -> int:
@@ -77,11 +103,12 @@ class Network:
 
     def code_logits(self, hidden: Tensor) -> Tensor:
         """Return the drawing head's logits: (R, hidden) -> (R, codes)."""
-        return self._core.generation_head(hidden)
+        first, activation, second = self._head
+        return second(activation(first(hidden)))
 
     def word_logits(self, hidden: Tensor) -> Tensor:
         """Return the language head's logits: (..., hidden) -> (..., vocabulary)."""
-        return self.model.lm_head(hidden)
+        return self._word_head(hidden)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Return pixels of whole pictures: codes (B, grid * grid) -> (B, 3, H, W), about -1 to 1."""
@@ -99,20 +126,29 @@ class Network:
         self._rope.reach(cache.length)
         cos, sin = self._rope.at(positions)
         end = start + x.shape[1]
-        for layer, (keys, values) in zip(self._llama.layers, cache.store[:, :, : x.shape[0]], strict=True):
-            attention = layer.self_attn
-            normed = layer.input_layernorm(x)
-            q = self._heads(attention.q_proj(normed), self.heads)
-            k = self._heads(attention.k_proj(normed), self.kv_heads)
+        for layer, (keys, values) in zip(self._layers, cache.store[:, :, : x.shape[0]], strict=True):
+            parts = layer.qkv(layer.norm(x)).split(self._widths, dim=-1)
+            q, k, v = (part.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for part in parts)
             keys[:, :, start:end] = _turned(k, cos, sin)
-            values[:, :, start:end] = self._heads(attention.v_proj(normed), self.kv_heads)
-            seen = _attend(_turned(q, cos, sin), keys[:, :, :end], values[:, :, :end], visible, attention.scaling)
-            x = x + attention.o_proj(seen.transpose(1, 2).flatten(2))
-            x = x + layer.mlp(layer.post_attention_layernorm(x))
+            values[:, :, start:end] = v
+            seen = _attend(_turned(q, cos, sin), keys[:, :, :end], values[:, :, :end], visible, layer.scale)
+            x = x + layer.out(seen.transpose(1, 2).flatten(2))
+            gate, up = layer.gate_up(layer.second_norm(x)).chunk(2, dim=-1)
+            x = x + layer.down(layer.activation(gate) * up)
         return self._llama.norm(x[:, -1] if last else x)
 
-    def _heads(self, x: Tensor, heads: int) -> Tensor:
-        return x.view(*x.shape[:-1], heads, self.head_dim).transpose(1, 2)
+    def _joined(self, layer: Any, *, pack: bool) -> _Layer:
+        attention, mlp = layer.self_attn, layer.mlp
+        return _Layer(
+            norm=layer.input_layernorm,
+            qkv=joined([attention.q_proj, attention.k_proj, attention.v_proj], pack=pack),
+            out=joined([attention.o_proj], pack=pack),
+            scale=attention.scaling,
+            second_norm=layer.post_attention_layernorm,
+            gate_up=joined([mlp.gate_proj, mlp.up_proj], pack=pack),
+            down=joined([mlp.down_proj], pack=pack),
+            activation=mlp.act_fn,
+        )
 
 
 class _Rope:

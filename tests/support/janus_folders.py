@@ -11,8 +11,8 @@ from janus_eval.models.janus.network import Network
 from janus_eval.models.janus.prompts import Tokens
 
 
-def load(folder: Path, tokens: Tokens, dtype: torch.dtype = torch.float32) -> Network:
-    return Network(Checkpoint(folder).network(tokens.image, device=torch.device("cpu"), dtype=dtype))
+def load(folder: Path, tokens: Tokens, dtype: torch.dtype = torch.float32, *, pack: bool = True) -> Network:
+    return Network(Checkpoint(folder).network(tokens.image, device=torch.device("cpu"), dtype=dtype), pack=pack)
 
 
 def original_config(native: dict) -> dict:

@@ -31,19 +31,26 @@ def single(native: Path, tmp_path: Path) -> Path:
     return folder
 
 
+def read(folder: Path, tokens: Tokens, dtype: torch.dtype = torch.float32) -> Network:
+    return load(folder, tokens, dtype, pack=False)
+
+
+@pytest.fixture(scope="module")
+def whole(native: Path, tokens: Tokens) -> Network:
+    return read(native, tokens)
+
+
 def same(one: Network, other: Network) -> bool:
     mine, theirs = one.model.state_dict(), other.model.state_dict()
     return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
-def test_both_formats_give_the_same_network(original: Path, network: Network, tokens: Tokens) -> None:
+def test_both_formats_give_the_same_network(original: Path, whole: Network, tokens: Tokens) -> None:
     assert Checkpoint(original).original
-    assert same(load(original, tokens), network)
+    assert same(read(original, tokens), whole)
 
 
-def test_pytorch_bin_files_load_as_safetensors_do(
-    native: Path, network: Network, tokens: Tokens, tmp_path: Path
-) -> None:
+def test_pytorch_bin_files_load_as_safetensors_do(native: Path, whole: Network, tokens: Tokens, tmp_path: Path) -> None:
     weights = original_tensors(load_file(native / "model.safetensors"))
     names = sorted(weights)
     folder = tmp_path / "bins"
@@ -55,12 +62,12 @@ def test_pytorch_bin_files_load_as_safetensors_do(
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": where}))
     config = original_config(json.loads((native / "config.json").read_text()))
     (folder / "config.json").write_text(json.dumps(config))
-    assert same(load(folder, tokens), network)
+    assert same(read(folder, tokens), whole)
 
 
-def test_the_head_is_not_tied_to_the_embeddings(network: Network) -> None:
-    embeddings = network.model.model.language_model.embed_tokens.weight
-    assert not torch.equal(embeddings, network.model.lm_head.weight)
+def test_the_head_is_not_tied_to_the_embeddings(whole: Network) -> None:
+    embeddings = whole.model.model.language_model.embed_tokens.weight
+    assert not torch.equal(embeddings, whole.model.lm_head.weight)
 
 
 def test_a_checkpoint_that_ties_them_itself_is_taken_at_its_word(single: Path, tokens: Tokens) -> None:
@@ -68,10 +75,10 @@ def test_a_checkpoint_that_ties_them_itself_is_taken_at_its_word(single: Path, t
     del weights["lm_head.weight"]
     save_file(weights, single / "model.safetensors")
     with pytest.raises(EnvironmentProblem, match=r"1 of \d+ tensors are missing, the first is 'lm_head.weight'"):
-        load(single, tokens)
+        read(single, tokens)
     config = json.loads((single / "config.json").read_text())
     (single / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": True}))
-    tied = load(single, tokens)
+    tied = read(single, tokens)
     assert torch.equal(tied.model.lm_head.weight, weights["model.language_model.embed_tokens.weight"])
 
 
@@ -79,7 +86,7 @@ def test_a_truncated_shard_is_named(copy: Path, tokens: Tokens) -> None:
     shard = copy / "model-00002-of-00002.safetensors"
     shard.write_bytes(shard.read_bytes()[:-1000])
     with pytest.raises(EnvironmentProblem, match=r"model-00002-of-00002\.safetensors is damaged or cut short"):
-        load(copy, tokens)
+        read(copy, tokens)
 
 
 def test_a_truncated_bin_file_is_named(native: Path, tokens: Tokens, tmp_path: Path) -> None:
@@ -89,7 +96,7 @@ def test_a_truncated_bin_file_is_named(native: Path, tokens: Tokens, tmp_path: P
     whole = (folder / "pytorch_model.bin").read_bytes()
     (folder / "pytorch_model.bin").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(EnvironmentProblem, match=r"pytorch_model\.bin is damaged"):
-        load(folder, tokens)
+        read(folder, tokens)
 
 
 def test_a_missing_shard_is_named(copy: Path) -> None:
@@ -122,7 +129,7 @@ def test_loading_is_strict(single: Path, tokens: Tokens, change, message: str) -
     change(weights)
     save_file(weights, single / "model.safetensors")
     with pytest.raises(EnvironmentProblem, match=message):
-        load(single, tokens)
+        read(single, tokens)
 
 
 class Trap:
@@ -136,7 +143,7 @@ def test_a_pickle_is_refused_and_not_executed(native: Path, tokens: Tokens, tmp_
     shutil.copytree(native, folder, ignore=shutil.ignore_patterns("*.safetensors"))
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"lm_head.weight": Trap()}, protocol=2))
     with pytest.raises(EnvironmentProblem, match="not executed"):
-        load(folder, tokens)
+        read(folder, tokens)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -158,7 +165,7 @@ def test_a_folder_without_weights_says_what_is_looked_for(single: Path) -> None:
 
 
 def test_weights_load_in_the_type_that_is_asked_for(native: Path, tokens: Tokens) -> None:
-    assert load(native, tokens, torch.bfloat16).dtype == torch.bfloat16
+    assert read(native, tokens, torch.bfloat16).dtype == torch.bfloat16
 
 
 def test_other_weights_have_another_fingerprint(single: Path) -> None:

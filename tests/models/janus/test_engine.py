@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from janus_eval.models.janus.engine import Question, Sampler, answer, draw, weig
 from janus_eval.models.janus.network import Network
 from janus_eval.models.janus.noise import PictureNoise, noise_for
 from janus_eval.models.janus.prompts import PLAIN_ROLES, PRO_ROLES, DrawPrompt, Tokens, Turn, draw_prompt, read_prompt
+from support.janus_folders import load
 from support.janus_reference import Reference
 
 STEPS = 6
@@ -22,8 +25,8 @@ TEXTS = (
 
 
 @pytest.fixture(scope="module")
-def reference(network: Network) -> Reference:
-    return Reference(network)
+def reference(native: Path, tokens: Tokens) -> Reference:
+    return Reference(load(native, tokens, pack=False))
 
 
 @pytest.fixture(scope="module")
