@@ -40,6 +40,7 @@ class Asset:
 _OPENMMLAB = "https://download.openmmlab.com/mmdetection"
 _COMPASS = "https://opencompass.openxlab.space/utils"
 _MPLUG = "mplug_visual-question-answering_coco_large_en"
+_TEST = ("data/test-*.parquet",)
 _JANUS_LICENCE = "code MIT, weights DeepSeek Model License"
 
 
@@ -69,11 +70,11 @@ def _tsv(name: str, path: str, md5: str) -> Asset:
     )
 
 
-def _dataset(name: str, repo: str, licence: str, note: str = "") -> Asset:
+def _dataset(name: str, repo: str, patterns: tuple[str, ...], licence: str, note: str = "") -> Asset:
     # The organisation lmms-lab was renamed in 2026; either name may answer.
     owner, _, short = repo.partition("/")
     hub = (repo, f"lmms-lab-encoder/{short}") if owner == "lmms-lab" else (repo,)
-    return Asset(name=name, kind="dataset", hub=hub, licence=licence, note=note)
+    return Asset(name=name, kind="dataset", hub=hub, patterns=patterns, licence=licence, note=note)
 
 
 def _weights(name: str, repo: str, licence: str, note: str = "", patterns: tuple[str, ...] = ()) -> Asset:
@@ -129,13 +130,19 @@ CATALOGUE: tuple[Asset, ...] = (
         licence="Apache-2.0",
         note="DPG-Bench's VQA model, mPLUG-large (about 6 GB)",
     ),
-    _dataset("pope", "lmms-lab/POPE", "MIT; COCO pictures under their own terms", "split test, 9000 rows"),
-    _dataset("mme", "lmms-lab/MME", "not stated (research use)", "split test, 2374 rows"),
-    _dataset("mmbench", "lmms-lab/MMBench", "Apache-2.0", "config en, split dev"),
-    _dataset("seed-bench", "lmms-lab/SEED-Bench", "CC BY-NC 4.0", "split test, image rows"),
-    _dataset("gqa", "lmms-lab/GQA", "CC BY 4.0", "configs testdev_balanced_instructions and _images"),
-    _dataset("mmmu", "MMMU/MMMU", "Apache-2.0", "30 configs, split validation"),
-    _dataset("mm-vet", "lmms-lab/MMVet", "CC BY-NC 4.0", "split test, 218 rows"),
+    _dataset("pope", "lmms-lab/POPE", _TEST, "MIT; COCO pictures under their own terms", "9000 rows"),
+    _dataset("mme", "lmms-lab/MME", _TEST, "not stated (research use)", "2374 rows"),
+    _dataset("mmbench", "lmms-lab/MMBench", ("en/dev-*.parquet",), "Apache-2.0", "config en, split dev"),
+    _dataset("seed-bench", "lmms-lab/SEED-Bench", _TEST, "CC BY-NC 4.0", "17990 rows, 14233 of them pictures"),
+    _dataset(
+        "gqa",
+        "lmms-lab/GQA",
+        ("testdev_balanced_instructions/*.parquet", "testdev_balanced_images/*.parquet"),
+        "CC BY 4.0",
+        "12578 questions, 398 pictures",
+    ),
+    _dataset("mmmu", "MMMU/MMMU", ("*/validation-*.parquet",), "Apache-2.0", "30 subjects, 900 rows"),
+    _dataset("mm-vet", "lmms-lab/MMVet", _TEST, "CC BY-NC 4.0", "218 rows"),
     _tsv("pope", "VLMEval/POPE.tsv", "c12f5acb142f2ef1f85a26ba2fbe41d5"),
     _tsv("mme", "VLMEval/MME.tsv", "b36b43c3f09801f5d368627fb92187c3"),
     _tsv("mmbench", "benchmarks/MMBench/MMBench_DEV_EN.tsv", "b6caf1133a01c6bb705cf753bb527ed8"),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import difflib
 import fcntl
-import fnmatch
 import json
 import os
 import re
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from .assets import CATALOGUE, Asset
 from .digests import Digests, file_digests, fingerprint
 from .download import Patience, Unreachable, download
 from .errors import EnvironmentProblem, UsageError
+from .hub import hub_folder, is_offline
 
 __all__ = [
     "Asset",
@@ -32,8 +32,6 @@ __all__ = [
     "place",
     "verify",
 ]
-
-_WEIGHT_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.msgpack", "*.h5", "*.onnx", "*.gguf")
 
 
 def list_assets() -> tuple[Asset, ...]:
@@ -67,11 +65,6 @@ def cache_root() -> Path:
         return Path(given).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "janus-eval"
-
-
-def is_offline(offline: bool = False) -> bool:
-    """Return whether the network is off limits, by argument or by HF_HUB_OFFLINE."""
-    return offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def place(name: str | Asset) -> Path | None:
@@ -142,62 +135,6 @@ def verify(name: str | Asset) -> str:
     return digests.sha256
 
 
-def hub_folder(
-    repo: str,
-    *,
-    revision: str | None = None,
-    offline: bool = False,
-    patterns: Sequence[str] = (),
-    ignore: Sequence[str] = (),
-    kind: Literal["model", "dataset"] = "model",
-) -> Path:
-    """Return the local snapshot of a hub repository (its last path component is the commit).
-
-    `patterns` names the files to take; without them all are taken, but where a folder has weights
-    in safetensors, their pickled doubles are left out, and `ignore` names further ones. Raises
-    UsageError for an unknown repository or revision and EnvironmentProblem for a gated one, a missing
-    network and a full disk.
-    """
-    try:
-        import huggingface_hub
-        from huggingface_hub import errors as hub
-    except ImportError as error:
-        raise EnvironmentProblem(f'{repo} needs the package huggingface_hub: pip install "janus-eval[hf]"') from error
-    what = f"{repo}@{revision}" if revision else repo
-    name = f"{'hub' if kind == 'model' else 'hub-dataset'}:{repo}"
-    arguments: dict[str, Any] = {"repo_id": repo, "revision": revision, "repo_type": kind}
-    manual = f"On a machine with network: janus-eval data fetch {name}; or give a local folder"
-    try:
-        if is_offline(offline):
-            return Path(huggingface_hub.snapshot_download(**arguments, local_files_only=True))
-        unwanted = list(ignore)
-        if kind == "model" and not patterns:
-            listing = huggingface_hub.HfApi().list_repo_files(repo, revision=revision, repo_type=kind)
-            unwanted += _doubles(listing)
-        allow = list(patterns) or None
-        return Path(huggingface_hub.snapshot_download(**arguments, allow_patterns=allow, ignore_patterns=unwanted))
-    except hub.GatedRepoError as error:
-        raise EnvironmentProblem(
-            f"{what} is gated: accept its licence at https://huggingface.co/{repo}, then log in "
-            "(`hf auth login`, or HF_TOKEN in the environment)"
-        ) from error
-    except (hub.RepositoryNotFoundError, hub.RevisionNotFoundError, hub.HFValidationError) as error:
-        raise UsageError(
-            f"the hub has no {kind} {what}, or it is private: check the name; log in where it is private"
-        ) from error
-    except hub.LocalEntryNotFoundError as error:
-        raise EnvironmentProblem(f"{what} is not in the hub's cache on this machine. {manual}") from error
-    except OSError as error:
-        if error.errno == 28:  # ENOSPC
-            raise EnvironmentProblem(f"the disk is full while fetching {what}: set HF_HOME to another disk") from error
-        return _hub_fallback(what, arguments, manual, error)
-    except Exception as error:
-        # huggingface_hub lets its HTTP library's errors through: httpx or httpx2 from 1.0 on, requests before.
-        if type(error).__module__.startswith(("httpx", "httpcore", "requests", "urllib3")):
-            return _hub_fallback(what, arguments, manual, error)
-        raise
-
-
 def _fetch_file(item: Asset, progress: bool, patience: Patience | None) -> Path:
     target = cache_root() / item.filename
     part = target.with_name(target.name + ".part")
@@ -237,35 +174,8 @@ def _fetch_hub(item: Asset, offline: bool) -> Path:
 
 
 def _hub_local(repo: str, item: Asset) -> Path:
-    return hub_folder(repo, offline=True, kind="dataset" if item.kind == "dataset" else "model")
-
-
-def _hub_fallback(what: str, arguments: dict[str, Any], manual: str, error: Exception) -> Path:
-    """Return the snapshot that is here already, where the network is not."""
-    import huggingface_hub
-    from huggingface_hub import errors as hub
-
-    try:
-        return Path(huggingface_hub.snapshot_download(**arguments, local_files_only=True))
-    except hub.LocalEntryNotFoundError:
-        reason = type(error).__name__
-        raise EnvironmentProblem(f"{what}: the hub cannot be reached ({reason}). {manual}") from error
-
-
-def _doubles(listing: Sequence[str]) -> list[str]:
-    """Return the files to leave out: other weight formats beside safetensors in the same folder, and
-    whole models in one file beside a pipeline in folders."""
-    single = ("*.safetensors", *_WEIGHT_PATTERNS) if "model_index.json" in listing else ()
-    folders = {name.rpartition("/")[0] for name in listing if name.endswith(".safetensors")}
-    return [
-        name
-        for name in listing
-        if (
-            name.rpartition("/")[0] in folders
-            and any(fnmatch.fnmatch(name.rpartition("/")[2], each) for each in _WEIGHT_PATTERNS)
-        )
-        or ("/" not in name and any(fnmatch.fnmatch(name, each) for each in single))
-    ]
+    kind: Literal["model", "dataset"] = "dataset" if item.kind == "dataset" else "model"
+    return hub_folder(repo, offline=True, patterns=item.patterns, kind=kind)
 
 
 def _places(item: Asset) -> list[Path]:

@@ -18,6 +18,7 @@ from janus_eval.evals import data
 from janus_eval.evals.assets import CATALOGUE, Asset
 from janus_eval.evals.download import Patience, download, retry_after, shown
 from janus_eval.evals.errors import EnvironmentProblem, UsageError
+from janus_eval.evals.hub import doubles
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -334,9 +335,9 @@ def test_a_hub_repository_that_is_not_here_names_the_command(tmp_path: Path, mon
 
 def test_pickled_doubles_of_safetensors_are_left_out() -> None:
     listing = ["a/model.safetensors", "a/pytorch_model.bin", "a/config.json", "b/pytorch_model.bin", "vocab.txt"]
-    assert data._doubles(listing) == ["a/pytorch_model.bin"]
+    assert doubles(listing) == ["a/pytorch_model.bin"]
     pipeline = ["model_index.json", "whole.safetensors", "vae/x.safetensors"]
-    assert data._doubles(pipeline) == ["whole.safetensors"]
+    assert doubles(pipeline) == ["whole.safetensors"]
 
 
 def test_fingerprint_follows_content_not_place_or_readme(tmp_path: Path) -> None:
