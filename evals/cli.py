@@ -270,12 +270,13 @@ def _score(args: argparse.Namespace) -> int:
         head = {"bench": scored.bench, "n": scored.n, "unparsed": scored.unparsed, "unscored": scored.unscored}
         metrics = {key: asdict(value) for key, value in scored.metrics.items()}
         print(json.dumps(head | {"metrics": metrics} | dict(scored.extra), ensure_ascii=False))
-        return 0
-    from ..reports.summary import metric_lines
+    else:
+        from ..reports.summary import metric_lines
 
-    print(f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}")
-    print(metric_lines(scored.metrics))
-    return 0
+        print(f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}")
+        print(metric_lines(scored.metrics))
+    # A folder that lacks pictures is an incomplete run; a file of answers says itself what it holds.
+    return Incomplete.exit_code if scored.extra.get("missing") else 0
 
 
 def _list(args: argparse.Namespace) -> int:

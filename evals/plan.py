@@ -18,7 +18,7 @@ from .environment import environment, harness_version
 from .errors import EnvironmentProblem, UsageError
 from .progress import progress
 from .runner import Settings, run
-from .store import RunStore
+from .store import RunStore, read_scores
 from .types import Benchmark, Json, ModelAdapter, Observer, RunRecord, RunSpec, Sample, Scored
 from .workers import WorkerModel
 
@@ -359,8 +359,23 @@ def _score_images(name: str, args: argparse.Namespace) -> Scored:
         metrics=record.metrics,
         unparsed=record.counts["unparsed"],
         unscored=record.counts["unscored"],
+        rows=_rows(pair),
         extra={"run": str(pair.folder), "missing": list(record.missing), "counts": dict(record.counts)},
     )
+
+
+def _rows(pair: Pair) -> Iterable[Mapping[str, Json]]:
+    """Yield one row a picture for `--out`."""
+    for each in read_scores(pair.folder):
+        correct = None if each.value is None else bool(each.value) if each.value in (0.0, 1.0) else each.value
+        row_id = f"{each.sample_id}/{each.index}"
+        yield {
+            "id": row_id,
+            "protocol": each.protocol,
+            "correct": correct,
+            "reason": each.reason,
+            "details": each.details,
+        }
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> None:

@@ -80,7 +80,7 @@ def run(
     predictions = _predict(jobs, models, store, paths, settings, progress, budget)
     evidence = _observe(jobs, predictions, observer, store, settings, progress, budget) if observer else {}
 
-    scores = _score(jobs, predictions, evidence, benchmark, needs_evidence=observer is not None)
+    scores = _score(jobs, predictions, evidence, benchmark, budget, needs_evidence=observer is not None)
     seconds = round(time.time() - started, 3)
     record = _record(spec, benchmark, jobs, predictions, scores, budget, {**environment(), "seconds": seconds})
     if not settings.allow_unscored:
@@ -207,6 +207,7 @@ def _score(
     predictions: Mapping[Key, Prediction],
     evidence: Mapping[Key, Evidence],
     benchmark: Benchmark,
+    budget: _Budget,
     *,
     needs_evidence: bool,
 ) -> list[Score]:
@@ -214,9 +215,11 @@ def _score(
     for job in sorted(jobs, key=lambda job: (job.sample.id, job.kind, job.index)):
         key = _key(job)
         if key not in predictions:
-            scores.append(_no_verdict(job, "missing: the model gave no output"))
+            why = budget.why.get((job.sample.id, job.index), "it gave no output")
+            scores.append(_no_verdict(job, f"missing: the model failed: {why}"))
         elif needs_evidence and job.kind == benchmark.kind and key not in evidence:
-            scores.append(_no_verdict(job, "unscored: the observer gave no evidence"))
+            why = budget.why.get((job.sample.id, job.index), "it gave no evidence")
+            scores.append(_no_verdict(job, f"unscored: the observer failed: {why}"))
         else:
             scores += benchmark.score(job.sample, predictions[key], evidence.get(key))
     return scores
@@ -310,11 +313,14 @@ class _Budget:
         self.store = store
         self.most = most
         self.count = 0
+        self.why: dict[tuple[str, int], str] = {}
         self.lock = Lock()
 
     def note(self, stage: str, sample_id: str, index: int, error: str, *, counts: bool = True) -> None:
-        last = f"{stage} {sample_id}/{index}: {error.strip().splitlines()[-1] if error.strip() else 'no message'}"
+        why = error.strip().splitlines()[-1] if error.strip() else "no message"
+        last = f"{stage} {sample_id}/{index}: {why}"
         with self.lock:
+            self.why[sample_id, index] = why
             self.count += counts
             self.store.add_error(stage, sample_id, index, error)
         if self.count > self.most:
@@ -337,7 +343,7 @@ def _guarded(
     """
     try:
         return list(zip(items, call(items), strict=True))
-    except (EnvironmentProblem, Locked):
+    except (EnvironmentProblem, Locked, UsageError):
         raise
     except OutOfMemory as error:
         raise EnvironmentProblem(f"the device cannot hold even one sample: {error}") from error
