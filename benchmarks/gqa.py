@@ -11,7 +11,7 @@ from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .answers import short_llava, short_lmms, short_vlmevalkit
 from .pictures import Gallery
-from .rows import Row, read_rows, read_tables
+from .rows import Row, is_picture_column, read_rows, read_tables
 from .scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, placed, scores_of, unique
 from .sources import Source
 
@@ -67,7 +67,9 @@ class Gqa:
         rows = read_tables(paths)
         apart = sorted(paths[0].parent.glob(_HUB_IMAGES)) if pictures and paths[0].suffix == ".parquet" else []
         gallery = (Gallery(rows + read_tables(apart), index="id") if apart else Gallery(rows)) if pictures else None
-        columns = ("imageId",) if rows[0].find("imageId") is not None and rows[0].find("image") is None else ()
+        columns = ("imageId",) if apart else None
+        if not apart:
+            rows = [_with_file(row) for row in rows]
         # The official file lists unbalanced questions too; its script leaves them out.
         rows = [row for row in rows if row.fields.get("isBalanced") is not False]
         samples = [_sample(row, row.text("question") + SHORT, gallery, columns) for row in rows]
@@ -95,7 +97,7 @@ class Gqa:
         rows = read_rows(predictions)
         known = self._load(str(data), pictures=False) if data else None
         hint = hint_for(predictions)
-        samples = placed(rows, _key, known, lambda row: _sample(row, "", None, (), hint))
+        samples = placed(rows, _key, known, lambda row: _sample(row, "", None, None, hint))
         return elsewhere(self, rows, samples, data=known)
 
 
@@ -116,11 +118,19 @@ def read(text: str, gold: str) -> dict[str, Read]:
     }
 
 
+def _with_file(row: Row) -> Row:
+    """Return a row of the official file with its picture's name: the file gives the id alone."""
+    image = row.find("imageId")
+    if image is None or any(map(is_picture_column, row.fields)):
+        return row
+    return Row({**row.fields, "image": f"{image}.jpg"}, row.file, row.line)
+
+
 def _key(row: Row) -> str:
     return str(row.need("id", "question_id", "questionId", "index"))
 
 
-def _sample(row: Row, prompt: str, gallery: Gallery | None, columns: Sequence[str], hint: str = "") -> Sample:
+def _sample(row: Row, prompt: str, gallery: Gallery | None, columns: Sequence[str] | None, hint: str = "") -> Sample:
     types = row.find("types")
     kind = types.get("structural") if isinstance(types, dict) else None
     return Sample(

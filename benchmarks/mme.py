@@ -115,9 +115,10 @@ class Mme:
             return elsewhere(self, rows, samples, data=known)
         make = _maker(hint_for(predictions))
         samples = [make(row, "", None) for row in rows]
-        _check_pairs(samples, rows)
+        lonely = _check_pairs(samples, rows, whole=False)
         absent = [name for name in SUBTASKS if name not in {each.tags["category"] for each in samples}]
-        return elsewhere(self, rows, samples, extra={"absent_subtasks": absent} if absent else {})
+        extra = {"absent_subtasks": absent} if absent else {}
+        return elsewhere(self, rows, samples, absent=lonely, extra=extra)
 
 
 def prompt_of(question: str, preset: Preset) -> str:
@@ -178,18 +179,24 @@ def _maker(hint: str = "", named: Mapping[tuple[str, Json], str] | None = None) 
     return make
 
 
-def _check_pairs(samples: Sequence[Sample], rows: Sequence[Row]) -> None:
-    """Raise UsageError where a picture has other than two questions, or twice the same."""
-    places: dict[str, list[tuple[Row, Json]]] = {}
+def _check_pairs(samples: Sequence[Sample], rows: Sequence[Row], *, whole: bool = True) -> list[Sample]:
+    """Return the missing halves of pairs; raise UsageError where a picture has more than two
+    questions, twice the same, or, where the rows are to be `whole`, only one."""
+    places: dict[str, list[tuple[Row, Sample]]] = {}
     for sample, row in zip(samples, rows, strict=True):
-        places.setdefault(sample.cluster, []).append((row, sample.target))
+        places.setdefault(sample.cluster, []).append((row, sample))
+    lonely: list[Sample] = []
     for picture, found in places.items():
-        questions = [question for _, question in found]
-        where = found[-1][0].where
-        if len(found) != 2:
-            raise UsageError(f"{where}: column 'image': {picture} has {len(found)} questions, MME needs two a picture")
-        if questions[0] is not None and questions[0] == questions[1]:
-            raise UsageError(f"{where}: duplicate key: {picture} has the question {questions[0]!r} twice")
+        (row, last), questions = found[-1], [sample.target for _, sample in found]
+        if len(found) > 2 or (whole and len(found) < 2):
+            raise UsageError(
+                f"{row.where}: column 'image': {picture} has {len(found)} questions, MME has two a picture"
+            )
+        if len(found) == 2 and questions[0] is not None and questions[0] == questions[1]:
+            raise UsageError(f"{row.where}: duplicate key: {picture} has the question {questions[0]!r} twice")
+        if len(found) == 1:
+            lonely.append(replace(last, id=f"{picture}/1"))
+    return lonely
 
 
 def _official_folder(folder: Path) -> list[Row]:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from ..evals import stats
 from ..evals.stats import Estimate
-from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from ..evals.types import Evidence, Json, Metric, Picture, Prediction, Sample, Score, Scored
 from .answers import LETTER
 from .choices import LETTER_LINE, options_of, prompt_of
 from .matcher import matched
@@ -23,6 +23,7 @@ from .mmmu_answers import open_correct, open_correct_lmms, open_values, option_l
 from .pictures import Gallery
 from .rows import Row, listed, read_rows, read_tables
 from .scoring import (
+    GUESSED,
     Read,
     by_protocol,
     elsewhere,
@@ -209,7 +210,7 @@ def settle(scores: Sequence[Score]) -> list[Score]:
         details = scores[at].details
         letter = stream.choice(details["letters"])
         right = letter in details["answer"] if isinstance(details["answer"], list) else letter == details["answer"]
-        settled[at] = replace(scores[at], value=float(right), reason=f"guessed {letter}")
+        settled[at] = replace(scores[at], value=float(right), reason=GUESSED + letter)
     return settled
 
 
@@ -326,7 +327,7 @@ def _sample(
     return Sample(
         id=_key(row),
         prompt=prompt,
-        images=gallery.of(row, _columns(row, preset)) if gallery else (),
+        images=_pictures(row, gallery, preset) if gallery else (),
         target={
             "open": is_open,
             "options": options,
@@ -340,11 +341,10 @@ def _sample(
     )
 
 
-def _columns(row: Row, preset: Preset) -> tuple[str, ...]:
-    """Return the picture columns that a preset shows; () is all of them."""
-    if "image_1" not in row.fields or preset == "janus-pr541":
-        return ()
-    if preset == "official":
-        return ("image_1",)
-    text = row.text("question") + "\n".join(_options(row).values())
-    return tuple(f"image_{number}" for number in sorted(set(_MARKER.findall(text))))
+def _pictures(row: Row, gallery: Gallery, preset: Preset) -> tuple[Picture, ...]:
+    """Return the pictures that a preset shows: all, the first, or those that the text mentions."""
+    if preset == "lmms-eval" and "image_1" in row.fields:
+        text = row.text("question") + "\n".join(_options(row).values())
+        return gallery.of(row, [f"image_{number}" for number in sorted(set(_MARKER.findall(text)))])
+    found = gallery.of(row)
+    return found[:1] if preset == "official" else found

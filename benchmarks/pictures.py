@@ -23,14 +23,14 @@ class Gallery:
         self._rows: Mapping[str, Row] = {str(row.fields[index]): row for row in rows if index in row.fields}
         self._folders = tuple(folders)
 
-    def of(self, row: Row, columns: Sequence[str] = ()) -> tuple[Picture, ...]:
-        """Return a row's pictures in order: of the named columns, else of every picture column.
+    def of(self, row: Row, columns: Sequence[str] | None = None) -> tuple[Picture, ...]:
+        """Return a row's pictures in order: of the named columns, or of every picture column.
 
         Raises UsageError where a reference leads nowhere.
         """
-        names = columns or sorted(name for name in row.fields if is_picture_column(name))
+        names = sorted(filter(is_picture_column, row.fields)) if columns is None else columns
         found = [picture for name in names for picture in self._cell(row, name, row.fields.get(name))]
-        if not found and not columns:
+        if not found and columns is None:
             paths = row.find("image_path", "imagename", "image_name")
             found = self._cell(row, "image_path", paths) if paths is not None else []
         return tuple(found)

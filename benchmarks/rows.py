@@ -88,6 +88,8 @@ def read_rows(path: Path) -> list[Row]:
         rows = list(reader(path))
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except csv.Error as error:
+        raise UsageError(f"{path}: not a table ({error})") from error
     if not rows:
         raise UsageError(f"{path}: empty, expected at least one row")
     return rows
@@ -133,6 +135,8 @@ def _from_json(path: Path, content: Json) -> Iterator[Row]:
         for number, each in enumerate(content["questions"], 1):
             kind = each.get("question_type_id") if isinstance(each, dict) else None
             yield Row({**_object(path, number, each), "type": names.get(kind, kind)}, path, number)
+    elif isinstance(content, dict) and {"id", "question_id", "questionId", "index"} & set(content):
+        yield Row(content, path, 1)  # JSON lines of one line
     elif isinstance(content, dict):
         for number, (key, value) in enumerate(content.items(), 1):
             fields = value if isinstance(value, dict) else {"response": value}
@@ -161,7 +165,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
 def _line(path: Path, number: int, line: bytes, *, last: bool) -> Json:
     try:
         return json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         why = "half-written last line; remove or complete it" if last and not line.endswith(b"\n") else str(error)
         raise UsageError(f"{path} line {number}: not JSON ({why})") from error
 
@@ -223,7 +227,7 @@ def _delimited(path: Path) -> Iterator[Row]:
                     f"{path} line {reader.line_num}: {len(cells)} cells, the header has {len(header)} columns"
                     " (half-written?)"
                 )
-            fields: dict[str, Json] = {name: cell or None for name, cell in zip(header, cells, strict=True)}
+            fields: dict[str, Json] = dict(zip(header, cells, strict=True))
             for number, (name, cell) in enumerate(zip(header, cells, strict=True)):
                 if len(cell) > HEAVY and is_picture_column(name):
                     items = len(listed(cell)) if cell.startswith("[") else 1

@@ -19,6 +19,9 @@ from .rows import Row
 RESPONSE = ("response", "prediction", "text")
 """The columns that may hold a model's answer, best first."""
 
+GUESSED = "guessed "
+"""How the reason begins where a protocol drew its answer at random: it read nothing."""
+
 Read = tuple[Json, float | None, bool]
 """What a protocol read, its value, and whether it could not read (unparsed)."""
 
@@ -120,6 +123,7 @@ def elsewhere(
     samples: Sequence[Sample],
     *,
     data: Sequence[Sample] | None = None,
+    absent: Sequence[Sample] = (),
     duplicates: int = 1,
     settle: Callable[[Sequence[Score]], Sequence[Score]] = lambda scores: scores,
     text_of: Callable[[Row], str] | None = None,
@@ -128,12 +132,13 @@ def elsewhere(
 ) -> Scored:
     """Score answers made elsewhere: one row, its sample and perhaps its evidence at a time.
 
-    With `data` the samples without a row count as wrong and are named in `extra["missing"]`.
+    With `data` the samples without a row count as wrong and are named in `extra["missing"]`, as are
+    those known to be `absent` without it.
     `settle` may change what the lines say is correct (MMMU's draws). Raises UsageError where more
     than `duplicates` rows have one id.
     """
     unique(samples, rows, most=duplicates)
-    missing = _without_row(samples, data) if data is not None else []
+    missing = _without_row(samples, data) if data is not None else list(absent)
     scores: list[Score] = []
     owner: list[int] = []
     for number, (sample, row) in enumerate(zip(samples, rows, strict=True)):
@@ -142,11 +147,11 @@ def elsewhere(
         scores += made
         owner += [number] * len(made)
     lines = _lines(rows, settle(scores), owner, graded=evidence is not None)
-    absent = [
+    nothing = [
         Score(each.id, 0, "", None, reason="missing: no row for it", tags=each.tags, cluster=each.cluster)
         for each in missing
     ]
-    metrics = dict(rules.aggregate([*scores, *absent]))
+    metrics = dict(rules.aggregate([*scores, *nothing]))
     unscored = {(owner[number], each.protocol) for number, each in enumerate(scores) if each.value is None}
     return Scored(
         bench=rules.name,
@@ -213,6 +218,8 @@ def _lines(
         # A grade is a number; everything else is right or wrong.
         verdict = each.value if graded or each.value is None else bool(each.value)
         lines[number]["correct"][each.protocol] = verdict
+        if each.reason.startswith(GUESSED):
+            lines[number].setdefault("guessed", {})[each.protocol] = each.reason.removeprefix(GUESSED)
     return lines
 
 

@@ -87,7 +87,9 @@ class SeedBench:
         return self._samples
 
     def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
-        rows = [row for row in read_tables(_SOURCE.tables(data, offline=self.offline)) if not _is_video(row)]
+        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
+        if pictures:
+            rows = [row for row in rows if not _is_video(row)]
         gallery = Gallery(rows) if pictures else None
         samples = [_sample(row, _prompt(row, self.preset), gallery) for row in rows]
         unique(samples, rows, most=2)
@@ -129,6 +131,8 @@ class SeedBench:
         known = self._load(str(data), pictures=False) if data else None
         hint = hint_for(predictions)
         samples = placed(rows, _key, known, lambda row: _sample(row, "", None, hint))
+        if known and not any(each.tags["media"] == "video" for each in samples):
+            known = [each for each in known if each.tags["media"] == "image"]
         if not all(each.target["options"] for each in samples):
             extra["absent"] = dict.fromkeys(("vlmevalkit-2024", "vlmevalkit-2026"), "needs the columns A to D")
             samples = [replace(each, target={**each.target, "options": None}) for each in samples]

@@ -12,7 +12,7 @@ from ..evals import data as store
 from ..evals.errors import UsageError
 from .rows import SUFFIXES
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
