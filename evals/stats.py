@@ -209,6 +209,17 @@ class Difference:
         """Return the one-sided p-value of: the second run is not higher by more than `margin`."""
         return _tail(self.value - margin - self.step, self.deviation, self.degrees)
 
+    def falling(self, level: float, power: float = 0.8) -> float:
+        """Return the smallest true drop that the one-sided test at `level` finds with `power`."""
+        return (
+            self.step
+            + (student_quantile(1 - level, self.degrees) + student_quantile(power, self.degrees)) * self.deviation
+        )
+
+    def turned(self) -> Difference:
+        """Return the difference with the other sign, for metrics of which less is better."""
+        return replace(self, value=-self.value)
+
     def detectable(self, power: float = 0.8) -> float:
         """Return the smallest true difference that a two-sided 5 percent test finds with `power`."""
         return (student_quantile(0.975, self.degrees) + student_quantile(power, self.degrees)) * self.deviation

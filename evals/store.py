@@ -239,11 +239,15 @@ def read_record(folder: Path) -> RunRecord:
     path = folder / "record.json"
     if not path.exists():
         raise UsageError(f"{folder} is no finished run: it has no record.json")
-    row = read_json(path)
+    environment = folder / "environment.json"
+    return record_from_json(read_json(path), str(path), read_json(environment) if environment.exists() else {})
+
+
+def record_from_json(row: Json, where: str, environment: Mapping[str, Json] | None = None) -> RunRecord:
+    """Return the record that `record_to_json` wrote; `where` names the file in a UsageError."""
     try:
         if row["format"] != FORMAT:
-            raise UsageError(f"{path} has format {row['format']}; this version reads format {FORMAT}")
-        environment = folder / "environment.json"
+            raise UsageError(f"{where} has format {row['format']}; this version reads format {FORMAT}")
         return RunRecord(
             spec=RunSpec.from_json(row["spec"]),
             headline=row["headline"],
@@ -251,10 +255,10 @@ def read_record(folder: Path) -> RunRecord:
             counts=row["counts"],
             complete=row["complete"],
             missing=tuple(row["missing"]),
-            environment=read_json(environment) if environment.exists() else {},
+            environment=environment or {},
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged: {error!r}; run the same command again") from error
+        raise UsageError(f"{where} is damaged: {error!r}; run the same command again") from error
 
 
 def read_scores(folder: Path) -> list[Score]:

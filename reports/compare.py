@@ -1,0 +1,268 @@
+"""Two runs side by side: paired differences, flips, and the knobs in which they differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..evals import registry, stats
+from ..evals.errors import UsageError
+from ..evals.stats import Difference, Estimate
+from ..evals.store import read_record, read_scores
+from ..evals.types import Benchmark, Json, RunRecord, RunSpec, Score
+from .report import marks
+from .table import Cell, Format, Group, Head, Row, Table, render
+
+Key = tuple[str, int, str]
+"""(sample id, index, protocol): what one score is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run with its scores (none: only its record is known)."""
+
+    record: RunRecord
+    scores: Sequence[Score] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> Run:
+        """Read a run folder. Raises UsageError where it is no finished run or damaged."""
+        return cls(read_record(folder), read_scores(folder))
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """The differences of two runs, metric by metric, the headline first.
+
+    `differences` has None where a metric cannot be compared, `reasons` says why, or why a
+    comparison is only unpaired. `shared` counts the scores that both runs have.
+    """
+
+    differences: Mapping[str, Difference | None]
+    reasons: Mapping[str, str]
+    shared: int
+
+
+def pair(first: Run, second: Run) -> Pairing:
+    """Compare second with first on what both have: paired by cluster where the benchmark says how.
+
+    Raises UsageError where the runs are of different benchmarks.
+    """
+    names = [each.record.spec.benchmark for each in (first, second)]
+    if names[0] != names[1]:
+        raise UsageError(f"the runs are of different benchmarks: {names[0]} and {names[1]}")
+    keys = {_key(each) for each in first.scores} & {_key(each) for each in second.scores}
+    parts = [_estimates(run, keys) if keys else {} for run in (first, second)]
+    differences: dict[str, Difference | None] = {}
+    reasons: dict[str, str] = {}
+    headline = first.record.headline
+    for key in sorted(first.record.metrics, key=lambda each: each != headline):
+        differences[key], reason = _difference(first, second, key, parts)
+        if reason:
+            reasons[key] = reason
+    return Pairing(differences, reasons, len(keys))
+
+
+def _difference(
+    first: Run, second: Run, key: str, parts: Sequence[Mapping[str, Estimate]]
+) -> tuple[Difference | None, str]:
+    if key not in second.record.metrics:
+        return None, "the second run has no such metric"
+    values = [run.record.metrics[key] for run in (first, second)]
+    if values[0].value is None or values[1].value is None:
+        return None, "withheld in " + ("the first run" if values[0].value is None else "the second run")
+    if key in parts[0] and key in parts[1]:
+        found = stats.paired(parts[0][key], parts[1][key])
+        if found is not None:
+            return found, ""
+    found = stats.unpaired(*values)
+    if found is None and values[0].value == values[1].value:
+        return Difference(0.0, 0.0, 1, 0.0, paired=False), "equal values"
+    return found, "from the intervals alone" if found else "no interval in one of the runs"
+
+
+def _key(score: Score) -> Key:
+    return (score.sample_id, score.index, score.protocol)
+
+
+def _estimates(run: Run, keys: set[Key]) -> Mapping[str, Estimate]:
+    """Return what the benchmark makes the metrics of, on the shared scores.
+
+    Empty where the benchmark is not installed, does not offer `estimates`, or no longer computes
+    the recorded values (the run was made with other rules): then only the intervals are compared.
+    """
+    try:
+        benchmark: Benchmark = registry.create("benchmarks", run.record.spec.benchmark)
+    except UsageError:
+        return {}
+    compute = getattr(benchmark, "estimates", None)
+    if compute is None:
+        return {}
+    ordered = sorted(run.scores, key=_key)
+    shared = [each for each in ordered if _key(each) in keys]
+    found: Mapping[str, Estimate] = compute(shared)
+    whole = found if len(shared) == len(ordered) else compute(ordered)
+    return {key: each for key, each in found.items() if _agrees(whole.get(key), run.record, key)}
+
+
+def _agrees(estimate: Estimate | None, record: RunRecord, key: str) -> bool:
+    recorded = record.metrics[key].value if key in record.metrics else None
+    if estimate is None or estimate.value is None or recorded is None:
+        return False
+    return abs(estimate.value - recorded) <= 1e-9 * max(1.0, abs(recorded))
+
+
+# -- knobs --------------------------------------------------------------------------------------------
+
+
+def knobs(spec: RunSpec) -> dict[str, str]:
+    """Return every knob of a run as text, nested ones joined by dots: m. model, b. benchmark, o. observer."""
+    found = {"model": spec.model, "benchmark": spec.benchmark, "seed": str(spec.seed), "limit": spec.limit or "all"}
+    for prefix, card in (("m", spec.model_card), ("b", spec.benchmark_card), ("o", spec.observer_card)):
+        found.update(_flat(prefix, card))
+    return {**found, "janus-eval": spec.version}
+
+
+def _flat(prefix: str, value: Json) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for key in sorted(value, key=str):
+            yield from _flat(f"{prefix}.{key}", value[key])
+    elif isinstance(value, Mapping):
+        return
+    else:
+        yield prefix, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def differing(first: RunSpec, second: RunSpec) -> dict[str, tuple[str, str]]:
+    """Return each knob in which two runs differ, with both settings ("-" where a run has none)."""
+    mine, yours = knobs(first), knobs(second)
+    names = dict.fromkeys([*mine, *yours])
+    return {key: (mine.get(key, "-"), yours.get(key, "-")) for key in names if mine.get(key) != yours.get(key)}
+
+
+def explain(first: Path, second: Path, *, form: Format = "text") -> str:
+    """Return what `janus-eval explain A B` prints: each knob that differs, then the environment."""
+    records = [read_record(each) for each in (first, second)]
+    specs = [record.spec for record in records]
+    rows = [Row((Cell(k), Cell(a), Cell(b))) for k, (a, b) in differing(specs[0], specs[1]).items()]
+    around = [dict(_flat("", dict(record.environment))) for record in records]
+    outside = [
+        Row((Cell(key.removeprefix(".")), Cell(around[0].get(key, "-")), Cell(around[1].get(key, "-"))))
+        for key in dict.fromkeys([*around[0], *around[1]])
+        if around[0].get(key) != around[1].get(key)
+    ]
+    if rows:
+        said = f"{len(rows)} knobs differ" if len(rows) > 1 else "1 knob differs"
+    else:
+        said = "No knob differs: the two runs have one signature"
+    notes = [said + ".", *(f"{name}: {spec.signature}" for name, spec in zip("AB", specs, strict=True))]
+    groups = [Group("Knobs (they enter the signature)", tuple(rows)), Group("Environment", tuple(outside))]
+    heads = (Head("knob", "Knob", number=False), Head("a", "A", number=False), Head("b", "B", number=False))
+    shown = tuple(group for group in groups if group.rows)
+    return render([Table("explain", "What differs", heads, shown, tuple(notes))], form)
+
+
+# -- compare ------------------------------------------------------------------------------------------
+
+
+def compare(first: Path, second: Path, *, form: Format = "text", flips: int = 20) -> str:
+    """Return what `janus-eval compare A B` prints: differences, flips (at most `flips` each way), knobs.
+
+    Raises UsageError where the runs are of different benchmarks or share no sample.
+    """
+    before, after = Run.read(first), Run.read(second)
+    pairing = pair(before, after)
+    if not pairing.shared:
+        raise UsageError(f"{first} and {second} share no sample: nothing to compare")
+    return render([_differences(before, after, pairing), _flips(before, after, flips), _knobs(before, after)], form)
+
+
+def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
+    heads = (
+        Head("metric", "Metric", number=False),
+        Head("a", "A"),
+        Head("b", "B"),
+        Head("difference", "B - A"),
+        Head("interval", "95 % interval"),
+        Head("p", "p"),
+        Head("detectable", "Could have shown"),
+        Head("verdict", "Verdict", number=False),
+    )
+    rows: list[Row] = []
+    for key, difference in pairing.differences.items():
+        values = [run.record.metrics.get(key) for run in (first, second)]
+        shown = [number(None if each is None else each.value) for each in values]
+        if difference is None:
+            blanks = [Cell("-")] * 4
+            said = "not comparable: " + pairing.reasons[key]
+        else:
+            bounds = f"{number(difference.low, sign=True)} to {number(difference.high, sign=True)}"
+            detectable = difference.detectable() if difference.deviation else None
+            blanks = [
+                Cell(number(difference.value, sign=True), difference.value),
+                Cell(bounds),
+                Cell(f"{difference.p:.3f}" if difference.p >= 0.001 else "<0.001", difference.p),
+                Cell(number(detectable), detectable),
+            ]
+            said = "no difference shown"
+            if difference.p < 0.05:
+                said = "B is higher" if difference.value > 0 else "B is lower"
+            said += "" if difference.paired else f" ({pairing.reasons.get(key, 'unpaired')})"
+        rows.append(Row((Cell(key), Cell(shown[0]), Cell(shown[1]), *blanks, Cell(said))))
+    notes = [
+        f"{pairing.shared} scores in both runs (A has {len(first.scores)}, B has {len(second.scores)}).",
+        "Paired by what samples share (prompt, image); p: two-sided, each metric by itself.",
+        "Could have shown: the smallest true difference that this pair finds 4 times in 5.",
+    ]
+    for name, run in zip("AB", (first, second), strict=True):
+        flags = marks(run.record)
+        notes.append(f"{name}{' (' + ', '.join(flags) + ')' if flags else ''}: {run.record.spec.signature}")
+    return Table("differences", "Differences", heads, (Group("", tuple(rows)),), tuple(notes))
+
+
+def number(value: float | None, *, sign: bool = False) -> str:
+    """Return a metric's value to four significant places after the unit's size; "-" for none."""
+    if value is None:
+        return "-"
+    places = 4 if abs(value) < 2 else 2
+    text = f"{value:+.{places}f}" if sign else f"{value:.{places}f}"
+    return text.replace("-", "−")
+
+
+def _flips(first: Run, second: Run, most: int) -> Table:
+    protocol = first.record.headline.partition("/")[0]
+    before = {_key(each): each for each in first.scores if each.protocol in (protocol, "")}
+    found: dict[str, list[Row]] = {"Worse in B": [], "Better in B": [], "A verdict in one run only": []}
+    for score in sorted(second.scores, key=_key):
+        old = before.get(_key(score))
+        if old is None or old.value == score.value:
+            continue
+        if old.value is None or score.value is None:
+            place = "A verdict in one run only"
+        else:
+            place = "Better in B" if score.value > old.value else "Worse in B"
+        cells = (Cell(f"{score.sample_id}/{score.index}"), Cell(_said(old)), Cell(_said(score)))
+        found[place].append(Row(cells))
+    heads = (Head("sample", "Sample", number=False), Head("a", "A", number=False), Head("b", "B", number=False))
+    groups = tuple(Group(f"{name} ({len(rows)})", tuple(rows[:most])) for name, rows in found.items() if rows)
+    notes = [f"Under {protocol}: " + ", ".join(f"{name} {len(rows)}" for name, rows in found.items()) + "."]
+    if any(len(rows) > most for rows in found.values()):
+        notes.append(f"The first {most} of each are shown; --flips N shows more.")
+    return Table("flips", "Flips", heads, groups, tuple(notes))
+
+
+def _said(score: Score) -> str:
+    value = "no verdict" if score.value is None else f"{score.value:g}"
+    answer = "" if score.answer is None else json.dumps(score.answer, ensure_ascii=False)
+    text = ": ".join(each for each in (value, answer, score.reason) if each)
+    return text if len(text) <= 100 else text[:99] + "…"
+
+
+def _knobs(first: Run, second: Run) -> Table:
+    heads = (Head("knob", "Knob", number=False), Head("a", "A", number=False), Head("b", "B", number=False))
+    found = differing(first.record.spec, second.record.spec)
+    rows = tuple(Row((Cell(key), Cell(a), Cell(b))) for key, (a, b) in found.items())
+    notes = () if rows else ("No knob differs: the two runs have one signature.",)
+    return Table("knobs", "Knobs that differ", heads, (Group("", rows),) if rows else (), notes)

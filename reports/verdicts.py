@@ -1,0 +1,139 @@
+"""A gate's result for people and machines: table, JUnit XML, GitHub annotations and step summary."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ..evals.errors import EnvironmentProblem
+from .compare import number
+from .gate import GateResult, Judged, RunResult, line
+from .table import Cell, Format, Group, Head, Row, Table, clean, render
+
+_WORD = {"pass": "passed", "regression": "FAILED: regression", "incomplete": "FAILED: incomplete"}
+
+
+def show(result: GateResult, form: Format = "text", *, color: bool = False) -> str:
+    """Return the result as a table: each run, each metric, its verdict and why."""
+    return render([_table(result)], form, color=color)
+
+
+def _table(result: GateResult) -> Table:
+    heads = (
+        Head("metric", "Metric", number=False),
+        Head("baseline", "Baseline"),
+        Head("run", "Run"),
+        Head("difference", "Difference"),
+        Head("interval", "95 % interval"),
+        Head("found", "Finds"),
+        Head("verdict", "Verdict", number=False),
+    )
+    groups = [Group(f"{run.name}: {_WORD[run.outcome]}", tuple(_rows(run))) for run in result.runs]
+    notes = [
+        f"False alarms when nothing has changed: at most {result.alpha:.0%} over all verdicts. "
+        "Finds: the smallest true drop that this test finds 4 times in 5.",
+    ]
+    notes += [f"{run.name}: {run.signature}" for run in result.runs]
+    return Table("gate", f"Gate {_WORD[result.outcome]}", heads, tuple(groups), tuple(notes))
+
+
+def _rows(run: RunResult) -> list[Row]:
+    rows = [Row((Cell("-"), *[Cell("-")] * 5, Cell(run.problem)))] if run.problem else []
+    return rows + [_row(each) for each in run.metrics]
+
+
+def _row(judged: Judged) -> Row:
+    difference = judged.difference
+    said = judged.verdict + (f" ({judged.reason})" if judged.reason else "")
+    if judged.tolerance:
+        said += f", {judged.tolerance:g} forgiven"
+    cells = [Cell(judged.metric), Cell(number(judged.before), judged.before), Cell(number(judged.after), judged.after)]
+    if difference is None:
+        return Row((*cells, Cell("-"), Cell("-"), Cell("-"), Cell(said)))
+    bounds = f"{number(difference.low, sign=True)} to {number(difference.high, sign=True)}"
+    found = judged.tolerance + difference.falling(judged.level) if judged.level and difference.deviation else None
+    moved = Cell(number(difference.value, sign=True), difference.value)
+    return Row((*cells, moved, Cell(bounds), Cell(number(found), found), Cell(said)))
+
+
+# -- machines -----------------------------------------------------------------------------------------
+
+
+def junit(result: GateResult) -> str:
+    """Return JUnit XML: a suite a run, a case a metric; regressions fail, what cannot be judged errs."""
+    root = ElementTree.Element("testsuites", name="janus-eval gate")
+    for run in result.runs:
+        cases = list(run.metrics)
+        failures = [each for each in cases if each.verdict == "regression"]
+        errors = [each for each in cases if _is_error(run, each)]
+        counts = {"tests": len(cases) + bool(run.problem), "failures": len(failures)}
+        counts |= {"errors": len(errors) + bool(run.problem)}
+        suite = ElementTree.SubElement(root, "testsuite", name=clean(run.name))
+        suite.attrib.update({key: str(count) for key, count in counts.items()})
+        properties = ElementTree.SubElement(suite, "properties")
+        ElementTree.SubElement(properties, "property", name="signature", value=clean(run.signature))
+        if run.problem:
+            case = ElementTree.SubElement(suite, "testcase", classname=clean(run.name), name="run")
+            ElementTree.SubElement(case, "error", message=clean(run.problem))
+        for each in cases:
+            case = ElementTree.SubElement(suite, "testcase", classname=clean(run.name), name=clean(each.metric))
+            if each in failures:
+                ElementTree.SubElement(case, "failure", message=clean(line(each)))
+            elif each in errors:
+                ElementTree.SubElement(case, "error", message=clean(line(each)))
+            elif each.verdict in ("watched", "new", "not comparable"):
+                ElementTree.SubElement(case, "skipped", message=clean(line(each)))
+            ElementTree.SubElement(case, "system-out").text = clean(line(each))
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode")
+
+
+def _is_error(run: RunResult, judged: Judged) -> bool:
+    withheld = judged.verdict == "not comparable" and judged.metric == run.headline
+    return judged.verdict == "incomplete" or withheld
+
+
+def workflow_commands(result: GateResult) -> list[str]:
+    """Return GitHub workflow commands: an error for each regression and each run that cannot be judged."""
+    found: list[str] = []
+    for run in result.runs:
+        if run.problem:
+            found.append(_command("error", f"janus-eval gate: {run.name}", run.problem))
+        for each in run.metrics:
+            if each.verdict == "regression" or _is_error(run, each):
+                found.append(_command("error", f"janus-eval gate: {run.name}", line(each)))
+            elif each.verdict == "improvement":
+                found.append(_command("notice", f"janus-eval gate: {run.name}", line(each)))
+    return found
+
+
+def _command(kind: str, title: str, message: str) -> str:
+    """Return one workflow command, escaped as actions/toolkit's core does (%, line ends; : and , in the title)."""
+    body = clean(message).replace("%", "%25")
+    head = clean(title).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+    return f"::{kind} title={head}::{body}"
+
+
+def step_summary(result: GateResult) -> None:
+    """Append the markdown to the file that GitHub names in GITHUB_STEP_SUMMARY; nothing elsewhere."""
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    if name:
+        put(Path(name), show(result, "markdown") + "\n\n", append=True)
+
+
+def put(path: Path, text: str, *, append: bool = False) -> None:
+    """Write or append a text file. Raises EnvironmentProblem where that fails."""
+    try:
+        with path.open("a" if append else "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from error
+
+
+def comment(result: GateResult) -> str:
+    """Return a markdown comment for a pull request: the table, folded where all is well."""
+    body = show(result, "markdown")
+    if result.outcome == "pass":
+        body = f"<details><summary>Gate passed</summary>\n\n{body}\n\n</details>"
+    return body + "\n"
