@@ -33,8 +33,9 @@ class GenEval:
     """GenEval (Ghosh et al., 2023), djghosh13/geneval af4902f, as fractions from 0 to 1.
 
     `data`: "official" (generated from `suite_seed` and `suite_size`; 43 and 100 give the 553 official
-    prompts), a metadata file, or a folder in the official layout. `images_per_prompt`: 4, or as many as
-    such a folder has. The other options are the official script's, see `rule.Options`.
+    prompts), "toy" (the embedded world's), a metadata file, or a folder in the official layout.
+    `images_per_prompt`: 4, or as many as such a folder has. The other options are the official
+    script's, see `rule.Options`.
 
     Evidence of one picture, made by the observer: {"boxes": {class: [[x1, y1, x2, y2, score], ...]},
     "colors": {class: [name, ...]}, "masks": {class: [RLE, ...]}, "floor": 0.1, "size": [h, w]}, or
@@ -46,6 +47,7 @@ class GenEval:
     kind: Literal["image"] = "image"
     observer = "geneval-detector"
     headline = "official/overall"
+    worlds = ("toy",)
     data_from_images = True
     """A folder of pictures in the official layout brings its prompts along."""
 
@@ -84,7 +86,7 @@ class GenEval:
             "prompts": len(self.suite.rows),
             "images": self.outputs,
             **asdict(self.options),
-        }
+        } | ({"world": "toy"} if self._source[0] == "toy" else {})
 
     def samples(self) -> Sequence[Sample]:
         """Return the prompts, ids as the official folder names; `target` is the metadata object."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from . import metadata, prompts
 
 Row = Mapping[str, Any]
 _PICTURE = re.compile(r"\d+\.(?:png|jpg|jpeg|webp)", re.ASCII | re.IGNORECASE)
+_WORLD_FILE = "evaluation_metadata.jsonl"
 _MOST_BYTES = 1 << 20
 """No metadata of one prompt is larger; what is, is some other file."""
 
@@ -33,7 +35,8 @@ class Suite:
 
 
 def load(data: str, seed: int, size: int) -> Suite:
-    """Return the suite that `data` names: "official", a metadata file, or a folder in the official layout.
+    """Return the suite that `data` names: "official", a metadata file, a folder in the official layout, or a
+    data world that a plugin registers ("toy"; entry-point group janus_eval.data).
 
     "official" generates the suite of `seed` and `size`. A folder whose prompts all stand where that
     suite has them is a part of it: the whole is returned, so that what the folder lacks is missed.
@@ -46,6 +49,8 @@ def load(data: str, seed: int, size: int) -> Suite:
         return _suite(_folder(path, _numbered(prompts.suite(seed, size))))
     if path.is_file():
         return _suite(_file(path))
+    for world in entry_points(group="janus_eval.data", name=data):
+        return _suite(_file(world.load()("geneval") / _WORLD_FILE))
     raise UsageError(f"--data {data!r}: no such file or folder; 'official' names GenEval's own prompts")
 
 

@@ -1,0 +1,35 @@
+"""The toy world's trained scorers, shipped with the package: found, and checked against their digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from ...evals.errors import EnvironmentProblem
+
+ROOT = Path(__file__).parent / "weights"
+DIGESTS: Mapping[str, str] = {}
+"""SHA-256 of each folder's model.safetensors, as train/export.py printed it."""
+
+
+def packaged(name: str, root: Path = ROOT) -> Path:
+    """Return the folder of a packaged network: detector, clip or vqa.
+
+    Raises EnvironmentProblem where its weights are missing or are not those that were trained.
+    """
+    path = root / name / "model.safetensors"
+    expected = DIGESTS[name]
+    found = _digest(path) if path.is_file() else "no such file"
+    if found != expected:
+        raise EnvironmentProblem(
+            f"the packaged toy weights {path} are damaged or missing: expected SHA-256 {expected}, found {found}; "
+            "install janus-eval again"
+        )
+    return path.parent
+
+
+@cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,116 @@
+"""Write trained networks as the folders that the package ships: `python train/export.py WHAT TRAINED... --to DIR`.
+
+WHAT is janus (the language model's and the picture tokenizer's training folders), detector, clip or vqa.
+Weights are stored as fp16 safetensors; their SHA-256 is printed and belongs into the package's tables of digests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+def half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return contiguous fp16 copies; raises where a value does not fit."""
+    found = {name: each.detach().half().contiguous() for name, each in tensors.items() if each.is_floating_point()}
+    for name, each in found.items():
+        if not torch.isfinite(each).all():
+            raise ValueError(f"{name} does not fit into fp16")
+    return found
+
+
+def store(folder: Path, tensors: dict[str, Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    save_file(half(tensors), folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def janus(trained: list[Path], folder: Path, guidance: float, temperature: float) -> None:
+    import tokenizer as words
+    from janus import Pupil
+    from network import Factored
+
+    language, pictures = (torch.load(each / "last.pt", weights_only=True) for each in trained)
+    pupil = Pupil()
+    pupil.load_state_dict(language["pupil"])
+    model = pupil.janus
+    assert isinstance(pupil.factored, Factored)
+    pupil.factored.write(model)
+    model.model.vqmodel.load_state_dict(pictures["vq"])
+    words.save(folder)
+    model.config.save_pretrained(folder)
+    store(folder, model.state_dict())
+    size = model.config.vision_config.image_size
+    preprocessor = {
+        "image_processor_type": "JanusImageProcessor",
+        "size": {"height": size, "width": size},
+        "min_size": 14,
+        "do_normalize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "rescale_factor": 1 / 255,
+    }
+    recipe = {"guidance": guidance, "temperature": temperature}
+    steps = {"language_steps": language["step"], "picture_steps": pictures["step"]}
+    for name, table in (("preprocessor_config", preprocessor), ("recipe", {**recipe, **steps})):
+        (folder / f"{name}.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+
+def detector(trained: list[Path], folder: Path) -> None:
+    from dataclasses import asdict
+
+    from detector import network
+    from janus_eval.benchmarks.geneval.pixels import Settings
+    from janus_eval.benchmarks.geneval.weights import SETTINGS_FILE, load, response
+
+    kept = torch.load(trained[0] / "last.pt", weights_only=True)
+    model = network()
+    model.load_state_dict(kept["model"])
+    model.config.architectures = ["Mask2FormerForUniversalSegmentation"]
+    model.config.save_pretrained(folder)
+    store(folder, model.state_dict())
+    settings = asdict(Settings(scale=(64, 64), max_per_image=16))
+    row = {**settings, "source": {"trained": "train/detector.py", "steps": kept["step"]}}
+    row["weights_sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    row["response"] = response(load(str(folder)))
+    (folder / SETTINGS_FILE).write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+
+
+def clip(trained: list[Path], folder: Path) -> None:
+    for path in trained[0].iterdir():
+        if path.suffix in (".json", ".txt", ".safetensors"):
+            shutil.copyfile(path, folder / path.name)
+
+
+def vqa(trained: list[Path], folder: Path) -> None:
+    for name in ("config.yaml", "config_bert.json", "vocab.txt"):
+        shutil.copyfile(trained[0] / name, folder / name)
+    store(folder, torch.load(trained[0] / "last.pt", weights_only=True)["network"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("janus", "detector", "clip", "vqa"))
+    parser.add_argument("trained", type=Path, nargs="+")
+    parser.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--guidance", type=float, default=1.5)
+    parser.add_argument("--temperature", type=float, default=0.8)
+    args = parser.parse_args()
+    args.to.mkdir(parents=True, exist_ok=True)
+    if args.what == "janus":
+        janus(args.trained, args.to, args.guidance, args.temperature)
+    else:
+        {"detector": detector, "clip": clip, "vqa": vqa}[args.what](args.trained, args.to)
+    weights = args.to / "model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    print(f"{args.to}: {weights.stat().st_size / 1e6:.2f} MB, SHA-256 {digest}")
+
+
+if __name__ == "__main__":
+    main()
