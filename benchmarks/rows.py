@@ -268,6 +268,7 @@ def _parquet(path: Path) -> Iterator[Row]:
     except ImportError as error:
         raise EnvironmentProblem(f'{path} needs the package {error.name}: pip install "janus-eval[data]"') from error
     try:
+        datasets.disable_progress_bars()  # the command has its own
         table: Any = datasets.Dataset.from_parquet(str(path))
     except (pa.ArrowInvalid, datasets.exceptions.DatasetGenerationError) as error:
         raise UsageError(f"{path}: not a readable Parquet file ({error})") from error
