@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def _pair(
         seed=args.seed,
         limit=limit,
         model_card=model.card,
-        benchmark_card=benchmark.card,
+        benchmark_card={**benchmark.card, **_data_world(benchmark_name, args, world)},
         observer_card=observer.card if observer else {},
         version=harness_version(),
     )
@@ -154,6 +155,14 @@ def _benchmark(name: str, args: argparse.Namespace, world: str) -> Benchmark:
     if args.data is None and world != "official" and world in getattr(registry.load("benchmarks", name), "worlds", ()):
         options["data"] = world
     return registry.create("benchmarks", name, **options)
+
+
+def _data_world(name: str, args: argparse.Namespace, world: str) -> dict[str, str]:
+    """Return {"world": ...} where the data are an embedded world's: tables never take them for the real ones."""
+    given = _key_values(getattr(args, "bench_args", []), "--bench-args").get("data", args.data)
+    known = {point.name for point in entry_points(group="janus_eval.data")}
+    chosen = given or (world if world in getattr(registry.load("benchmarks", name), "worlds", ()) else "official")
+    return {"world": chosen} if chosen in known else {}
 
 
 def _observer(

@@ -65,12 +65,10 @@ def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: 
 
 
 def is_toy(record: RunRecord) -> bool:
-    """Say whether a run's model or data belong to the embedded toy world."""
+    """Say whether a run's model, data or scorer belong to the embedded toy world."""
     spec = record.spec
-    return spec.model_card.get("world") == "toy" or "toy" in (
-        spec.benchmark_card.get("world"),
-        spec.benchmark_card.get("data"),
-    )
+    worlds = (spec.model_card.get("world"), spec.benchmark_card.get("world"), spec.benchmark_card.get("data"))
+    return "toy" in (*worlds, *(value for value in spec.observer_card.values() if isinstance(value, str)))
 
 
 def marks(record: RunRecord) -> list[str]:
@@ -276,7 +274,10 @@ def _pairs(record: RunRecord, numbers: Sequence[Reported]) -> list[tuple[str, in
                     continue
                 found.setdefault(number.metric if exact else shown, (column.decimals, []))[1].append(number)
             found.setdefault(shown, (column.decimals, []))
-    found.setdefault(record.headline, (4, []))
+    places = [
+        c.decimals for layout in published.layouts() for c in layout.columns if c.benchmark == record.spec.benchmark
+    ]
+    found.setdefault(record.headline, (places[0] if places else 4, []))
     return [(key, decimals, held) for key, (decimals, held) in found.items() if key in record.metrics]
 
 
@@ -338,8 +339,9 @@ def differing(record: RunRecord, key: str, number: Reported) -> list[str]:
     cards = (spec.benchmark_card, spec.observer_card, spec.model_card)
     for knob, wanted in number.knobs.items():
         have = next((card[knob] for card in cards if knob in card), None)
-        if have is not None and str(have) != wanted:
-            found.append(f"{knob} {have}, reported {wanted}")
-    if spec.observer_card.get("approximation"):
-        found.append(f"scorer {spec.observer_card['approximation']}")
+        if have is not None and str(have) not in wanted.split("|"):
+            found.append(f"{knob} {have}, reported {wanted.replace('|', ' or ')}")
+    for knob, have in spec.observer_card.items():
+        if isinstance(have, str) and "approximation" in have:
+            found.append(f"{knob} {have}")
     return found
