@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from janus_eval.models.janus import noise as noise_module
 from janus_eval.models.janus.engine import Question, Sampler, answer, draw, weigh
 from janus_eval.models.janus.network import Network
-from janus_eval.models.janus.noise import PictureNoise, noise_for
+from janus_eval.models.janus.noise import DeviceNoise, PictureNoise, noise_for, philox_words
 from janus_eval.models.janus.prompts import PLAIN_ROLES, PRO_ROLES, DrawPrompt, Tokens, Turn, draw_prompt, read_prompt
 from support.janus_folders import load
 from support.janus_reference import Reference
@@ -104,6 +105,18 @@ def test_the_noise_is_numpys_philox_by_seed_step_and_code() -> None:
     assert first[0].tolist() == pytest.approx(wanted[:5], rel=1e-6)
     assert second[0].tolist() == pytest.approx(wanted[6:11], rel=1e-6)
     assert first[1].tolist() == pytest.approx(noise_for([8], 5, torch.device("cpu"))(0)[0].tolist())
+
+
+def test_a_device_makes_the_noise_that_the_host_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds, cpu = [0, 5, 2**63 - 1], torch.device("cpu")
+    words = philox_words(torch.tensor(seeds), 7, 30)
+    for seed, row in zip(seeds, words.tolist(), strict=True):
+        assert [word % 2**64 for word in row] == np.random.Philox(key=seed).random_raw(37)[7:].tolist()
+    # An odd number of codes, and spans of two steps.
+    monkeypatch.setattr(noise_module, "_ELEMENTS", 2 * 3 * 4)
+    host, device = PictureNoise(seeds, 7, cpu), DeviceNoise(seeds, 7, cpu)
+    for step in range(5):
+        assert torch.equal(host(step), device(step))
 
 
 def test_drawing_follows_the_softmax() -> None:
