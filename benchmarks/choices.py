@@ -51,7 +51,8 @@ def prompt_of(preset: str, question: str, options: Mapping[str, str], hint: str 
     """
     lines = "".join(f"{letter}. {text}\n" for letter, text in options.items())
     if preset == "janus-pr541":
-        return f"\n{_before('Hint: ', hint)}{question}\n{lines}\n{LETTER_LINE}"
+        ending = f"{lines}\n{LETTER_LINE}" if options else "Answer the question directly. "
+        return f"\n{_before('Hint: ', hint)}{question}\n{ending}"
     if preset in ("official", "vlmevalkit"):
         return (
             f"{_before('Hint: ', hint)}Question: {question}\nOptions:\n{lines}"

@@ -218,10 +218,11 @@ def read_choice(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
     """Return what each protocol reads in an answer to a question with options."""
     options: Mapping[str, str] = target["options"]
     gold = target["answer"]
+    shown = {letter: text for letter, text in options.items() if text}  # an empty cell is no option in a table
     letters = {
         "official": option_official(text, target["letters"], options),
-        "vlmevalkit-2024": LETTER["vlmevalkit-2024"](text, options),
-        "vlmevalkit-2026": LETTER["vlmevalkit-2026"](text, options),
+        "vlmevalkit-2024": LETTER["vlmevalkit-2024"](text, shown),
+        "vlmevalkit-2026": LETTER["vlmevalkit-2026"](text, shown),
         "lmms-eval": option_lmms(text, target["letters"], options),
     }
     golds = gold if isinstance(gold, list) else [gold]
@@ -271,7 +272,7 @@ def _guessed(score: Score) -> bool:
 def _prompt(row: Row, preset: Preset) -> str:
     question, options = row.text("question"), _options(row)
     if preset == "janus-pr541":
-        return prompt_of(preset, question, options) if options else f"\n{question}\nAnswer the question directly. "
+        return prompt_of(preset, question, options, row.find("hint"))
     short = "Answer the question using a single word or phrase."
     if preset == "lmms-eval":
         lines = "\n".join(f"{letter}. {text}" for letter, text in options.items())

@@ -51,8 +51,14 @@ class Row:
         """Return the first of the named columns that holds something; raise UsageError where none does."""
         value = self.find(*names)
         if value is None:
-            raise UsageError(f"{self.where}: no column {names[0]!r}{_or(names[1:])}{hint and '; ' + hint}")
+            raise self.lacks(names, hint)
         return value
+
+    def lacks(self, names: Sequence[str], hint: str = "") -> UsageError:
+        """Return the error for a row without a value in any of the named columns."""
+        empty = [name for name in names if name in self.fields]
+        what = f"column {empty[0]!r} is empty" if empty else f"no column {names[0]!r}{_or(names[1:])}"
+        return UsageError(f"{self.where}: {what}{hint and '; ' + hint}")
 
     def name(self, *names: str) -> str:
         """Return the first of the named columns that holds a short text (a file name, an id), else ""."""
@@ -67,7 +73,7 @@ class Row:
                 if not isinstance(value, str):
                     raise UsageError(f"{self.where}: column {name!r} holds {_kind(value)}, expected text")
                 return value
-        raise UsageError(f"{self.where}: no column {names[0]!r}{_or(names[1:])}{hint and '; ' + hint}")
+        raise self.lacks(names, hint)
 
     def wrong(self, column: str, value: Json, expected: str) -> UsageError:
         """Return the error for a value that a column cannot hold."""

@@ -68,12 +68,19 @@ def scores_of(sample: Sample, prediction: Prediction, reads: Mapping[str, Read],
 def by_protocol(scores: Sequence[Score], protocols: Sequence[str]) -> dict[str, list[Score]]:
     """Return the scores of each protocol that occurs, in the order of `protocols`.
 
-    An output that is missing has a score without protocol: it joins every one of them.
+    An output that is missing has a score without protocol: it joins each that does not have it.
     """
-    present = {each.protocol for each in scores if each.protocol}
     absent = [each for each in scores if not each.protocol]
-    wanted = [each for each in protocols if each in present] or ([protocols[0]] if absent else [])
-    return {name: [each for each in scores if each.protocol == name] + absent for name in wanted}
+    found: dict[str, list[Score]] = {}
+    for each in scores:
+        if each.protocol:
+            found.setdefault(each.protocol, []).append(each)
+    if absent and not found:
+        found[protocols[0]] = []
+    for mine in found.values():
+        have = {(each.sample_id, each.index) for each in mine} if absent else set[tuple[str, int]]()
+        mine += [each for each in absent if (each.sample_id, each.index) not in have]
+    return {name: found[name] for name in protocols if name in found}
 
 
 def grouped(scores: Iterable[Score], key: Callable[[Score], str]) -> dict[str, list[Score]]:

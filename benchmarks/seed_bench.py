@@ -154,7 +154,7 @@ def read(text: str, gold: str, options: Mapping[str, str] | None) -> dict[str, R
 
 def _prompt(row: Row, preset: Preset) -> str:
     question, options = row.text("question"), options_of(row) or {}
-    return question if preset == "official" else prompt_of(preset, question, options)
+    return question if preset == "official" else prompt_of(preset, question, options, row.find("hint"))
 
 
 def _key(row: Row) -> str:

@@ -502,3 +502,58 @@ def test_the_toy_world_runs_through_every_suite(suite: Any, tmp_path: Path, monk
     scores = [score for each in samples for score in made.score(each, Prediction(each.id, text="A"))]
     assert made.headline in made.aggregate(scores)
     assert suite(data="toy").card == made.card
+
+
+# -- as on the hub --------------------------------------------------------------------------------------
+
+
+def on_the_hub(path: Path, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", path.parents[1] / "cache")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = datasets.Dataset.from_list(rows)
+    for name in table.column_names:
+        if name.startswith("image") and name != "imageId":
+            table = table.cast_column(name, datasets.Image())
+    table.to_parquet(str(path))
+
+
+def picture(name: str) -> dict[str, Any]:
+    return {"bytes": name.encode(), "path": name}
+
+
+def test_gqa_joins_the_hubs_two_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    questions = [{"id": "20", "imageId": "n1", "question": "q?", "answer": "yes", "isBalanced": True}]
+    on_the_hub(tmp_path / "testdev_balanced_instructions" / "testdev-00000-of-00001.parquet", questions, monkeypatch)
+    images = [{"id": "n0", "image": picture("n0")}, {"id": "n1", "image": picture("n1")}]
+    on_the_hub(tmp_path / "testdev_balanced_images" / "testdev-00000-of-00001.parquet", images, monkeypatch)
+    (sample,) = Gqa(data=str(tmp_path)).samples()
+    assert sample.prompt == "q?\nAnswer the question using a single word or phrase."
+    assert [each.read() for each in sample.images] == [b"n1"]
+
+
+def test_mmmu_reads_the_hubs_subjects_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for subject in ("Math", "Art"):
+        row = {**mmmu_row(1, ""), "id": f"validation_{subject}_1", "question": "<image 1> q"}
+        pictures = {f"image_{n}": picture(f"{subject}{n}") if n <= 2 else None for n in range(1, 8)}
+        on_the_hub(tmp_path / subject / "validation-00000-of-00001.parquet", [row | pictures], monkeypatch)
+    samples = Mmmu(data=str(tmp_path)).samples()
+    assert [each.tags["subject"] for each in samples] == ["Art", "Math"]
+    assert [each.read() for each in samples[0].images] == [b"Art1", b"Art2"]
+    assert samples[0].target["options"] == {"A": "w", "B": "x", "C": "y", "D": "z"}
+
+
+def test_mmbench_on_the_hub_has_texts_for_indices_and_nan_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"index": "241", "question": "q?", "hint": "nan", "A": "x", "B": "y", "C": "nan", "D": "nan", "answer": "B"}
+    row |= {"category": "image_style", "L2-category": "coarse_perception", "image": picture("a")}
+    on_the_hub(tmp_path / "en" / "dev-00000-of-00001.parquet", [row], monkeypatch)
+    (sample,) = MmBench(data=str(tmp_path)).samples()
+    instruction = "Answer with the option's letter from the given choices directly."
+    assert sample.prompt == f"\nq?\nA. x\nB. y\n\n{instruction}"
+    assert sample.tags == {"category": "image_style", "l2-category": "coarse_perception"}
+    generic = MmBench(data=str(tmp_path), preset="official").samples()[0].prompt
+    assert generic == "Question: q?\nOptions:\nA. x\nB. y\nPlease select the correct answer from the options above. \n"
+    lmms = MmBench(data=str(tmp_path), preset="lmms-eval").samples()[0].prompt
+    assert lmms == f"q? There are several options:\nA. x\nB. y\n\n{instruction}"
