@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -130,6 +131,9 @@ class VisionLanguageModel:
         mask = inputs.get("attention_mask")
         if len(jobs) > 1 and (mask is None or not bool(mask[:, -1].all())):
             raise UsageError(f"hf:{self._name}: its processor does not pad on the left: use batch_size=1")
+        taken = inspect.signature(loaded.model.forward).parameters
+        if "token_type_ids" not in taken:
+            inputs.pop("token_type_ids", None)  # some tokenizers give them to models that have no use for them
         return {
             key: value.to(loaded.device, loaded.dtype) if value.is_floating_point() else value.to(loaded.device)
             for key, value in inputs.items()

@@ -43,7 +43,12 @@ def save_vision_language_model(folder: Path, *, chat_template: str | None = TEMP
 
     inner = word_tokenizer(("<pad>", "<s>", "</s>", "<image>"))
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", bos_token="<s>", eos_token="</s>", padding_side="right"
+        tokenizer_object=inner,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        padding_side="right",
+        model_input_names=["input_ids", "attention_mask"],
     )
     vision = CLIPVisionConfig(
         hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=8
