@@ -139,7 +139,7 @@ def test_pickled_weights_that_do_more_than_hold_tensors_are_refused(folder: Path
             return (Path.touch, (tmp_path / "sprung",))
 
     torch.save({"w": Trap()}, copy / "pytorch_model.bin")
-    with pytest.raises(EnvironmentProblem, match="more than tensors|cannot be loaded"):
+    with pytest.raises(EnvironmentProblem, match=r"more than tensors|cannot be loaded"):
         model(copy).predict(JOBS[:1])
     assert not (tmp_path / "sprung").exists()
 
