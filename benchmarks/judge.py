@@ -66,6 +66,8 @@ class Judge:
     `model` being the id that the server returned.
     """
 
+    independent = True
+
     def __init__(
         self,
         task: str,

@@ -146,7 +146,9 @@ def _predict(
         size = store.batch_size("predict", max(1, min(wanted, len(jobs))))
         # A batch is made whole even when one picture of it is missing: its members must see the
         # same neighbours as in an uninterrupted run.
-        chunks = [chunk for chunk in _chunks(jobs, size) if any(_key(job) not in have for job in chunk)]
+        # What has no neighbours (an endpoint that is paid by request) is asked for what is missing alone.
+        asked = missing if getattr(models[0], "independent", False) else jobs
+        chunks = [chunk for chunk in _chunks(asked, size) if any(_key(job) not in have for job in chunk)]
         workers = [_Elastic[Job, Output](model.predict) for model in models]
 
         def work(worker: _Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:
@@ -187,16 +189,16 @@ def _observe(
         size = store.batch_size("observe", max(1, settings.batch_size or asked))
         elastic: _Elastic[tuple[Sample, Prediction], Evidence] = _Elastic(observer.observe)
         with progress("observe", len(pairs), len(pairs) - len(missing)) as tick:
-            for chunk in _chunks(pairs, size):
+            for chunk in _chunks(missing if getattr(observer, "independent", False) else pairs, size):
                 todo = [pair for pair in chunk if _pair_key(pair) not in have]
                 if not todo:
                     continue
                 made = _guarded(elastic, chunk, budget, "observe", lambda pair: (pair[1].sample_id, pair[1].index))
                 keep = [(pair[1], evidence) for pair, evidence in made if _pair_key(pair) not in have]
+                store.add_evidence(keep)  # before the errors are counted: they may stop the run
                 for prediction, evidence in keep:
                     if evidence.error is not None:
                         budget.note("observe", prediction.sample_id, prediction.index, evidence.error)
-                store.add_evidence(keep)
                 tick(len(todo))
         have = store.evidence(predictions)
     return have

@@ -227,7 +227,8 @@ class ModelAdapter(Protocol):
     weights fingerprint): it enters the signature. `predict` returns one output for each job, in
     order; raises OutOfMemory where the batch does not fit.
     An adapter may also have `batch_size(jobs) -> int`, the largest batch that it expects to fit,
-    and `world: str`, the data world that it was made for (`toy`).
+    `world: str`, the data world that it was made for (`toy`), and `independent: bool`: no output
+    depends on its batch, so that a resumed run asks for what is missing alone.
     """
 
     @property
@@ -238,7 +239,7 @@ class ModelAdapter(Protocol):
 
 
 class Observer(Protocol):
-    """A scorer's eyes: a detector, a VQA model, a judge. `card` as an adapter's.
+    """A scorer's eyes: a detector, a VQA model, a judge. `card` and `independent` as an adapter's.
 
     Returns one Evidence for each pair, in order; the pairs are one batch of the runner's.
     """

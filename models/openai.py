@@ -28,6 +28,7 @@ class OpenAIModel:
     """
 
     kinds: frozenset[Kind] = frozenset(("text", "image"))
+    independent = True
 
     def __init__(
         self,

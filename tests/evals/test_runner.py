@@ -177,3 +177,25 @@ def test_kill_9_loses_at_most_the_batch_in_flight(tmp_path: Path, lines: int) ->
     carry_out(folder, painter)
     assert len(painter.asked) == 10 - have
     assert tree(folder) == tree(tmp_path / "whole")
+
+
+class Payphone(Eye):
+    """An eye that is paid by the look."""
+
+    independent = True
+
+
+def test_what_has_no_neighbours_is_asked_for_what_is_missing_alone(tmp_path: Path) -> None:
+    carry_out(tmp_path, eye=Payphone(blind=frozenset(["002"])))
+    again = Payphone()
+    assert carry_out(tmp_path, eye=again).complete
+    assert again.seen == [("002", 0), ("002", 1)]
+
+
+def test_evidence_of_a_batch_is_kept_when_its_errors_stop_the_run(tmp_path: Path) -> None:
+    with pytest.raises(Incomplete):
+        carry_out(tmp_path, eye=Payphone(blind=frozenset(["002"])), max_errors=0)
+    again = Payphone()
+    carry_out(tmp_path, eye=again)
+    assert ("001", 0) not in again.seen
+    assert ("002", 0) in again.seen
