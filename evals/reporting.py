@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,7 @@ def _report(args: argparse.Namespace) -> int:
         only=args.only or "all",
         own=args.reported,
         color=args.out is None and _colored(),
+        width=_width() if args.out is None else None,
     )
     _put(text, args.out)
     return 0
@@ -87,14 +89,14 @@ def _compare(args: argparse.Namespace) -> int:
 
     if args.flips < 0:
         raise UsageError(f"--flips {args.flips}: expected a number from 0")
-    _put(compare(args.first, args.second, form=args.format, flips=args.flips), args.out)
+    _put(compare(args.first, args.second, form=args.format, flips=args.flips, width=_width()), args.out)
     return 0
 
 
 def _explain(args: argparse.Namespace) -> int:
     from ..reports.compare import explain
 
-    _put(explain(args.first, args.second, form=args.format), args.out)
+    _put(explain(args.first, args.second, form=args.format, width=_width()), args.out)
     return 0
 
 
@@ -106,7 +108,7 @@ def _gate(args: argparse.Namespace) -> int:
         print(f"{args.baseline}: {count} {'run' if count == 1 else 'runs'}")
         return 0
     result = gate.gate(args.runs, args.baseline, args.tolerances)
-    print(verdicts.show(result, args.format, color=_colored() and args.format == "text"))
+    print(verdicts.show(result, args.format, color=_colored(), width=_width()))
     if args.junit is not None:
         verdicts.put(args.junit, verdicts.junit(result))
     if args.comment is not None:
@@ -119,6 +121,11 @@ def _gate(args: argparse.Namespace) -> int:
 
 def _colored() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def _width() -> int | None:
+    """Return the terminal's width; None where the output goes elsewhere and lines may be long."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _put(text: str, path: Path | None) -> None:

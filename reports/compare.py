@@ -142,7 +142,7 @@ def differing(first: RunSpec, second: RunSpec) -> dict[str, tuple[str, str]]:
     return {key: (mine.get(key, "-"), yours.get(key, "-")) for key in names if mine.get(key) != yours.get(key)}
 
 
-def explain(first: Path, second: Path, *, form: Format = "text") -> str:
+def explain(first: Path, second: Path, *, form: Format = "text", width: int | None = None) -> str:
     """Return what `janus-eval explain A B` prints: each knob that differs, then the environment."""
     records = [read_record(each) for each in (first, second)]
     specs = [record.spec for record in records]
@@ -161,13 +161,13 @@ def explain(first: Path, second: Path, *, form: Format = "text") -> str:
     groups = [Group("Knobs (they enter the signature)", tuple(rows)), Group("Environment", tuple(outside))]
     heads = (Head("knob", "Knob", number=False), Head("a", "A", number=False), Head("b", "B", number=False))
     shown = tuple(group for group in groups if group.rows)
-    return render([Table("explain", "What differs", heads, shown, tuple(notes))], form)
+    return render([Table("explain", "What differs", heads, shown, tuple(notes))], form, width=width)
 
 
 # -- compare ------------------------------------------------------------------------------------------
 
 
-def compare(first: Path, second: Path, *, form: Format = "text", flips: int = 20) -> str:
+def compare(first: Path, second: Path, *, form: Format = "text", flips: int = 20, width: int | None = None) -> str:
     """Return what `janus-eval compare A B` prints: differences, flips (at most `flips` each way), knobs.
 
     Raises UsageError where the runs are of different benchmarks or share no sample.
@@ -176,7 +176,9 @@ def compare(first: Path, second: Path, *, form: Format = "text", flips: int = 20
     pairing = pair(before, after)
     if not pairing.shared:
         raise UsageError(f"{first} and {second} share no sample: nothing to compare")
-    return render([_differences(before, after, pairing), _flips(before, after, flips), _knobs(before, after)], form)
+    return render(
+        [_differences(before, after, pairing), _flips(before, after, flips), _knobs(before, after)], form, width=width
+    )
 
 
 def _differences(first: Run, second: Run, pairing: Pairing) -> Table:

@@ -31,6 +31,7 @@ def report(
     only: Only = "all",
     own: Iterable[Path] = (),
     color: bool = False,
+    width: int | None = None,
 ) -> str:
     """Return the report as text: what `janus-eval report` prints.
 
@@ -43,7 +44,7 @@ def report(
         tables = sort(tables, order)
     if keep:
         tables = columns(tables, keep)
-    return render(tables, form, color=color)
+    return render(tables, form, color=color, width=width)
 
 
 def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: Only = "all") -> list[Table]:
@@ -66,9 +67,8 @@ def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: 
 
 def is_toy(record: RunRecord) -> bool:
     """Say whether a run's model, data or scorer belong to the embedded toy world."""
-    spec = record.spec
-    worlds = (spec.model_card.get("world"), spec.benchmark_card.get("world"), spec.benchmark_card.get("data"))
-    return "toy" in (*worlds, *(value for value in spec.observer_card.values() if isinstance(value, str)))
+    cards = (record.spec.model_card, record.spec.benchmark_card, record.spec.observer_card)
+    return any(value == "toy" for card in cards for value in card.values())
 
 
 def marks(record: RunRecord) -> list[str]:
@@ -234,16 +234,23 @@ def beside(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> Table:
         Head("verdict", "Verdict", number=False),
         Head("source", "Source", number=False),
         Head("n", "n"),
-        Head("unparsed", "Unparsed"),
-        Head("unscored", "Unscored"),
+        Head("unparsed", "Unp."),
+        Head("unscored", "Unsc."),
         Head("run", "Run", number=False),
     )
     groups: dict[str, list[Row]] = {}
+    bases: dict[str, set[str]] = {}
     for record in records:
         rows = groups.setdefault(record.spec.benchmark + (", toy data" if is_toy(record) else ""), [])
         for key, decimals, held in _pairs(record, numbers):
             rows += [_beside_row(record, key, decimals, number) for number in held or [None]]
-    notes = [f"Intervals: {stats.METHOD}. Noise: what two such runs differ by, 95 times in 100."]
+            for number in held:
+                bases.setdefault(number.source, set()).add(number.basis)
+    notes = [
+        f"Intervals: {stats.METHOD}. Noise: what two such runs differ by, 95 times in 100.",
+        "Unp., unsc.: outputs that the protocol could not read, outputs without a verdict.",
+    ]
+    notes += [f"{source}: protocol {', '.join(sorted(known))}." for source, known in bases.items()]
     notes += dict.fromkeys(record.spec.signature for record in records)
     return Table(
         key="beside",
@@ -292,7 +299,7 @@ def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | N
     said = ", ".join(flags)
     if number is not None and number.value is not None:
         reported = Cell(number.printed, number.value)
-        source = Cell(number.source + ("" if number.basis == "documented" else f", protocol {number.basis}"))
+        source = Cell(number.source)
         said = verdict(record, key, number)
         if metric.value is not None:
             change = metric.value - number.value
@@ -305,7 +312,7 @@ def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | N
     value = Cell("withheld") if metric.value is None else Cell(f"{metric.value:.{places}f}", metric.value)
     numbers = [Cell(str(n), float(n)) for n in (metric.n, counts.get("unparsed", 0), counts.get("unscored", 0))]
     cells = (Cell(name), Cell(key), value, Cell(bounds), reported, difference, Cell(said), source, *numbers)
-    return Row((*cells, Cell("#" + record.spec.digest)), "measured")
+    return Row((*cells, Cell("#" + record.spec.digest[:6])), "measured")
 
 
 def verdict(record: RunRecord, key: str, number: Reported) -> str:

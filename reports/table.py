@@ -183,12 +183,16 @@ def cleaned(table: Table) -> Table:
     )
 
 
-def render(tables: Sequence[Table], form: Format, *, color: bool = False) -> str:
-    """Return the tables in one format. `color` (terminal only) shows ranks as bold and underline."""
+def render(tables: Sequence[Table], form: Format, *, color: bool = False, width: int | None = None) -> str:
+    """Return the tables in one format.
+
+    In the terminal's format `color` shows ranks as bold and underline, and tables wider than
+    `width` have their words broken over lines.
+    """
     from . import latex, page, plain
 
     writers: dict[str, Callable[[Sequence[Table]], str]] = {
-        "text": lambda all_: plain.text(all_, color=color),
+        "text": lambda all_: plain.text(all_, color=color, width=width),
         "markdown": plain.markdown,
         "csv": plain.comma_separated,
         "json": plain.as_json,

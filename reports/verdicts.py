@@ -14,9 +14,9 @@ from .table import Cell, Format, Group, Head, Row, Table, clean, render
 _WORD = {"pass": "passed", "regression": "FAILED: regression", "incomplete": "FAILED: incomplete"}
 
 
-def show(result: GateResult, form: Format = "text", *, color: bool = False) -> str:
+def show(result: GateResult, form: Format = "text", *, color: bool = False, width: int | None = None) -> str:
     """Return the result as a table: each run, each metric, its verdict and why."""
-    return render([_table(result)], form, color=color)
+    return render([_table(result)], form, color=color, width=width)
 
 
 def _table(result: GateResult) -> Table:
