@@ -74,8 +74,8 @@ class Mmmu:
 
     `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
     prompt: `janus-pr541` shows all pictures first, `official` the first alone, `lmms-eval` those
-    that the text mentions. `match="judge"` has a language model find the option that an answer
-    means which VLMEvalKit's matcher of 2024 cannot read: protocol `vlmevalkit-judge`.
+    that the text mentions. `judge` names a language model that finds the option which an
+    answer means where VLMEvalKit's matcher of 2024 reads none: protocol `vlmevalkit-judge`.
     """
 
     name = "mmmu"
@@ -90,19 +90,19 @@ class Mmmu:
         *,
         data: str = "",
         preset: Preset = "janus-pr541",
-        match: Literal["exact", "judge"] = "exact",
+        judge: str | None = None,
         offline: bool = False,
     ) -> None:
         self.data = data
         self.preset: Preset = preset
-        self.match = match
+        self.judge = judge
         self.offline = offline
-        self.observer = "judge" if match == "judge" else None
+        self.observer = "judge" if judge else None
         self._samples: list[Sample] = []
 
     @property
     def card(self) -> Mapping[str, Json]:
-        knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.match == "judge" else {})
+        knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
         return knobs | {"rows": len(self.samples()), "data": fingerprint(self.samples())}
 
     def samples(self) -> Sequence[Sample]:

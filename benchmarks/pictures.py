@@ -24,7 +24,7 @@ class Gallery:
         self._folders = tuple(folders)
 
     def of(self, row: Row, columns: Sequence[str] | None = None) -> tuple[Picture, ...]:
-        """Return a row's pictures in order: of the named columns, or of every picture column.
+        """Return a row's pictures in order: of the named columns, or of every picture column (at least one).
 
         Raises UsageError where a reference leads nowhere.
         """
@@ -33,6 +33,8 @@ class Gallery:
         if not found and columns is None:
             paths = row.find("image_path", "imagename", "image_name")
             found = self._cell(row, "image_path", paths) if paths is not None else []
+            if not found:
+                raise UsageError(f"{row.where}: no picture: expected a column image, image_1 or image_path")
         return tuple(found)
 
     def _cell(self, row: Row, column: str, value: Json, follow: bool = True) -> list[Picture]:

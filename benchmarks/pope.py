@@ -117,7 +117,9 @@ def read(text: str, gold: str) -> dict[str, Read]:
 
 
 def _key(row: Row, category: str = "") -> str:
-    return f"{category or row.need('category')}/{row.need('question_id', 'id', 'index')}"
+    # --ids is a list with commas: a row of several splits is named with "+".
+    splits = str(category or row.need("category")).replace(",", "+")
+    return f"{splits}/{row.need('question_id', 'id', 'index')}"
 
 
 def _sample(row: Row, prompt: str, gallery: Gallery | None, hint: str = "") -> Sample:

@@ -50,7 +50,7 @@ class MmBench:
     """MMBench dev-en (1164 questions in 4329 rows, or 1176 in 4377).
 
     `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
-    prompt. `match="judge"` has a language model find the option that an unreadable answer means:
+    prompt. `judge` names a language model that finds the option which an unreadable answer means:
     protocol `official-judge`.
     """
 
@@ -66,19 +66,19 @@ class MmBench:
         *,
         data: str = "",
         preset: Preset = "janus-pr541",
-        match: Literal["exact", "judge"] = "exact",
+        judge: str | None = None,
         offline: bool = False,
     ) -> None:
         self.data = data
         self.preset: Preset = preset
-        self.match = match
+        self.judge = judge
         self.offline = offline
-        self.observer = "judge" if match == "judge" else None
+        self.observer = "judge" if judge else None
         self._samples: list[Sample] = []
 
     @property
     def card(self) -> Mapping[str, Json]:
-        knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.match == "judge" else {})
+        knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
         return knobs | {"rows": len(self.samples()), "data": fingerprint(self.samples())}
 
     def samples(self) -> Sequence[Sample]:

@@ -176,7 +176,8 @@ def test_pictures_in_parquet_are_read_one_at_a_time(
     parquet.write_table(table, tmp_path / "a.parquet")
     rows = read_rows(tmp_path / "a.parquet")
     assert [row.fields["id"] for row in rows] == ["1", "2"]
-    assert [[picture.read() for picture in Gallery(rows).of(row)] for row in rows] == [[PIXELS] * (1 + listed), []]
+    assert [picture.read() for picture in Gallery(rows).of(rows[0])] == [PIXELS] * (1 + listed)
+    assert Gallery(rows).of(rows[1], ["image"]) == ()
 
 
 def source() -> Source:
@@ -218,3 +219,9 @@ def test_a_data_world_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_path_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UsageError, match="janus-eval data fetch pope"):
         source().tables("./nothing-here")
+
+
+def test_a_row_without_a_picture_is_an_error(tmp_path: Path) -> None:
+    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "question": "q"}))
+    with pytest.raises(UsageError, match="line 1: no picture"):
+        Gallery(rows).of(rows[0])

@@ -1,0 +1,66 @@
+"""MME: pairs, points and the official folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from janus_eval.benchmarks.mme import SUBTASKS, Mme
+from janus_eval.evals.errors import UsageError
+from support.predictions import value, write
+
+
+def mme_rows(category: str, image: str, first: str, second: str) -> list[dict[str, Any]]:
+    pair = (("Yes", first), ("No", second))
+    return [
+        {"id": n, "category": category, "image": image, "question": f"q{n}", "answer": gold, "response": said}
+        for n, (gold, said) in enumerate(pair)
+    ]
+
+
+def test_mme_adds_accuracy_and_pairs_with_both_right(tmp_path: Path) -> None:
+    rows = mme_rows("color", "a.jpg", "yes", "no") + mme_rows("color", "b.jpg", "yes", "yes")
+    rows += mme_rows("count", "a.jpg", "Yes.", "Noo") + mme_rows("code_reasoning", "a.jpg", "I say yes", "no")
+    scored = Mme().rescore(predictions=write(tmp_path / "p.jsonl", *rows))
+    assert value(scored, "official/color") == 75 + 50
+    assert value(scored, "official/count") == 200
+    assert value(scored, "official/perception") == 325
+    assert value(scored, "official/cognition") == 50
+    assert value(scored, "vlmevalkit-2024/cognition") == 200  # "I say yes" holds the word
+    assert scored.unparsed == 1
+
+
+def test_mme_reads_the_official_folder(tmp_path: Path) -> None:
+    (tmp_path / "OCR.txt").write_text("1.jpg\tq?\tYes\tyes, it is\n1.jpg\tr?\tNo\tno\n")
+    scored = Mme().rescore(predictions=tmp_path)
+    assert value(scored, "official/OCR") == 200
+    assert set(scored.extra["absent_subtasks"]) == {*SUBTASKS} - {"OCR"}
+
+
+def test_a_tab_in_an_answer_is_named(tmp_path: Path) -> None:
+    (tmp_path / "OCR.txt").write_text("1.jpg\tq?\tYes\tyes\tit is\n")
+    with pytest.raises(UsageError, match=r"OCR.txt line 1: 5 cells between tabs"):
+        Mme().rescore(predictions=tmp_path)
+
+
+def test_the_missing_half_of_a_pair_is_counted_and_named(tmp_path: Path) -> None:
+    scored = Mme().rescore(predictions=write(tmp_path / "p.jsonl", mme_rows("color", "a.jpg", "yes", "no")[0]))
+    assert scored.extra["missing"] == ["color/a.jpg/1"]
+    assert value(scored, "official/color") == 50
+
+
+def test_a_third_question_about_a_picture_is_an_error(tmp_path: Path) -> None:
+    rows = mme_rows("color", "a.jpg", "yes", "no")
+    with pytest.raises(UsageError, match="has 3 questions"):
+        Mme().rescore(predictions=write(tmp_path / "p.jsonl", *rows, rows[0]))
+    with pytest.raises(UsageError, match="twice"):
+        Mme().rescore(predictions=write(tmp_path / "p.jsonl", rows[0], rows[0]))
+
+
+def test_mme_joins_by_question_whatever_the_order(tmp_path: Path) -> None:
+    rows = mme_rows("color", "a.jpg", "yes", "no")
+    data = write(tmp_path / "mme.jsonl", *({k: v for k, v in row.items() if k != "response"} for row in rows))
+    answers = [{k: v for k, v in row.items() if k != "answer"} for row in reversed(rows)]
+    scored = Mme().rescore(predictions=write(tmp_path / "p.jsonl", *answers), data=data)
+    assert value(scored, "official/color") == 200
