@@ -126,9 +126,10 @@ def _points(group: str) -> tuple[EntryPoint, ...]:
 
 def _table(group: str) -> dict[str, EntryPoint]:
     table: dict[str, EntryPoint] = {}
+    folded: dict[str, EntryPoint] = {}
     for point in _points(group):
-        other = table.get(point.name)
-        if other is not None and other.value != point.value:
+        other = folded.setdefault(_fold(point.name), point)
+        if other.value != point.value:
             raise UsageError(
                 f"janus_eval.{group}: two packages claim {point.name!r}: {_owner(other)} and {_owner(point)}"
             )

@@ -19,12 +19,12 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: demo-plugin\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[janus_eval.models]\nalways_yes = demo_plugin:AlwaysYes\nfolder = demo_plugin:Folder\n"
-        "needs-more = demo_plugin:NeedsMore\n[janus_eval.aliases]\nay = always_yes\n"
+        "[janus_eval.models]\ndemo_model = demo_plugin:DemoModel\nfolder = demo_plugin:Folder\n"
+        "needs-more = demo_plugin:NeedsMore\n[janus_eval.aliases]\ndm = demo_model\n"
     )
     (site / "demo_plugin.py").write_text(
         "from __future__ import annotations\nfrom pathlib import Path\nfrom typing import Literal\n"
-        "class AlwaysYes:\n"
+        "class DemoModel:\n"
         "    def __init__(self, *, times: int = 1, loud: bool = False, ratio: float | None = None,\n"
         "                 mode: Literal['a', 'b'] = 'a', size: int | str = 'auto'):\n"
         "        self.options = (times, loud, ratio, mode, size)\n"
@@ -38,24 +38,24 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_listing_imports_no_plugin(plugin: Path) -> None:
-    assert "always_yes" in registry.names("models")
+    assert "demo_model" in registry.names("models")
     assert "demo_plugin" not in sys.modules
 
 
-@pytest.mark.parametrize("name", ["always_yes", "always-yes", "ALWAYS-YES", "ay"])
+@pytest.mark.parametrize("name", ["demo_model", "demo-model", "DEMO-MODEL", "dm"])
 def test_hyphen_underscore_case_and_alias_name_the_same_plugin(plugin: Path, name: str) -> None:
-    assert registry.resolve("models", name) == "always_yes"
+    assert registry.resolve("models", name) == "demo_model"
 
 
 def test_an_unknown_name_brings_the_nearest(plugin: Path) -> None:
-    with pytest.raises(UsageError, match=r"no 'allways-yes'; did you mean 'always_yes'\?"):
-        registry.resolve("models", "allways-yes")
+    with pytest.raises(UsageError, match=r"no 'demo-modle'; did you mean 'demo_model'\?"):
+        registry.resolve("models", "demo-modle")
 
 
 def test_text_options_are_read_as_annotated(plugin: Path) -> None:
-    made = registry.create("models", "always-yes", times="3", loud="yes", ratio="0.5", mode="b", size="7")
+    made = registry.create("models", "demo-model", times="3", loud="yes", ratio="0.5", mode="b", size="7")
     assert made.options == (3, True, 0.5, "b", 7)
-    assert registry.create("models", "always-yes", ratio="none", size="auto").options == (1, False, None, "a", "auto")
+    assert registry.create("models", "demo-model", ratio="none", size="auto").options == (1, False, None, "a", "auto")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_text_options_are_read_as_annotated(plugin: Path) -> None:
 )
 def test_a_wrong_option_is_one_clear_error(plugin: Path, option: dict[str, str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        registry.create("models", "always-yes", **option)
+        registry.create("models", "demo-model", **option)
 
 
 def test_what_follows_the_colon_is_the_first_option(plugin: Path) -> None:
@@ -87,9 +87,9 @@ def test_two_claimants_are_both_named(plugin: Path) -> None:
     info = plugin / "rival-2.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text("[janus_eval.models]\nalways_yes = rival:Model\n")
+    (info / "entry_points.txt").write_text("[janus_eval.models]\ndemo_model = rival:Model\n")
     registry.forget()
-    with pytest.raises(UsageError, match=r"two packages claim 'always_yes'.*(demo-plugin|rival).*(demo-plugin|rival)"):
+    with pytest.raises(UsageError, match=r"two packages claim 'demo_model'.*(demo-plugin|rival).*(demo-plugin|rival)"):
         registry.names("models")
 
 
