@@ -13,7 +13,6 @@ from ...evals import data as sources
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score, Scored
-from ..toy import data as toy_world
 from . import pictures, rescore, scoring
 from .questions import Item, Question, read_questions
 
@@ -59,6 +58,8 @@ class DpgBench:
         if self.data == "official":
             return sources.fetch("dpg-bench", offline=self.offline)
         if self.data == "toy":
+            from ..toy import data as toy_world  # draws pictures: numpy and PIL stay out of scoring
+
             return toy_world.file("dpg_bench")
         return _EXAMPLE if self.data == "example" else Path(self.data)
 
