@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ..evals import stats
 from ..evals.errors import UsageError
@@ -18,7 +18,7 @@ from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .pictures import Gallery
 from .rows import Row, listed, read_rows, read_tables
-from .scoring import RESPONSE, elsewhere, fingerprint, hint_for, placed, plain, unique
+from .scoring import RESPONSE, elsewhere, fingerprint, hint_for, judge_options, placed, plain, unique
 from .sources import Source
 
 CAPABILITIES: Final = ("rec", "ocr", "know", "gen", "spat", "math")
@@ -143,6 +143,7 @@ class MmVet:
         response` with a judge; `data` brings what the rows lack. The official tool's files fit as
         well: a dictionary of answers as `predictions` and its file of grades as `grades`.
         """
+        options = judge_options(locals())
         rows = read_rows(predictions)
         known = self._load(str(data), pictures=False) if data else None
         hint = hint_for(predictions)
@@ -150,19 +151,6 @@ class MmVet:
         if judge is not None:
             from .judged import ask
 
-            options: dict[str, Any] = {
-                "judge": judge,
-                "judge_base_url": judge_base_url,
-                "judge_runs": judge_runs,
-                "judge_key_env": judge_key_env,
-                "judge_key_file": judge_key_file,
-                "judge_temperature": judge_temperature,
-                "judge_max_tokens": judge_max_tokens,
-                "judge_token_field": judge_token_field,
-                "judge_concurrency": judge_concurrency,
-                "judge_timeout": judge_timeout,
-                "judge_retries": judge_retries,
-            }
             for sample, row in zip(samples, rows, strict=True):
                 for column in ("question", "answer"):
                     if not sample.target[column]:

@@ -11,7 +11,7 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ..evals import stats
 from ..evals.stats import Estimate
@@ -30,6 +30,7 @@ from .scoring import (
     fingerprint,
     grouped,
     hint_for,
+    judge_options,
     percent,
     placed,
     plain,
@@ -176,6 +177,7 @@ class Mmmu:
         """Score answers made elsewhere: rows of `id, question_type, options, answer, response` (`all_choices`
         and `index2ans` in place of `options`), or `id, response` with the data set; with a judge,
         `vlmevalkit-judge` too. Guesses are drawn in the order of the rows."""
+        options = judge_options(locals())
         rows = read_rows(predictions)
         known = self._load(str(data), pictures=False) if data else None
         hint = hint_for(predictions)
@@ -185,18 +187,6 @@ class Mmmu:
         if judge is not None:
             from .judged import ask
 
-            options: dict[str, Any] = {
-                "judge": judge,
-                "judge_base_url": judge_base_url,
-                "judge_key_env": judge_key_env,
-                "judge_key_file": judge_key_file,
-                "judge_temperature": judge_temperature,
-                "judge_max_tokens": judge_max_tokens,
-                "judge_token_field": judge_token_field,
-                "judge_concurrency": judge_concurrency,
-                "judge_timeout": judge_timeout,
-                "judge_retries": judge_retries,
-            }
             evidence = ask("mmmu", samples, rows, options, memory=predictions)
         return elsewhere(self, rows, samples, data=known, evidence=evidence, settle=settle)
 

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..evals import stats
 from ..evals.errors import UsageError
@@ -112,6 +112,11 @@ def unique(samples: Sequence[Sample], rows: Sequence[Row], *, most: int = 1) -> 
         seen[sample.id] = seen.get(sample.id, 0) + 1
         if seen[sample.id] > most:
             raise UsageError(f"{row.where}: duplicate key {sample.id!r}: every row needs its own")
+
+
+def judge_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a `rescore`'s arguments that are a judge's: their names begin with judge."""
+    return {name: value for name, value in arguments.items() if name.startswith("judge")}
 
 
 def response_of(row: Row) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ...evals import stats
 from ...evals.stats import Estimate
@@ -25,6 +25,7 @@ from ..scoring import (
     fingerprint,
     grouped,
     hint_for,
+    judge_options,
     percent,
     placed,
     scores_of,
@@ -140,6 +141,7 @@ class MmBench:
     ) -> Scored:
         """Score answers made elsewhere: rows of `index, question, A..E, answer, response`, or
         `index, response` with the data set; with a judge, `official-judge` too."""
+        options = judge_options(locals())
         rows = read_rows(predictions)
         known = self._load(str(data), pictures=False) if data else None
         hint = hint_for(predictions)
@@ -148,18 +150,6 @@ class MmBench:
         if judge is not None:
             from ..judged import ask
 
-            options: dict[str, Any] = {
-                "judge": judge,
-                "judge_base_url": judge_base_url,
-                "judge_key_env": judge_key_env,
-                "judge_key_file": judge_key_file,
-                "judge_temperature": judge_temperature,
-                "judge_max_tokens": judge_max_tokens,
-                "judge_token_field": judge_token_field,
-                "judge_concurrency": judge_concurrency,
-                "judge_timeout": judge_timeout,
-                "judge_retries": judge_retries,
-            }
             evidence = ask("mmbench", samples, rows, options, memory=predictions)
         return elsewhere(self, rows, samples, data=known, evidence=evidence)
 
