@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle  # its error alone is used: torch's weights_only reader raises it
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,13 +61,17 @@ def memory(device: torch.device, what: str) -> Generator[None]:
 
 @contextmanager
 def loading(name: str, folder: Path) -> Generator[None]:
-    """Tell in one line what a library found wrong in a model folder."""
+    """Tell in one line what a library found wrong in a model folder, and quiet its own bars and hints."""
     from safetensors import SafetensorError
 
     try:
-        yield
-    except (JanusEvalError, ImportError):
+        with _quiet("transformers"), _quiet("diffusers"):
+            yield
+    except JanusEvalError:
         raise
+    except ImportError as error:
+        told = " ".join(str(error).split())[:300]
+        raise EnvironmentProblem(f"{name} needs a package that is not installed: {told}") from error
     except pickle.UnpicklingError as error:
         raise EnvironmentProblem(
             f"{name}: a weights file in {folder} is pickled and holds more than tensors, or is damaged; "
@@ -79,6 +84,25 @@ def loading(name: str, folder: Path) -> Generator[None]:
         raise EnvironmentProblem(
             f"{name}: the model folder {folder} cannot be loaded ({type(error).__name__}: {told}): fetch it again"
         ) from error
+
+
+@contextmanager
+def _quiet(library: str) -> Generator[None]:
+    """Keep a library's progress bars and hints off the terminal; its errors still show."""
+    module = sys.modules.get(library)
+    if module is None:
+        yield
+        return
+    log = module.utils.logging
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if bars:
+            log.enable_progress_bar()
 
 
 def at_least(least: int, **counts: int | None) -> None:
