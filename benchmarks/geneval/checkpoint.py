@@ -143,13 +143,12 @@ class _InertUnpickler(pickle.Unpickler):
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         import collections
-
-        import torch
+        import importlib
 
         if (module_name, global_name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
         if module_name == "torch._utils" and global_name in ("_rebuild_tensor_v2", "_rebuild_parameter"):
-            return getattr(torch._utils, global_name)
+            return getattr(importlib.import_module("torch._utils"), global_name)
         return _StandIn
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...evals.errors import EnvironmentProblem, OutOfMemory, UsageError
+from .architecture import Naming
+from .checkpoint import read
+from .convert import converted
 from .instances import Detections, encode, instances
 from .pixels import Bgr, Geometry, Pipeline, Settings, network_input
 from .prompts import CLASSES
-from .weights import check_classes, check_files, load, settings_of
+from .weights import RENAMED, check_classes, check_files, load, settings_of
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _CPU_PIXELS = 1.2e6
@@ -129,7 +133,10 @@ class MmdetDetector:
         from mmdet.apis import init_detector
 
         self.major = int(mmdet.__version__.partition(".")[0])
-        self.model: Any = init_detector(str(config or self._config(Path(mmdet.__file__))), str(checkpoint), device)
+        settings = str(config or self._config(Path(str(mmdet.__file__))))
+        with tempfile.TemporaryDirectory() as folder:
+            clean = _clean(checkpoint, "mmdet 2.x" if self.major < 3 else "mmdet 3.x", Path(folder))
+            self.model: Any = init_detector(settings, str(clean), device=device)
         names = self.model.CLASSES if self.major < 3 else self.model.dataset_meta["classes"]
         check_classes(names, f"mmdet's {checkpoint}")
 
@@ -157,6 +164,24 @@ class MmdetDetector:
             order = np.argsort(-scores, kind="stable")
             order = order[scores[order] > floor]
             yield Detections(boxes[order], scores[order], labels[order], tuple(encode(masks[order])))
+
+
+def _clean(checkpoint: Path, wanted: Naming, folder: Path) -> Path:
+    """Return a copy of a checkpoint that mmdet can load without unpickling anything else.
+
+    mmdet loads what fits and leaves the rest random; so the names are checked here, as strictly as
+    for transformers. Raises UsageError for names of the other version.
+    """
+    import torch
+
+    found = read(checkpoint)
+    _, which, _ = converted(found)
+    if which != wanted:
+        raise UsageError(f"{checkpoint} holds {which} names, the mmdet installed here needs {wanted}: give that file")
+    names = [{new: old for old, new in RENAMED.items()}.get(name, name) for name in CLASSES]
+    meta = {"CLASSES": tuple(names)} if wanted == "mmdet 2.x" else {"dataset_meta": {"classes": tuple(names)}}
+    torch.save({"meta": meta, "state_dict": dict(found.tensors)}, folder / "clean.pth")
+    return folder / "clean.pth"
 
 
 _Arrays = tuple["NDArray[np.float32]", "NDArray[np.float32]", "NDArray[np.int64]", "NDArray[np.bool_]"]

@@ -103,7 +103,7 @@ def _resized(logits: Tensor, geometry: Geometry) -> Tensor:
 
 def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return the boxes around masks (n, height, width), 0, 0, 0, 0 for an empty one."""
-    columns, rows = masks.any(1), masks.any(2)
+    columns, rows = np.any(masks, axis=1), np.any(masks, axis=2)
     width, height = columns.shape[1], rows.shape[1]
     edges = [
         columns.argmax(1),
@@ -112,7 +112,7 @@ def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
         height - rows[:, ::-1].argmax(1),
     ]
     boxes = np.stack(edges, axis=1).astype(np.float32)
-    boxes[~columns.any(1)] = 0
+    boxes[~np.any(columns, axis=1)] = 0
     return boxes
 
 
@@ -129,7 +129,8 @@ def decode(mask: Rle) -> NDArray[np.bool_]:
     """Return a mask (height, width) from COCO run lengths."""
     from pycocotools import mask as coco
 
-    return coco.decode({"size": mask["size"], "counts": mask["counts"].encode("ascii")}).astype(np.bool_)
+    row: Any = {"size": mask["size"], "counts": mask["counts"].encode("ascii")}
+    return coco.decode(row).astype(np.bool_)
 
 
 def _area(size: tuple[int, int]) -> int:

@@ -10,7 +10,7 @@ import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +101,7 @@ def read(path: Path) -> tuple[Bgr, Image]:
         raise InvalidImage(f"{path.name}: {error}") from error
 
 
-def resize(pixels: NDArray[np.generic], size: Size) -> NDArray[np.generic]:
+def resize(pixels: NDArray[Any], size: Size) -> NDArray[Any]:
     """Return cv2's bilinear resize to (height, width): fixed-point on uint8, exact on float32."""
     import cv2
 

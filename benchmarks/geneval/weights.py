@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SETTINGS_FILE = "detector.json"
 _ASSETS = {"official": ("geneval-detector", "743b7d99"), "official-3x": ("geneval-detector-3x", "c9d0c4f2")}
-_RENAMED = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "computer keyboard"}
+RENAMED = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "computer keyboard"}
+"""COCO's names of the three classes that GenEval calls otherwise."""
 _UNUSED = re.compile(r"encoder\.(swin\.)?layernorm\.(weight|bias)$|^criterion\.empty_weight$|_position_index$")
 _FORMAT = 1
 """Counts changes of what a conversion writes, so that an older converted copy is not taken for a new one."""
@@ -112,7 +113,7 @@ class _toy(tempfile.TemporaryDirectory[str]):
 
 def check_classes(names: Sequence[str], where: str) -> None:
     """Raise UsageError unless these are the 80 classes in order, under GenEval's or COCO's names."""
-    found = [_RENAMED.get(each, each) for each in names]
+    found = [RENAMED.get(each, each) for each in names]
     if len(found) != len(CLASSES):
         raise UsageError(f"{where}: a list of {len(found)} classes; GenEval's detector has COCO's {len(CLASSES)}")
     for index, (have, want) in enumerate(zip(found, CLASSES, strict=True)):
@@ -137,7 +138,9 @@ def settings_of(folder: Path) -> Settings:
     """Return the test settings that lie in a folder (the official ones where none lie there)."""
     row = _row(folder) or {}
     names = {each.name for each in fields(Settings)}
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key in names}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key in names
+    }
     return Settings(**values)
 
 
@@ -159,11 +162,11 @@ def recorded_response(folder: Path) -> list[float] | None:
 def response(model: Any) -> list[float]:
     """Return what a network answers to a known input: 81 numbers, each class's highest probability.
 
-    The input is the same for every network: 256 x 320 pixels of smooth colour, fed without a resize.
+    The input is the same for every network: 128 x 160 pixels of smooth colour, fed without a resize.
     """
     import torch
 
-    rows, columns = torch.meshgrid(torch.linspace(0, 1, 256), torch.linspace(0, 1, 320), indexing="ij")
+    rows, columns = torch.meshgrid(torch.linspace(0, 1, 128), torch.linspace(0, 1, 160), indexing="ij")
     waves = [torch.sin(6.3 * (k * rows + (3 - k) * columns)) * (1.5 - 0.3 * k) for k in (1, 2, 3)]
     parameter = next(model.parameters())
     pixels = torch.stack(waves)[None].to(parameter.device, parameter.dtype)

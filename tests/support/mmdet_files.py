@@ -21,7 +21,7 @@ def state_dict(naming: str = "2.x", seed: int = 0) -> dict[str, torch.Tensor]:
     """Return a small random network as mmdet names it, index buffers included."""
     tensors = dict(small.checkpoint(seed=seed).tensors)
     for key in [key for key in tensors if key.endswith("relative_position_bias_table")]:
-        tensors[key.replace("bias_table", "index")] = torch.zeros(49, 49, dtype=torch.int64)
+        tensors[key.replace("bias_table", "index")] = _index(small.SMALL.window)
     if naming == "3.x":
         return tensors
     renamed = {}
@@ -30,6 +30,12 @@ def state_dict(naming: str = "2.x", seed: int = 0) -> dict[str, torch.Tensor]:
             key = re.sub(pattern, new, key)
         renamed[key] = value
     return renamed
+
+
+def _index(window: int) -> torch.Tensor:
+    """Return mmdet's buffer: for each pair of pixels of a window the row of its bias table."""
+    steps = (torch.arange(window)[:, None] * (2 * window - 1) + torch.arange(window)).reshape(1, -1)
+    return (steps + steps.T).flip(1).contiguous()
 
 
 def coco_names() -> tuple[str, ...]:
