@@ -75,10 +75,11 @@ class VisionLanguageModel:
     @cached_property
     def card(self) -> Mapping[str, Json]:
         """Return every knob that moves an answer. Fetches the folder, loads no weights."""
+        folder = self.folder  # first: where it is missing, the answer needs no torch
         device, dtype = place(self._device, self._dtype)
         where = self._path.name if self._path is not None else f"{self._name}@{self._revision or 'main'}"
         return {
-            "weights": f"{where}#{data.fingerprint(self.folder)}",
+            "weights": f"{where}#{data.fingerprint(folder)}",
             "decoding": "greedy",
             "max_new_tokens": self._max_new_tokens,
             "template": "checkpoint",

@@ -81,12 +81,13 @@ class Diffuser:
     @cached_property
     def card(self) -> Mapping[str, Json]:
         """Return every knob that moves a picture. Fetches the folder, loads no weights."""
+        folder = self.folder  # first: where it is missing, the answer needs no torch
         device, dtype = place(self._device, self._dtype)
         recipe, source = self._recipe, self._source
-        index = _index(self.folder)
+        index = _index(folder)
         where = source.path.name if source.path is not None else f"{source.repository}@{source.revision or 'main'}"
         return {
-            "weights": f"{where}#{data.fingerprint(self.folder)}",
+            "weights": f"{where}#{data.fingerprint(folder)}",
             "pipeline": index["_class_name"],
             "scheduler": index.get("scheduler", [None, "none"])[1],
             "steps": recipe.steps or "pipeline",
