@@ -230,13 +230,13 @@ def read_open(text: str, gold: str | list[str]) -> dict[str, Read]:
     shown = [str(each) if each != each else each for each in shown]
     options = _offered(gold)
     expected = _expected({"open": True, "answer": gold})
-    reads: dict[str, Read] = {"official": (shown, float(open_correct(values, gold)), False)}
+    reads: dict[str, Read] = {"official": (shown, float(open_correct(values, gold)), values == [""])}
     for protocol in ("vlmevalkit-2024", "vlmevalkit-2026"):
         letter = LETTER[protocol](text, options)
         reads[protocol] = (letter, float(letter in expected), letter in (None, "Z"))
     first = str(values[0]) if values else ""
     as_text = gold if isinstance(gold, str) else str(gold)
-    reads["lmms-eval"] = (first, float(open_correct_lmms(values, as_text)), False)
+    reads["lmms-eval"] = (first, float(open_correct_lmms(values, as_text)), not first)
     return reads
 
 

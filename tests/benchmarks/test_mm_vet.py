@@ -87,3 +87,21 @@ def test_a_failed_judgement_is_unscored_and_asked_again(tmp_path: Path, service:
     scored = MmVet().rescore(predictions=path, **options, judge_concurrency=1)
     assert (scored.unscored, value(scored, "official/total")) == (1, None)
     assert value(MmVet().rescore(predictions=path, **options), "official/total") == 50
+
+
+def test_a_half_written_reply_is_asked_for_again(tmp_path: Path, service: Service) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    options: dict[str, Any] = {"judge": "gpt-x", "judge_base_url": service.url, "judge_retries": 0}
+    MmVet().rescore(predictions=path, **options)
+    kept = tmp_path / "p.jsonl.judge.jsonl"
+    kept.write_bytes(kept.read_bytes()[:-20])
+    for _ in range(2):
+        assert value(MmVet().rescore(predictions=path, **options), "official/total") == 50
+        assert len(service.asked) == 3
+
+
+def test_another_judge_is_asked_anew(tmp_path: Path, service: Service) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    for name in ("gpt-x", "gpt-y"):
+        MmVet().rescore(predictions=path, judge=name, judge_base_url=service.url, judge_retries=0)
+    assert [body["model"] for body in service.asked] == ["gpt-x"] * 2 + ["gpt-y"] * 2
