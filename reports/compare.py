@@ -195,18 +195,20 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
     rows: list[Row] = []
     for key, difference in pairing.differences.items():
         values = [run.record.metrics.get(key) for run in (first, second)]
-        shown = [number(None if each is None else each.value) for each in values]
+        found = [None if each is None else each.value for each in values]
+        places = decimals(*found)
+        shown = [number(each, places) for each in found]
         if difference is None:
             blanks = [Cell("-")] * 4
             said = "not comparable: " + pairing.reasons[key]
         else:
-            bounds = f"{number(difference.low, sign=True)} to {number(difference.high, sign=True)}"
+            low, high = (number(each, places, sign=True) for each in (difference.low, difference.high))
             detectable = difference.detectable() if difference.deviation else None
             blanks = [
-                Cell(number(difference.value, sign=True), difference.value),
-                Cell(bounds),
+                Cell(number(difference.value, places, sign=True), difference.value),
+                Cell(f"{low} to {high}"),
                 Cell(f"{difference.p:.3f}" if difference.p >= 0.001 else "<0.001", difference.p),
-                Cell(number(detectable), detectable),
+                Cell(number(detectable, places), detectable),
             ]
             said = "no difference shown"
             if difference.p < 0.05:
@@ -224,11 +226,15 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
     return Table("differences", "Differences", heads, (Group("", tuple(rows)),), tuple(notes))
 
 
-def number(value: float | None, *, sign: bool = False) -> str:
-    """Return a metric's value to four significant places after the unit's size; "-" for none."""
+def decimals(*values: float | None) -> int:
+    """Return how many decimals a metric is shown with: four for shares, two for percents and points."""
+    return 4 if all(value is None or abs(value) <= 1 for value in values) else 2
+
+
+def number(value: float | None, places: int, *, sign: bool = False) -> str:
+    """Return a value as text, with a true minus sign; "-" for none."""
     if value is None:
         return "-"
-    places = 4 if abs(value) < 2 else 2
     text = f"{value:+.{places}f}" if sign else f"{value:.{places}f}"
     return text.replace("-", "−")
 

@@ -23,7 +23,7 @@ from ..evals.stats import Difference
 from ..evals.store import find_runs
 from ..evals.types import RunRecord
 from . import baseline as stored
-from .compare import Pairing, Run, differing, number, pair
+from .compare import Pairing, Run, decimals, differing, number, pair
 from .tolerances import Tolerances
 
 Verdict = Literal["pass", "regression", "improvement", "not comparable", "incomplete", "watched", "new"]
@@ -254,8 +254,12 @@ def _verdict(
 
 def line(judged: Judged) -> str:
     """Return one metric's verdict in words, for annotations and failure messages."""
-    text = f"{judged.metric}: {judged.verdict}, {number(judged.before)} to {number(judged.after)}"
+    places = decimals(judged.before, judged.after)
+    text = f"{judged.metric}: {judged.verdict}, {number(judged.before, places)} to {number(judged.after, places)}"
     if judged.difference is not None:
-        low, high = (number(each, sign=True) for each in (judged.difference.low, judged.difference.high))
-        text += f" ({number(judged.difference.value, sign=True)}, 95 % interval {low} to {high})"
+        moved, low, high = (
+            number(each, places, sign=True)
+            for each in (judged.difference.value, judged.difference.low, judged.difference.high)
+        )
+        text += f" ({moved}, 95 % interval {low} to {high})"
     return text + (f"; {judged.reason}" if judged.reason else "")

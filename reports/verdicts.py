@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..evals.errors import EnvironmentProblem
-from .compare import number
+from .compare import decimals, number
 from .gate import GateResult, Judged, RunResult, line
 from .table import Cell, Format, Group, Head, Row, Table, clean, render
 
@@ -48,13 +48,14 @@ def _row(judged: Judged) -> Row:
     said = judged.verdict + (f" ({judged.reason})" if judged.reason else "")
     if judged.tolerance:
         said += f", {judged.tolerance:g} forgiven"
-    cells = [Cell(judged.metric), Cell(number(judged.before), judged.before), Cell(number(judged.after), judged.after)]
+    places = decimals(judged.before, judged.after)
+    values = [Cell(number(each, places), each) for each in (judged.before, judged.after)]
     if difference is None:
-        return Row((*cells, Cell("-"), Cell("-"), Cell("-"), Cell(said)))
-    bounds = f"{number(difference.low, sign=True)} to {number(difference.high, sign=True)}"
-    found = judged.tolerance + difference.falling(judged.level) if judged.level and difference.deviation else None
-    moved = Cell(number(difference.value, sign=True), difference.value)
-    return Row((*cells, moved, Cell(bounds), Cell(number(found), found), Cell(said)))
+        return Row((Cell(judged.metric), *values, Cell("-"), Cell("-"), Cell("-"), Cell(said)))
+    moved, low, high = (number(each, places, sign=True) for each in (difference.value, difference.low, difference.high))
+    finds = judged.tolerance + difference.falling(judged.level) if judged.level and difference.deviation else None
+    cells = (Cell(moved, difference.value), Cell(f"{low} to {high}"), Cell(number(finds, places), finds))
+    return Row((Cell(judged.metric), *values, *cells, Cell(said)))
 
 
 # -- machines -----------------------------------------------------------------------------------------
