@@ -12,7 +12,19 @@ from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Sco
 from .answers import short_llava, short_lmms, short_vlmevalkit
 from .pictures import Gallery
 from .rows import Row, is_picture_column, read_rows, read_tables
-from .scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, placed, scores_of, unique
+from .scoring import (
+    Read,
+    by_protocol,
+    elsewhere,
+    fingerprint,
+    given,
+    grouped,
+    hint_for,
+    percent,
+    placed,
+    scores_of,
+    unique,
+)
 from .sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
@@ -92,11 +104,12 @@ class Gqa:
                 found[f"{protocol}/{kind}"] = percent(part)
         return found
 
-    def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
+    def rescore(self, *, predictions: Path | None = None, data: Path | None = None) -> Scored:
         """Score answers made elsewhere: rows of `id, answer, response`, or `id, response` with the data set."""
-        rows = read_rows(predictions)
+        file = given(predictions)
+        rows = read_rows(file)
         known = self._load(str(data), pictures=False) if data else None
-        hint = hint_for(predictions)
+        hint = hint_for(file)
         samples = placed(rows, _key, known, lambda row: _sample(row, "", None, None, hint))
         return elsewhere(self, rows, samples, data=known)
 

@@ -18,7 +18,7 @@ from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .pictures import Gallery
 from .rows import Row, listed, read_rows, read_tables
-from .scoring import RESPONSE, elsewhere, fingerprint, hint_for, judge_options, placed, plain, unique
+from .scoring import RESPONSE, elsewhere, fingerprint, given, hint_for, judge_options, placed, plain, unique
 from .sources import Source
 
 CAPABILITIES: Final = ("rec", "ocr", "know", "gen", "spat", "math")
@@ -121,7 +121,7 @@ class MmVet:
     def rescore(
         self,
         *,
-        predictions: Path,
+        predictions: Path | None = None,
         data: Path | None = None,
         grades: Path | None = None,
         allow_unscored: bool = False,
@@ -144,9 +144,10 @@ class MmVet:
         well: a dictionary of answers as `predictions` and its file of grades as `grades`.
         """
         options = judge_options(locals())
-        rows = read_rows(predictions)
+        file = given(predictions)
+        rows = read_rows(file)
         known = self._load(str(data), pictures=False) if data else None
-        hint = hint_for(predictions)
+        hint = hint_for(file)
         samples = placed(rows, _key, known, lambda row: _light(row, hint))
         if judge is not None:
             from .judged import ask
@@ -155,7 +156,7 @@ class MmVet:
                 for column in ("question", "answer"):
                     if not sample.target[column]:
                         row.need(column, hint=hint)
-            evidence = ask("mm_vet", samples, rows, options, memory=predictions)
+            evidence = ask("mm_vet", samples, rows, options, memory=file)
         else:
             evidence = _graded(samples, rows, grades)
         scored = elsewhere(

@@ -19,7 +19,7 @@ from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Sco
 from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
 from .pictures import Gallery
 from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, elsewhere, fingerprint, grouped, hint_for, percent, placed, scores_of
+from .scoring import Read, by_protocol, elsewhere, fingerprint, given, grouped, hint_for, percent, placed, scores_of
 from .sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
@@ -102,10 +102,11 @@ class Mme:
             found |= halves
         return found
 
-    def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
+    def rescore(self, *, predictions: Path | None = None, data: Path | None = None) -> Scored:
         """Score answers made elsewhere: the official tool's folder of .txt files, one a subtask, or rows of
         `category, image, question, answer, response`."""
-        rows = _official_folder(predictions) if predictions.is_dir() else read_rows(predictions)
+        file = given(predictions)
+        rows = _official_folder(file) if file.is_dir() else read_rows(file)
         if data:
             known = self._load(str(data), pictures=False)
             make = _maker(named={(each.cluster, each.target): each.id for each in known})
@@ -113,7 +114,7 @@ class Mme:
                 rows, lambda row: make(row, "", None, gold=False).id, known, lambda row: make(row, "", None)
             )
             return elsewhere(self, rows, samples, data=known)
-        make = _maker(hint_for(predictions))
+        make = _maker(hint_for(file))
         samples = [make(row, "", None) for row in rows]
         lonely = _check_pairs(samples, rows, whole=False)
         absent = [name for name in SUBTASKS if name not in {each.tags["category"] for each in samples}]

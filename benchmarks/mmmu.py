@@ -28,6 +28,7 @@ from .scoring import (
     by_protocol,
     elsewhere,
     fingerprint,
+    given,
     grouped,
     hint_for,
     judge_options,
@@ -161,7 +162,7 @@ class Mmmu:
     def rescore(
         self,
         *,
-        predictions: Path,
+        predictions: Path | None = None,
         data: Path | None = None,
         judge: str | None = None,
         judge_base_url: str | None = None,
@@ -178,16 +179,17 @@ class Mmmu:
         and `index2ans` in place of `options`), or `id, response` with the data set; with a judge,
         `vlmevalkit-judge` too. Guesses are drawn in the order of the rows."""
         options = judge_options(locals())
-        rows = read_rows(predictions)
+        file = given(predictions)
+        rows = read_rows(file)
         known = self._load(str(data), pictures=False) if data else None
-        hint = hint_for(predictions)
+        hint = hint_for(file)
         found = placed(rows, _key, known, lambda row: _sample(row, 0, "", None, hint=hint))
         samples = [replace(each, target={**each.target, "position": at}) for at, each in enumerate(found)]
         evidence = None
         if judge is not None:
             from .judged import ask
 
-            evidence = ask("mmmu", samples, rows, options, memory=predictions)
+            evidence = ask("mmmu", samples, rows, options, memory=file)
         return elsewhere(self, rows, samples, data=known, evidence=evidence, settle=settle)
 
 

@@ -12,7 +12,7 @@ from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Sco
 from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
 from .pictures import Gallery
 from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, elsewhere, fingerprint, hint_for, percent, placed, scores_of, unique
+from .scoring import Read, by_protocol, elsewhere, fingerprint, given, hint_for, percent, placed, scores_of, unique
 from .sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
@@ -87,12 +87,13 @@ class Pope:
                 found |= {f"{protocol}/{name}_{key}": rate for key, rate in rates.items()}
         return found
 
-    def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
+    def rescore(self, *, predictions: Path | None = None, data: Path | None = None) -> Scored:
         """Score answers made elsewhere: rows of `id, category, answer, response`, or `id, category, response`
         with the data set."""
-        rows = read_rows(predictions)
+        file = given(predictions)
+        rows = read_rows(file)
         known = self._load(str(data), pictures=False) if data else None
-        hint = hint_for(predictions)
+        hint = hint_for(file)
         samples = placed(rows, _key, known, lambda row: _sample(row, "", None, hint))
         return elsewhere(self, rows, samples, data=known)
 

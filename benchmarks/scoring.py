@@ -124,6 +124,13 @@ def response_of(row: Row) -> str:
     return row.text(*RESPONSE)
 
 
+def given(predictions: Path | None) -> Path:
+    """Return the file of predictions; raise UsageError where none was given."""
+    if predictions is None:
+        raise UsageError("no file of predictions: janus-eval score --bench NAME FILE")
+    return predictions
+
+
 def hint_for(file: Path) -> str:
     """Return what to do about a predictions file that lacks the suite's own columns."""
     return f"add it to {file.name}, or give the suite's data with --data PATH"

@@ -21,6 +21,7 @@ from .scoring import (
     by_protocol,
     elsewhere,
     fingerprint,
+    given,
     grouped,
     hint_for,
     percent,
@@ -121,15 +122,16 @@ class SeedBench:
                 found[f"{protocol}/{slug(name)}"] = percent(part)
         return found
 
-    def rescore(self, *, predictions: Path, data: Path | None = None) -> Scored:
+    def rescore(self, *, predictions: Path | None = None, data: Path | None = None) -> Scored:
         """Score answers made elsewhere: rows of `id, answer, response`, with `type` and options A to D
         where they are known, or `id, response` with the data set."""
-        rows = read_rows(predictions)
+        file = given(predictions)
+        rows = read_rows(file)
         counts = Counter(_key(row) for row in rows)
         twice = sorted(name for name, count in counts.items() if count > 1)
         extra: dict[str, Json] = {"duplicate_ids": twice} if twice else {}
         known = self._load(str(data), pictures=False) if data else None
-        hint = hint_for(predictions)
+        hint = hint_for(file)
         samples = placed(rows, _key, known, lambda row: _sample(row, "", None, hint))
         if known and not any(each.tags["media"] == "video" for each in samples):
             known = [each for each in known if each.tags["media"] == "image"]

@@ -23,6 +23,7 @@ from ..scoring import (
     by_protocol,
     elsewhere,
     fingerprint,
+    given,
     grouped,
     hint_for,
     judge_options,
@@ -126,7 +127,7 @@ class MmBench:
     def rescore(
         self,
         *,
-        predictions: Path,
+        predictions: Path | None = None,
         data: Path | None = None,
         judge: str | None = None,
         judge_base_url: str | None = None,
@@ -142,15 +143,16 @@ class MmBench:
         """Score answers made elsewhere: rows of `index, question, A..E, answer, response`, or
         `index, response` with the data set; with a judge, `official-judge` too."""
         options = judge_options(locals())
-        rows = read_rows(predictions)
+        file = given(predictions)
+        rows = read_rows(file)
         known = self._load(str(data), pictures=False) if data else None
-        hint = hint_for(predictions)
+        hint = hint_for(file)
         samples = placed(rows, _key, known, lambda row: _sample(row, "", None, hint))
         evidence = None
         if judge is not None:
             from ..judged import ask
 
-            evidence = ask("mmbench", samples, rows, options, memory=predictions)
+            evidence = ask("mmbench", samples, rows, options, memory=file)
         return elsewhere(self, rows, samples, data=known, evidence=evidence)
 
 

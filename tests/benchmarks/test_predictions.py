@@ -79,3 +79,9 @@ def test_the_toy_world_runs_through_every_suite(suite: Any, tmp_path: Path, monk
     scores = [score for each in samples for score in made.score(each, Prediction(each.id, text="A"))]
     assert made.headline in made.aggregate(scores)
     assert suite(data="toy").card == made.card
+
+
+@pytest.mark.parametrize("suite", [Pope, Mme, MmBench, SeedBench, Gqa, Mmmu, MmVet])
+def test_a_score_without_a_file_is_a_wrong_request(suite: Any) -> None:
+    with pytest.raises(UsageError, match="no file of predictions"):
+        suite().rescore()
