@@ -238,6 +238,8 @@ def _reply(row: Any) -> Reply:
     choice = row["choices"][0]
     message = choice["message"]
     text, refusal = message.get("content"), message.get("refusal")
+    if isinstance(text, list):  # some servers answer in parts
+        text = "".join(part["text"] for part in text if part["type"] == "text")
     if text is None and not refusal and choice.get("finish_reason") != "content_filter":
         raise ValueError("a message without content")
     usage = row.get("usage") or {}
@@ -252,6 +254,8 @@ def _reply(row: Any) -> Reply:
 
 def _drawing(row: Any) -> Drawing:
     one = row["data"][0]
+    if "b64_json" not in one and "url" in one:
+        raise RequestFailed("the service sent an address in place of a picture: ask with image_format=b64_json")
     return Drawing(
         image=base64.b64decode(one["b64_json"], validate=True),
         model=_text(row.get("model") or ""),

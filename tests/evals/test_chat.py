@@ -94,3 +94,15 @@ def test_a_picture_comes_with_the_prompt_that_the_service_made(service: Service)
 @pytest.mark.parametrize(("start", "kind"), [(b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"RIFFxxxxWEBP", "webp")])
 def test_a_picture_is_sent_under_its_own_kind(start: bytes, kind: str) -> None:
     assert json.dumps(picture_part(start)).count(f"data:image/{kind};base64,") == 1
+
+
+def test_an_answer_in_parts_is_joined(service: Service) -> None:
+    parts = [{"type": "text", "text": "ye"}, {"type": "text", "text": "s"}]
+    service.reply = lambda body: {"choices": [{"message": {"content": parts}}]}
+    assert chat(service).ask("m", ASK).text == "yes"
+
+
+def test_an_address_in_place_of_a_picture_is_said(service: Service) -> None:
+    service.reply = lambda body: {"data": [{"url": "http://elsewhere/x.png"}]}
+    with pytest.raises(RequestFailed, match="image_format=b64_json"):
+        chat(service).draw("d", "a cat", {})
