@@ -14,6 +14,8 @@ from .rows import Deferred, Row, is_picture_column, listed, missing
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _LONGEST_INDEX = 64
 """VLMEvalKit's rule: a cell of at most this many characters names the row that holds the picture."""
+_FILE_COLUMNS = ("image_path", "imagename", "data_id")
+"""Columns of file names (VLMEvalKit's tables without pictures, MM-Vet's and SEED-Bench's own files)."""
 
 
 class Gallery:
@@ -31,8 +33,8 @@ class Gallery:
         names = sorted(filter(is_picture_column, row.fields)) if columns is None else columns
         found = [picture for name in names for picture in self._cell(row, name, row.fields.get(name))]
         if not found and columns is None:
-            paths = row.find("image_path", "imagename", "image_name")
-            found = self._cell(row, "image_path", paths) if paths is not None else []
+            column = next((name for name in _FILE_COLUMNS if not missing(row.fields.get(name))), "")
+            found = [Picture(name, self._file(row, column, name).read_bytes) for name in _names(row.find(column))]
             if not found:
                 raise UsageError(f"{row.where}: no picture: expected a column image, image_1 or image_path")
         return tuple(found)
@@ -97,3 +99,9 @@ def _decoded(row: Row, column: str, value: Json) -> bytes:
         except (binascii.Error, ValueError) as error:
             raise InvalidImage(f"{row.where}: column {column!r} is no base64 picture ({error})") from error
     raise InvalidImage(f"{row.where}: column {column!r} holds no picture bytes")
+
+
+def _names(value: Json) -> list[str]:
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        value = listed(value)
+    return [str(each) for each in value] if isinstance(value, list) else [] if value is None else [str(value)]

@@ -88,10 +88,11 @@ class SeedBench:
         return self._samples
 
     def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
-        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
+        paths = _SOURCE.tables(data, offline=self.offline)
+        rows = read_tables(paths)
         if pictures:
             rows = [row for row in rows if not _is_video(row)]
-        gallery = Gallery(rows) if pictures else None
+        gallery = Gallery(rows, [paths[0].parent / "SEED-Bench-image"]) if pictures else None
         samples = [_sample(row, _prompt(row, self.preset), gallery) for row in rows]
         unique(samples, rows, most=2)
         return samples

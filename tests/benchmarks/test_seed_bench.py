@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,20 @@ def test_seed_bench_by_likelihood_takes_the_largest(tmp_path: Path) -> None:
     assert (score.protocol, score.answer, score.value) == ("likelihood", "B", 1)
     assert suite.extra_kinds == {"likelihood"}
     assert not SeedBench().extra_kinds
+
+
+def test_seed_bench_reads_its_official_files(tmp_path: Path) -> None:
+    row = {"question_id": "7", "question": "q", "answer": "B", "data_id": "1_2", "data_type": "image"}
+    row |= {f"choice_{letter}": letter * 2 for letter in "abcd"}
+    video = {**row, "question_id": "v1", "data_type": "video"}
+    content = {"questions": [{**row, "question_type_id": 5}, video], "question_type": {"Instances Counting": 5}}
+    (tmp_path / "SEED-Bench.json").write_text(json.dumps(content))
+    (tmp_path / "SEED-Bench-image").mkdir()
+    (tmp_path / "SEED-Bench-image" / "1_2").write_bytes(b"picture")
+    (sample,) = SeedBench(data=str(tmp_path), preset="llava").samples()
+    assert sample.images[0].read() == b"picture"
+    instruction = "Answer with the option's letter from the given choices directly."
+    assert sample.prompt == f"q\nA. aa\nB. bb\nC. cc\nD. dd\n{instruction}"
+    path = write(tmp_path / "p.jsonl", {"question_id": 7, "text": "B"})
+    scored = SeedBench().rescore(predictions=path, data=tmp_path)
+    assert (scored.n, value(scored, "official/instances_counting"), scored.extra["missing"]) == (1, 100, [])
