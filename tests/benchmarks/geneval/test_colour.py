@@ -136,8 +136,3 @@ def test_an_incomplete_clip_folder_is_refused(folder: Path, tmp_path: Path) -> N
     (tmp_path / "x" / "config.json").write_text(json.dumps({"model_type": "bert"})[:-3])
     with pytest.raises(EnvironmentProblem, match="cannot be loaded"):
         TransformersClip(tmp_path / "x", "cpu")
-
-
-def test_clip_compares_with_open_clip(folder: Path, tmp_path: Path) -> None:
-    """Runs where open_clip and torchvision are installed: `tox -e clip`."""
-    pytest.importorskip("open_clip", reason="open_clip is not installed: tox -e clip runs this", exc_type=ImportError)
