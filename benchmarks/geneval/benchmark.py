@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ...evals import stats
 from ...evals.errors import UsageError
@@ -15,6 +15,9 @@ from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Sc
 from . import evidence as stored
 from . import metadata, official, prompts, suite
 from .rule import Options
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _PROTOCOL = "official"
 _OUTPUTS = 4
@@ -38,7 +41,7 @@ class GenEval:
     script's, see `rule.Options`.
 
     Evidence of one picture, made by the observer: {"boxes": {class: [[x1, y1, x2, y2, score], ...]},
-    "colors": {class: [name, ...]}, "masks": {class: [RLE, ...]}, "floor": 0.1, "size": [h, w]}, or
+    "colors": {class: [name, ...]}, "masks": {class: [RLE, ...]}, "floor": 0.1, "size": [w, h]}, or
     {"invalid": why} for a picture that cannot be decoded.
     """
 
@@ -158,6 +161,28 @@ class GenEval:
         del evidence
         official.write_layout(folder / "images", samples, predictions, self.outputs)
         official.write_results(folder / "results.jsonl", samples, scores)
+
+    def draw(self, sample: Sample, prediction: Prediction, evidence: Evidence | None, score: Score) -> Image:
+        """Return the picture with masks, boxes and colours on it, the verdict and the failed clauses below."""
+        from . import draw
+
+        asked = metadata.read(sample.target)
+        card = draw.Card(
+            title=f"{sample.id}/{prediction.index}",
+            target=sample.target,
+            data=None if evidence is None else evidence.data,
+            threshold=self.options.confidence(asked.tag),
+            value=score.value,
+            reason=score.reason,
+        )
+        return draw.draw(card, None if prediction.image is None else draw.opened(prediction.image))
+
+    @staticmethod
+    def sheet(cards: Sequence[Image], columns: int = 4) -> Image:
+        """Return what `draw` gave as one contact sheet."""
+        from . import draw
+
+        return draw.sheet(cards, columns)
 
     def rescore(
         self,

@@ -165,11 +165,16 @@ class OpenClip:
     """CLIP through open_clip: the official route, or the folder of an open_clip model."""
 
     def __init__(self, folder: Path | None, device: str) -> None:
-        import open_clip
-
         name, weights = ("ViT-L-14", "openai") if folder is None else (f"local-dir:{folder}", None)
-        model, _, _ = open_clip.create_model_and_transforms(name, pretrained=weights, device=device)
-        self._tokenizer: Any = open_clip.get_tokenizer(name)
+        try:
+            import open_clip
+
+            model, _, _ = open_clip.create_model_and_transforms(name, pretrained=weights, device=device)
+            self._tokenizer: Any = open_clip.get_tokenizer(name)
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            # A torchvision that does not belong to this torch fails as RuntimeError at import.
+            text = " ".join(str(error).split())[:300]
+            raise EnvironmentProblem(f'open_clip cannot load {name}: {text}. pip install "janus-eval[clip]"') from error
         self._model: Any = model.eval()
         self._device = device
         size = model.visual.image_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -72,6 +73,18 @@ def draw(card: Card, picture: Image | None) -> Image:
     result.paste(canvas, ((_SIDE - canvas.width) // 2, (_SIDE - canvas.height) // 2))
     result.paste(panel, (0, _SIDE))
     return result
+
+
+def opened(path: Path) -> Image | None:
+    """Return a picture file as its viewer shows it, None where it cannot be read."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return ImageOps.exif_transpose(picture)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return None
 
 
 def sheet(cards: Sequence[Image], columns: int = 4) -> Image:

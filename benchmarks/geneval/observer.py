@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from ...evals import data
-from ...evals.errors import InvalidImage, UsageError
+from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError
 from ...evals.types import Evidence, Json, Prediction, Sample
 from .colour import ColourDtype, ColourNames, ImageText, OpenClip, TransformersClip, crop
 from .detector import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 Pair = tuple[Sample, Prediction]
 _CLIP_ASSET = "geneval-clip"
 _CROPS_AT_ONCE = 64
+_PACKAGES = ("torch", "transformers", "cv2", "pycocotools")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,13 @@ class GenEvalObserver:
             raise UsageError(f"clip {clip!r}: no such folder; give official, toy or a folder with a CLIP model")
         if self._backend == "mmdet" and self._weights.kind in ("toy", "hub"):
             raise UsageError(f"detector-backend mmdet loads mmdet's own checkpoints, not {self._weights.name!r}")
+
+        _check_packages([*_PACKAGES, *(each for each in (detector_backend, clip_backend) if each != "transformers")])
+
+    def needs(self) -> list[str]:
+        """Return what a run has to download first."""
+        wanted = [self._weights.asset, _CLIP_ASSET if self._clip == "official" else None]
+        return [f"{each} (janus-eval data fetch {each})" for each in wanted if each and data.locate(each) is None]
 
     @cached_property
     def card(self) -> Mapping[str, Json]:
@@ -247,6 +256,14 @@ def _asked(target: Json) -> tuple[set[str], set[str]]:
     include, exclude = target.get("include", []), target.get("exclude", [])
     asked = {clause["class"] for clause in [*include, *exclude]}
     return asked, {clause["class"] for clause in include if clause.get("color")}
+
+
+def _check_packages(names: Sequence[str]) -> None:
+    """Raise EnvironmentProblem for a package that is not installed, before any picture is drawn."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            extra = {"open_clip": "clip", "mmdet": "mmdet"}.get(name, "geneval")
+            raise EnvironmentProblem(f'geneval-detector needs the package {name}: pip install "janus-eval[{extra}]"')
 
 
 def load_clip(name: str, backend: str, device: str, offline: bool) -> ImageText:

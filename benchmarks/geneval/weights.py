@@ -50,6 +50,13 @@ class Weights:
             return self.name
         return "hub" if self.name.startswith("hub:") else "path"
 
+    @property
+    def asset(self) -> str | None:
+        """The catalogue's name of what has to be fetched; None for what lies on this machine."""
+        if self.kind in _ASSETS:
+            return _ASSETS[self.kind][0]
+        return self.name if self.kind == "hub" else None
+
     @cached_property
     def identity(self) -> str:
         """What the signature says: a known checkpoint, or what else was taken and its digest."""

@@ -136,7 +136,6 @@ def test_a_wrong_weights_file_stops_the_observer(tmp_path: Path) -> None:
     observer = GenEvalObserver(detector=str(tmp_path / "a"), clip="toy", device="cpu")
     with pytest.raises(EnvironmentProblem, match="not the file that the conversion wrote"):
         observer.observe([])
-        _ = observer._detector
 
 
 def test_a_shuffled_label_table_stops_the_observer(tmp_path: Path) -> None:

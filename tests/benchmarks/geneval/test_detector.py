@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 from janus_eval.benchmarks.geneval import convert, instances, pixels, small
+from janus_eval.benchmarks.geneval import observer as observer_module
 from janus_eval.benchmarks.geneval.observer import GenEvalObserver
 from janus_eval.benchmarks.geneval.pixels import Geometry, Settings
 from janus_eval.evals import registry
-from janus_eval.evals.errors import InvalidImage, OutOfMemory, UsageError
+from janus_eval.evals.errors import EnvironmentProblem, InvalidImage, OutOfMemory, UsageError
 from janus_eval.evals.types import Evidence, Prediction, Sample
 from PIL import Image
 from support import mmdet_files
@@ -309,3 +310,16 @@ def test_the_official_card_needs_no_download() -> None:
     card = GenEvalObserver().card
     assert card["detector"] == "mask2former-swin-s-743b7d99"
     assert card["colour_dtype"] == "float32" and card["floor"] == 0.1 and card["pipeline"] == "mmdet2"
+
+
+def test_a_missing_package_is_named_before_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observer_module, "_PACKAGES", ("torch", "no_such_package"))
+    with pytest.raises(EnvironmentProblem, match=r"no_such_package: pip install \"janus-eval\[geneval\]\""):
+        GenEvalObserver()
+
+
+def test_what_must_be_fetched_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    assert GenEvalObserver(world="toy").needs() == []
+    assert GenEvalObserver(clip="toy").needs() == ["geneval-detector (janus-eval data fetch geneval-detector)"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from janus_eval.benchmarks.geneval import draw, instances
+from janus_eval.evals.types import Evidence, Prediction
 from PIL import Image
 
 TARGET = {
@@ -78,3 +80,18 @@ def test_a_sheet_holds_every_card() -> None:
     assert sheet.width == 2 * 448 + 3 * 12
     assert sheet.height == 3 * cards[0].height + 4 * 12
     assert draw.sheet([]).size[0] > 0
+
+
+def test_the_benchmark_draws_its_own_samples(tmp_path: Path) -> None:
+    from janus_eval.benchmarks.geneval.benchmark import GenEval
+
+    benchmark = GenEval()
+    sample = benchmark.samples()[0]
+    Image.new("RGB", (32, 32)).save(tmp_path / "0.png")
+    made = Prediction(sample.id, 0, "image", image=tmp_path / "0.png")
+    seen = Evidence(sample.id, 0, {"boxes": {}, "colors": {}, "masks": {}, "floor": 0.1})
+    (score,) = benchmark.score(sample, made, seen)
+    cards = [benchmark.draw(sample, made, seen, score), benchmark.draw(sample, made, None, score)]
+    (tmp_path / "0.png").write_bytes(b"cut")
+    cards.append(benchmark.draw(sample, made, Evidence(sample.id, 0, {"invalid": "cut"}), score))
+    assert benchmark.sheet(cards).width > benchmark.sheet(cards[:1]).width

@@ -58,7 +58,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def write_vocabulary(package: Path, folder: Path) -> None:
     """Write CLIP's own vocabulary, which open_clip carries, as transformers reads it."""
-    text = gzip.open(package / "bpe_simple_vocab_16e6.txt.gz").read().decode("utf-8")
+    text = gzip.decompress((package / "bpe_simple_vocab_16e6.txt.gz").read_bytes()).decode("utf-8")
     merges = text.split("\n")[1 : 49152 - 256 - 2 + 1]
     letters = small._byte_letters()
     tokens = [*letters, *(f"{each}</w>" for each in letters), *("".join(each.split()) for each in merges)]
