@@ -160,7 +160,13 @@ class MmVet:
         else:
             evidence = _graded(samples, rows, grades)
         scored = elsewhere(
-            self, rows, samples, data=known, text_of=lambda row: str(row.find(*RESPONSE) or ""), evidence=evidence
+            self,
+            rows,
+            samples,
+            data=known,
+            text_of=lambda row: str(row.find(*RESPONSE) or ""),
+            evidence=evidence,
+            graded=True,
         )
         if scored.unscored and not allow_unscored:
             total = scored.metrics["official/total"]

@@ -147,13 +147,15 @@ def elsewhere(
     settle: Callable[[Sequence[Score]], Sequence[Score]] = lambda scores: scores,
     text_of: Callable[[Row], str] | None = None,
     evidence: Sequence[Evidence] | None = None,
+    graded: bool = False,
     extra: Mapping[str, Json] | None = None,
 ) -> Scored:
     """Score answers made elsewhere: one row, its sample and perhaps its evidence at a time.
 
     With `data` the samples without a row count as wrong and are named in `extra["missing"]`, as are
     those known to be `absent` without it.
-    `settle` may change what the lines say is correct (MMMU's draws). Raises UsageError where more
+    `settle` may change what the lines say is correct (MMMU's draws); `graded` has them say the
+    grade. Raises UsageError where more
     than `duplicates` rows have one id.
     """
     unique(samples, rows, most=duplicates)
@@ -165,7 +167,8 @@ def elsewhere(
         made = rules.score(sample, prediction, evidence[number] if evidence else None)
         scores += made
         owner += [number] * len(made)
-    lines = _lines(rows, settle(scores), owner, graded=evidence is not None)
+    names = [_name(row, sample) for row, sample in zip(rows, samples, strict=True)]
+    lines = _lines(names, settle(scores), owner, graded=graded)
     nothing = [
         Score(each.id, 0, "", None, reason="missing: no row for it", tags=each.tags, cluster=each.cluster)
         for each in missing
@@ -223,15 +226,18 @@ def _without_row(samples: Sequence[Sample], data: Sequence[Sample]) -> list[Samp
     return missing
 
 
+def _name(row: Row, sample: Sample) -> dict[str, Json]:
+    """Return how a line of --out names its row: the row's own id, as it was written, and category."""
+    own = row.find("id", "question_id", "index", "questionId")
+    category = row.find("category")
+    return {"id": sample.id if own is None else own, **({"category": category} if category else {})}
+
+
 def _lines(
-    rows: Sequence[Row], scores: Sequence[Score], owner: Sequence[int], *, graded: bool
+    names: Sequence[Mapping[str, Json]], scores: Sequence[Score], owner: Sequence[int], *, graded: bool
 ) -> list[dict[str, Json]]:
     """Return the lines of --out: what each protocol read in a row, and whether that is correct."""
-    lines: list[dict[str, Json]] = []
-    for row in rows:
-        line: dict[str, Json] = {"id": row.find("id", "question_id", "index", "questionId")}
-        category = row.find("category")
-        lines.append({**line, **({"category": category} if category else {}), "read": {}, "correct": {}})
+    lines: list[dict[str, Json]] = [{**name, "read": {}, "correct": {}} for name in names]
     for number, each in zip(owner, scores, strict=True):
         lines[number]["read"][each.protocol] = each.answer
         # A grade is a number; everything else is right or wrong.
