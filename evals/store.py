@@ -25,7 +25,7 @@ import socket
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -251,14 +251,21 @@ def record_from_json(row: Json, where: str, environment: Mapping[str, Json] | No
         return RunRecord(
             spec=RunSpec.from_json(row["spec"]),
             headline=row["headline"],
-            metrics={key: Metric(**value) for key, value in row["metrics"].items()},
-            counts=row["counts"],
+            metrics={key: _metric(value) for key, value in row["metrics"].items()},
+            counts={key: int(value) for key, value in row["counts"].items()},
             complete=row["complete"],
             missing=tuple(row["missing"]),
             environment=environment or {},
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{where} is damaged: {error!r}; run the same command again") from error
+
+
+def _metric(row: Json) -> Metric:
+    metric = Metric(**row)
+    if not all(value is None or isinstance(value, int | float) for value in (metric.value, metric.low, metric.high)):
+        raise TypeError(f"no number in {row}")
+    return replace(metric, n=int(metric.n))
 
 
 def read_scores(folder: Path) -> list[Score]:

@@ -320,3 +320,11 @@ def test_a_hostile_name_ends_no_annotation_and_no_xml(base: Run) -> None:
     assert all("\n" not in line and line.startswith("::error title=") for line in verdicts.workflow_commands(result))
     assert "<b>" not in verdicts.show(result, "markdown")
     assert "\x1b" not in verdicts.show(result, "text")
+
+
+def test_this_projects_own_baseline_can_be_judged_by() -> None:
+    from janus_eval.reports import baseline
+
+    for run in baseline.read(Path(__file__).parents[1] / "baselines" / "toy.json.gz"):
+        assert run.record.complete and run.scores
+        assert judge("own", run, run, RULES, 0.05).outcome == "pass"

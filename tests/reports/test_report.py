@@ -226,7 +226,14 @@ def test_a_wrong_request_is_one_line(
 def test_a_damaged_or_foreign_record_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = runs.write(tmp_path, runs.spec("janus-pro-7b"), runs.scores(share=20)) / "record.json"
     whole = path.read_text()
-    for broken, message in [(whole[:200], "is damaged"), (whole.replace('"format": 1', '"format": 9'), "has format 9")]:
+    value = json.loads(whole)["metrics"]["official/overall"]["value"]
+    for broken, message in [
+        (whole[:200], "is damaged"),
+        (whole.replace('"format": 1', '"format": 9'), "has format 9"),
+        (whole.replace(f'"value": {value}', '"value": "much"'), "is damaged"),
+        (whole.replace('"expected": ', '"expected": "x", "y": '), "is damaged"),
+        ("[]", "is damaged"),
+    ]:
         path.write_text(broken)
         assert cli.main(["report", str(tmp_path)]) == 2
         assert message in capsys.readouterr().err
