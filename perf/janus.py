@@ -278,6 +278,26 @@ def same_codes(model: Any, shape: Shape) -> bool:
     return torch.equal(wanted, draw(network, [prompt] * PICTURES, sampler, guided=True, steps=24))
 
 
+def independent(network: Network, shape: Shape) -> bool:
+    """Return whether pictures' logits are the same bits alone and in a batch (prompts of many lengths, 24 steps)."""
+    texts = [torch.arange(10, 10 + length).tolist() for length in (3, 17, 40, 120, 300)]
+    asked = [DrawPrompt((BOS, *text, BOI), (BOS, *[PAD] * len(text), BOI)) for text in texts]
+
+    def logits(some: list[DrawPrompt]) -> Tensor:
+        seen: list[Tensor] = []
+
+        def choose(step: int, conditional: Tensor, unconditional: Tensor | None) -> Tensor:
+            assert unconditional is not None
+            seen.append(torch.cat((conditional, unconditional), 1))
+            return torch.full((len(some),), step, device=network.device)
+
+        draw(network, some, choose, guided=True, steps=24)
+        return torch.stack(seen, 1)
+
+    together = logits(asked)
+    return all(torch.equal(logits([prompt])[0], together[row]) for row, prompt in enumerate(asked))
+
+
 def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """Time one shape and return its row."""
     shape, device = SHAPES[name], torch.device(args.device)
@@ -290,6 +310,7 @@ def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
         checks["engine draws the official codes"] = same_codes(model, shape)
     # On a GPU the engine's joined weights stay the model's; on a CPU it takes them away, so give it a copy.
     network = Network(model if device.type == "cuda" else copy.deepcopy(model))
+    checks["logits alone and in a batch are the same bits"] = independent(network, shape)
     batch = args.batch or (32 if device.type == "cpu" else fitting(network, args.tokens))
     asked = [prompt for prompt in prompts(-(-batch // PICTURES), shape) for _ in range(PICTURES)][:batch]
     ways: dict[str, tuple[int, Callable[[int], Tensor]]] = {

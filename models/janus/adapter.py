@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ...evals.data import hub_folder
-from ...evals.errors import JanusEvalError, OutOfMemory, UsageError
+from ...evals.errors import JanusEvalError, UsageError
 from ...evals.types import Job, Json, Kind, Output
+from ..device import Dtype, at_least, memory, place
 from .checkpoint import Checkpoint
 from .pixels import PixelRule, read_rule
 from .prompts import OFFICIAL_SYSTEM, PLAIN_ROLES, PRO_ROLES, DrawPrompt, ImagePosition, Tokens, Turn
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from .pictures import Studio
 
 Recipe = Literal["paper-like"]
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 _RECIPES: Mapping[str, tuple[float, float]] = {"paper-like": (5.0, 1.0)}
 """Guidance and temperature; the softmax is always whole (no top-k). The paper names no recipe: this is
@@ -87,7 +85,7 @@ class Janus:
     def card(self) -> Mapping[str, Json]:
         """Return every knob that moves an output. Fetches the folder, loads no weights."""
         knobs = self._knobs
-        device, dtype = _place(knobs.device, knobs.dtype)
+        device, dtype = place(knobs.device, knobs.dtype)
         return {
             "weights": f"{self._source}#{self.checkpoint.fingerprint}",
             "format": "original" if self.checkpoint.original else "native",
@@ -129,7 +127,7 @@ class Janus:
             ("likelihood", self._weigh),
         )
         outputs: dict[int, Output] = {}
-        with _memory(loaded.network.device, len(jobs)):
+        with memory(loaded.network.device, f"a batch of {len(jobs)}"):
             for kind, work in kinds:
                 places = [place for place, job in enumerate(jobs) if job.kind == kind]
                 if places:
@@ -141,10 +139,10 @@ class Janus:
         from .network import Network
         from .pictures import Studio
 
-        device, dtype = _place(self._knobs.device, self._knobs.dtype)
+        device, dtype = place(self._knobs.device, self._knobs.dtype)
         folder = self.checkpoint.folder
         tokens = Tokens(folder)
-        with _memory(device, 0):
+        with memory(device, "the weights"):
             network = Network(self.checkpoint.network(tokens.image, device=device, dtype=dtype))
         if max(tokens.highest, tokens.image) >= network.vocabulary:
             raise UsageError(
@@ -269,7 +267,7 @@ class Family:
             device=device,
             dtype=dtype,
         )
-        positive("batch_size", batch_size)
+        at_least(1, batch_size=batch_size)
         if path is not None:
             folder = path
             return Janus(lambda: folder, folder.name, chosen, batch=batch_size)
@@ -311,7 +309,7 @@ def knobs(
     for name, value in (("guidance", resolved.guidance), ("temperature", resolved.temperature)):
         if not 0 <= value < float("inf"):
             raise UsageError(f"{name}={value}: expected a finite number from 0 up")
-    positive("max_new_tokens", max_new_tokens)
+    at_least(1, max_new_tokens=max_new_tokens)
     return resolved
 
 
@@ -325,34 +323,12 @@ def read_roles(text: str) -> tuple[str, str]:
     return names[0], names[1]
 
 
-def positive(name: str, value: int | None) -> None:
-    """Raise UsageError where an optional count is below 1."""
-    if value is not None and value < 1:
-        raise UsageError(f"{name}={value}: expected a whole number from 1 up")
-
-
 def _continuation(tokens: Tokens, text: str) -> list[int]:
     """Return an option's ids as the model would go on after `Assistant:`, a space between."""
     ids = tokens.ids([text if text[:1].isspace() else f" {text}"])
     if not text.strip():
         raise UsageError("an option is empty: it has no likelihood")
     return ids
-
-
-def _place(device: str, dtype: Dtype) -> tuple[torch.device, torch.dtype]:
-    import torch
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        place = torch.device(device)
-    except RuntimeError as error:
-        raise UsageError(f"device={device!r} is none that torch knows: use auto, cpu, cuda or cuda:N") from error
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"device={device!r}: torch sees {torch.cuda.device_count()} CUDA devices; use cpu or auto")
-    if dtype == "auto":
-        dtype = "bfloat16" if place.type == "cuda" else "float32"
-    return place, getattr(torch, dtype)
 
 
 def _free_bytes(device: torch.device) -> int:
@@ -366,25 +342,3 @@ def _free_bytes(device: torch.device) -> int:
         lines = dict(line.split(":", 1) for line in table.read_text(encoding="ascii").splitlines())
         return int(lines["MemAvailable"].split()[0]) << 10
     return 4 << 30
-
-
-@contextmanager
-def _memory(device: torch.device, jobs: int) -> Generator[None]:
-    """Turn torch's out-of-memory errors into the core's, with the cache given back."""
-    import torch
-
-    try:
-        yield
-    except (torch.cuda.OutOfMemoryError, RuntimeError) as error:
-        told = str(error)
-        if not isinstance(error, torch.cuda.OutOfMemoryError) and "can't allocate memory" not in told:
-            raise
-        error.__traceback__ = None  # its frames hold the batch's tensors
-        what = f"a batch of {jobs}" if jobs else "the weights"
-        problem = OutOfMemory(f"{device} does not hold {what}: {told.strip().partition(chr(10))[0]}")
-    else:
-        return
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    raise problem

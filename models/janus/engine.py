@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .network import Cache, Network
+from .network import PORTION, Cache, Network, whole
 from .noise import Noise
 from .prompts import DrawPrompt
 
@@ -48,9 +48,9 @@ def guided(conditional: Tensor, unconditional: Tensor | None, guidance: float) -
 def draw(network: Network, prompts: Sequence[DrawPrompt], choose: Choose, *, guided: bool, steps: int) -> Tensor:
     """Draw one picture's codes for each prompt: (B, steps) int64 on the network's device.
 
-    `guided` runs the unconditional prompts beside the conditional ones. Prompts are padded on the
-    left; the pads *inside* an unconditional prompt are attended, as in the official code, the
-    padding before it is not. Equal prompts (the four pictures of one) are run once.
+    `guided` runs the unconditional prompts beside the conditional ones. The pads *inside* an
+    unconditional prompt are attended, as in the official code; what fills a row up to its neighbours'
+    length is not. Equal prompts (the four pictures of one) are run once.
     """
     count = len(prompts)
     if not count or not steps:
@@ -60,30 +60,32 @@ def draw(network: Network, prompts: Sequence[DrawPrompt], choose: Choose, *, gui
         rows += [prompt.unconditional for prompt in prompts]
     longest = max(len(row) for row in rows)
     cache = Cache(network, len(rows), longest + steps - 1)
-    hidden = _prefill_once(network, rows, longest, cache)
+    hidden = _prefill_once(network, rows, cache)
     lengths = torch.tensor([len(row) for row in rows], device=network.device)
-    visible = _seen_columns(lengths, longest, cache.length)
     codes = torch.empty((count, steps), dtype=torch.int64, device=network.device)
     for step in range(steps):
         logits = network.code_logits(hidden)
         codes[:, step] = choose(step, logits[:count], logits[count:] if guided else None)
-        if step + 1 == steps:
-            break
-        x = network.embed_codes(codes[:, step])
-        x = torch.cat((x, x)) if guided else x
-        start = longest + step
-        window = None if visible is None else visible[..., : start + 1]
-        hidden = network.forward(x[:, None], (lengths + step)[:, None], cache, start, window)
+        if step + 1 < steps:
+            x = network.embed_codes(codes[:, step])
+            hidden = _step(network, torch.cat((x, x)) if guided else x, lengths + step, cache, longest + step)
     return codes
 
 
-def _prefill_once(network: Network, rows: Sequence[tuple[int, ...]], longest: int, cache: Cache) -> Tensor:
-    """Run each distinct row once, left-padded to `longest`, and fill every row's cache from it."""
+def _step(network: Network, x: Tensor, positions: Tensor, cache: Cache, last: int) -> Tensor:
+    """Run one new position of each row, at most at column `last`: x (R, hidden) -> (R, hidden), normed."""
+    columns = torch.arange(whole(last + 1), device=network.device)
+    visible = (columns <= positions[:, None])[:, None, None]
+    return network.normed(network.go_on(x[:, None], positions[:, None], cache, visible)[:, 0])
+
+
+def _prefill_once(network: Network, rows: Sequence[tuple[int, ...]], cache: Cache) -> Tensor:
+    """Run each distinct row once and fill every row's cache from it."""
     distinct = list(dict.fromkeys(rows))
     place = {row: number for number, row in enumerate(distinct)}
+    longest = max(len(row) for row in rows)
     own = cache if len(distinct) == len(rows) else Cache(network, len(distinct), longest)
-    x, lengths = _padded(network, [network.embed(_ids(network, row)) for row in distinct], longest)
-    hidden = _prefill(network, x, lengths, own)
+    hidden, _ = _prefill(network, [network.embed(_ids(network, row)) for row in distinct], own)
     if own is cache:
         return hidden
     index = torch.tensor([place[row] for row in rows], device=network.device)
@@ -91,33 +93,19 @@ def _prefill_once(network: Network, rows: Sequence[tuple[int, ...]], longest: in
     return hidden[index]
 
 
-def _prefill(network: Network, x: Tensor, lengths: Tensor, cache: Cache) -> Tensor:
-    """Run left-padded prompts x (R, T, hidden) and return the hidden state of each last token."""
-    width = x.shape[1]
-    places = torch.arange(width, device=network.device)
-    first = width - lengths
-    positions = (places - first[:, None]).clamp_(min=0)
-    causal = places[None, :] <= places[:, None]
-    real = places >= first[:, None]
-    # A padded place looks at itself, so that no row of the softmax is empty; nobody looks at it.
-    own = torch.eye(width, dtype=torch.bool, device=network.device)
-    visible = (causal & real[:, None, :]) | own
-    return network.forward(x, positions, cache, 0, visible[:, None])
+def _prefill(network: Network, rows: Sequence[Tensor], cache: Cache) -> tuple[Tensor, Tensor]:
+    """Run prompts, each (n, hidden): the normed hidden state of each last token, and the lengths.
 
-
-def _padded(network: Network, rows: Sequence[Tensor], longest: int) -> tuple[Tensor, Tensor]:
-    x = torch.zeros((len(rows), longest, rows[0].shape[-1]), dtype=network.dtype, device=network.device)
+    Rows are filled up on the right. What is computed there is never looked at: the next tokens
+    overwrite it before anybody may.
+    """
+    lengths = torch.tensor([len(row) for row in rows], device=network.device)
+    width = whole(max(len(row) for row in rows), PORTION)
+    x = torch.zeros((len(rows), width, rows[0].shape[-1]), dtype=network.dtype, device=network.device)
     for target, row in zip(x, rows, strict=True):
-        target[longest - len(row) :] = row
-    return x, torch.tensor([len(row) for row in rows], device=network.device)
-
-
-def _seen_columns(lengths: Tensor, longest: int, width: int) -> Tensor | None:
-    """Return which cache columns each row may look at once its prompt is run; None where all may."""
-    if bool((lengths == longest).all()):
-        return None
-    columns = torch.arange(width, device=lengths.device)
-    return (columns >= (longest - lengths)[:, None])[:, None, None, :]
+        target[: len(row)] = row
+    hidden = network.begin(x, cache)
+    return network.normed(hidden[torch.arange(len(rows), device=network.device), lengths - 1]), lengths
 
 
 def _ids(network: Network, ids: Sequence[int]) -> Tensor:
@@ -162,9 +150,7 @@ def answer(
     room = torch.tensor([min(limit, network.context - len(row)) for row in rows], device=network.device)
     steps = int(room.max())
     cache = Cache(network, len(rows), longest + max(steps - 1, 0))
-    x, lengths = _padded(network, rows, longest)
-    hidden = _prefill(network, x, lengths, cache)
-    visible = _seen_columns(lengths, longest, cache.length)
+    hidden, lengths = _prefill(network, rows, cache)
     said: list[Tensor] = []
     open_rows = room > 0
     for step in range(steps):
@@ -176,9 +162,7 @@ def answer(
         open_rows = open_rows & (words != eos) & (room > step + 1)
         if step + 1 == steps or (step % _ASK == 0 and not bool(open_rows.any())):
             break
-        start = longest + step
-        window = None if visible is None else visible[..., : start + 1]
-        hidden = network.forward(network.embed(words)[:, None], (lengths + step)[:, None], cache, start, window)
+        hidden = _step(network, network.embed(words), lengths + step, cache, longest + step)
     columns = torch.stack(said, 1).tolist() if said else [[] for _ in rows]
     return [row[: row.index(eos)] if eos in row else row for row in columns]
 
@@ -200,8 +184,8 @@ def weigh(
     rows = [_embedded(network, each, image) for each in questions]
     longest = max(len(row) for row in rows)
     prefix = Cache(network, len(rows), longest)
-    x, lengths = _padded(network, rows, longest)
-    first = network.word_logits(_prefill(network, x, lengths, prefix)).float().log_softmax(-1)
+    hidden, lengths = _prefill(network, rows, prefix)
+    first = network.word_logits(hidden).float().log_softmax(-1)
     flat = [(row, list(ids)) for row, each in enumerate(options) for ids in each]
     if not flat:
         return [() for _ in questions]
@@ -228,10 +212,8 @@ def _later_gains(
     cache = Cache(network, len(table), longest + width)
     cache.spread(prefix, owner, longest)
     columns = torch.arange(cache.length, device=network.device)
-    steps = torch.arange(width, device=network.device)
-    begun = columns >= (longest - lengths[owner])[:, None]
-    visible = begun[:, None, :] & (columns[None, :] <= (longest + steps)[:, None])
-    positions = lengths[owner][:, None] + steps
-    hidden = network.forward(network.embed(table[:, :-1]), positions, cache, longest, visible[:, None], last=False)
-    chances = network.word_logits(hidden).float().log_softmax(-1)
+    positions = lengths[owner][:, None] + torch.arange(width, device=network.device)
+    visible = (columns <= positions[..., None])[:, None]
+    hidden = network.go_on(network.embed(table[:, :-1]), positions, cache, visible)
+    chances = network.word_logits(network.normed(hidden)).float().log_softmax(-1)
     return chances.gather(2, table[:, 1:, None])[..., 0]

@@ -27,7 +27,7 @@ def joined(layers: Sequence[nn.Linear], *, pack: bool) -> Linear:
     packed, nothing.
     """
     weight = layers[0].weight.data if len(layers) == 1 else torch.cat([layer.weight.data for layer in layers])
-    biases = [layer.bias.data for layer in layers if layer.bias is not None]
+    biases: list[Tensor] = [layer.bias.data for layer in layers if getattr(layer, "bias", None) is not None]
     bias = torch.cat(biases) if biases else None
     if pack and can_pack(weight):
         packed = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)

@@ -7,6 +7,7 @@ its growing cache copies itself at every step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,31 @@ if TYPE_CHECKING:
     from transformers import JanusForConditionalGeneration
 
 
+_STRIDE = 16
+"""Columns are attended in whole multiples of this, so that a sum over them runs in the same lanes of a
+vector unit however long the neighbours are: on a CPU in float32 that makes rows bitwise independent."""
+
+
+PORTION = 32
+"""Prompts are run in whole multiples of this many positions, the queries that a CPU takes at a time."""
+
+
+def whole(length: int, stride: int = _STRIDE) -> int:
+    """Return the least multiple of `stride` that holds `length`."""
+    return -(-length // stride) * stride
+
+
 class Cache:
-    """Keys and values of all layers for `rows` sequences of at most `length` positions."""
+    """Keys and values of all layers for `rows` sequences of at most `length` positions.
+
+    Position p of a row lies in column p: rows begin together and end where they end.
+    """
 
     def __init__(self, network: Network, rows: int, length: int) -> None:
-        shape = (network.layers, 2, rows, network.kv_heads, length, network.head_dim)
-        self.store = torch.empty(shape, dtype=network.dtype, device=network.device)
-        self.rows, self.length = rows, length
+        self.rows, self.length = rows, whole(length)
+        shape = (network.layers, 2, rows, network.kv_heads, self.length, network.head_dim)
+        # Zeros, because a column that nobody looks at still meets a weight of nought in a product.
+        self.store = torch.zeros(shape, dtype=network.dtype, device=network.device)
 
     def spread(self, source: Cache, rows: Tensor, length: int) -> None:
         """Copy the first `length` positions of `source` to this cache, row i from `rows[i]`."""
@@ -77,7 +96,12 @@ class Network:
         self.dtype: torch.dtype = weight.dtype
         self._layers = [self._joined(layer, pack=pack) for layer in self._llama.layers]
         self._word_head = joined([model.lm_head], pack=pack)
-        head = core.generation_head
+        aligner, head = core.generation_aligner, core.generation_head
+        self._aligner = (
+            joined([aligner.fc1], pack=pack),
+            aligner.activation_fn,
+            [joined([layer], pack=pack) for layer in aligner.hidden_layers],
+        )
         self._head = (joined([head.proj_out], pack=pack), head.activation_fn, joined([head.vision_head], pack=pack))
         self._rope = _Rope(self._llama.rotary_emb, weight)
 
@@ -94,7 +118,11 @@ class Network:
 
     def embed_codes(self, codes: Tensor) -> Tensor:
         """Return the embeddings of drawn codes: (B,) -> (B, hidden)."""
-        return self._core.generation_aligner(self._core.generation_embeddings(codes))
+        first, activation, rest = self._aligner
+        x = first(self._core.generation_embeddings(codes))
+        for layer in rest:
+            x = layer(activation(x))
+        return x
 
     def see(self, pixels: Tensor) -> Tensor:
         """Return picture embeddings: pixels (N, 3, S, S) -> (N, image_tokens, hidden)."""
@@ -114,28 +142,50 @@ class Network:
         """Return pixels of whole pictures: codes (B, grid * grid) -> (B, 3, H, W), about -1 to 1."""
         return self._core.vqmodel.decode(codes)
 
-    def forward(
-        self, x: Tensor, positions: Tensor, cache: Cache, start: int, visible: Tensor | None, *, last: bool = True
-    ) -> Tensor:
-        """Run T new positions, written to the cache from `start` on, and return normed hidden states.
+    def begin(self, x: Tensor, cache: Cache) -> Tensor:
+        """Run rows from position 0 on, causally: x (R, T, hidden), T a multiple of PORTION.
 
-        `x` (R, T, hidden); `positions` (R, T), each row counting from 0 at its first real token;
-        `visible` (R, 1, T, start + T) true where a query may look, None where all may. Returns
-        (R, hidden) of the last position, or (R, T, hidden) where `last` is False.
+        Returns hidden states (R, T, hidden), not yet normed.
         """
-        self._rope.reach(cache.length)
+        count = x.shape[1]
+
+        def attend(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+            kept = min(count, cache.length)
+            keys[:, :, :kept], values[:, :, :kept] = k[:, :, :kept], v[:, :, :kept]
+            return _attend_causally(q, k, v, scale)
+
+        return self._run(x, torch.arange(count, device=x.device), cache, attend)
+
+    def go_on(self, x: Tensor, positions: Tensor, cache: Cache, visible: Tensor) -> Tensor:
+        """Run T more positions of each row: x (R, T, hidden), positions (R, T).
+
+        `visible` (R, 1, T, C) is true where a query may look at a column, C a multiple of 16. Returns
+        hidden states (R, T, hidden), not yet normed.
+        """
+        rows = torch.arange(len(x), device=x.device)[:, None]
+        columns = visible.shape[-1]
+
+        def attend(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
+            keys[rows, :, positions], values[rows, :, positions] = k.transpose(1, 2), v.transpose(1, 2)
+            return _attend(q, keys[:, :, :columns], values[:, :, :columns], visible, scale)
+
+        return self._run(x, positions, cache, attend)
+
+    def _run(self, x: Tensor, positions: Tensor, cache: Cache, attend: Callable[..., Tensor]) -> Tensor:
+        self._rope.reach(whole(cache.length, PORTION))
         cos, sin = self._rope.at(positions)
-        end = start + x.shape[1]
-        for layer, (keys, values) in zip(self._layers, cache.store[:, :, : x.shape[0]], strict=True):
+        for layer, (keys, values) in zip(self._layers, cache.store[:, :, : len(x)], strict=True):
             parts = layer.qkv(layer.norm(x)).split(self._widths, dim=-1)
             q, k, v = (part.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for part in parts)
-            keys[:, :, start:end] = _turned(k, cos, sin)
-            values[:, :, start:end] = v
-            seen = _attend(_turned(q, cos, sin), keys[:, :, :end], values[:, :, :end], visible, layer.scale)
+            seen = attend(_turned(q, cos, sin), _turned(k, cos, sin), v, keys, values, layer.scale)
             x = x + layer.out(seen.transpose(1, 2).flatten(2))
             gate, up = layer.gate_up(layer.second_norm(x)).chunk(2, dim=-1)
             x = x + layer.down(layer.activation(gate) * up)
-        return self._llama.norm(x[:, -1] if last else x)
+        return x
+
+    def normed(self, x: Tensor) -> Tensor:
+        """Return what the heads take: hidden states after the last norm."""
+        return self._llama.norm(x)
 
     def _joined(self, layer: Any, *, pack: bool) -> _Layer:
         attention, mlp = layer.self_attn, layer.mlp
@@ -159,8 +209,8 @@ class _Rope:
         self._cos = self._sin = like.new_empty((0, 0))
 
     def at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return cos and sin for positions (R, T): (R, 1, T, head_dim) each."""
-        return self._cos[positions].unsqueeze(1), self._sin[positions].unsqueeze(1)
+        """Return cos and sin for positions (R, T) or (T,): (R, 1, T, head_dim) or (1, T, head_dim) each."""
+        return self._cos[positions].unsqueeze(-3), self._sin[positions].unsqueeze(-3)
 
     def reach(self, length: int) -> None:
         if self._cos.shape[0] < length:
@@ -175,7 +225,7 @@ def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * sin
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None, scale: float) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor, scale: float) -> Tensor:
     """Return attention of q (R, H, T, d) over k, v (R, G, L, d), H a multiple of G: (R, H, T, d)."""
     rows, heads, length, width = q.shape
     shared = heads // k.shape[1]
@@ -186,3 +236,23 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None, scale: floa
         q = q.view(rows, -1, shared, width)
     seen = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, scale=scale)
     return seen.view(rows, heads, length, width) if seen.shape[1] != heads else seen
+
+
+def _attend_causally(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    """Return attention of T positions over themselves and what is before them: (R, H, T, d).
+
+    On a CPU each portion of queries sees columns up to its own end only: less work, and its sums do
+    not depend on how long the neighbours are.
+    """
+    if q.device.type != "cpu":
+        shared = q.shape[1] // k.shape[1]
+        if shared > 1:
+            k, v = (each.repeat_interleave(shared, dim=1) for each in (k, v))
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+    places = torch.arange(q.shape[2])
+    parts: list[Tensor] = []
+    for start in range(0, q.shape[2], PORTION):
+        end = start + PORTION
+        visible = places[:end] <= places[start:end, None]
+        parts.append(_attend(q[:, :, start:end], k[:, :, :end], v[:, :, :end], visible[None, None], scale))
+    return torch.cat(parts, dim=2)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...evals.errors import EnvironmentProblem
-from .adapter import Dtype, Janus, knobs, positive
+from ..device import Dtype, at_least
+from .adapter import Janus, knobs
 from .prompts import PRO_ROLES, ImagePosition, Turn
 
 Weights = Literal["auto", "packaged", "random"]
@@ -73,7 +74,7 @@ def toy(
         dtype=dtype,
         defaults=_recipe(ready) if ready else _DEFAULTS,
     )
-    positive("batch_size", batch_size)
+    at_least(1, batch_size=batch_size)
     name = "random" if ready is None else "packaged" if path is None else ready.name
     return Janus(lambda: ready or random_folder(), name, chosen, batch=batch_size, world="toy")
 

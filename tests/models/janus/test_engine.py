@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from janus_eval.models.janus.engine import Question, Sampler, answer, draw, weig
 from janus_eval.models.janus.network import Network
 from janus_eval.models.janus.noise import DeviceNoise, PictureNoise, noise_for, philox_words
 from janus_eval.models.janus.prompts import PLAIN_ROLES, PRO_ROLES, DrawPrompt, Tokens, Turn, draw_prompt, read_prompt
+from janus_eval.models.janus.toy import random_weights
+from safetensors.torch import save_file
 from support.janus_folders import load
 from support.janus_reference import Reference
 
@@ -76,6 +80,21 @@ def test_a_picture_does_not_depend_on_its_batch(network: Network, prompts: list[
     assert drawn(network, asked[3:10], seeds[3:10]) == whole[3:10]
     for place in (0, 5, 9, 13, 19):
         assert drawn(network, asked[place : place + 1], seeds[place : place + 1]) == whole[place : place + 1]
+
+
+def test_heads_that_share_keys_are_the_references(native: Path, tokens: Tokens, tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    shutil.copytree(native, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"] |= {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16}
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(random_weights(config, 1), folder / "model.safetensors")
+    prompt = draw_prompt(tokens, Turn(PRO_ROLES), "a photo of a cat")
+    noise = PictureNoise([9], 512, torch.device("cpu"))
+    wanted = Reference(load(folder, tokens, pack=False)).draw(
+        prompt.conditional, tokens.pad, steps=STEPS, guidance=5, temperature=1, noise=lambda step: noise(step)[0]
+    )
+    assert drawn(load(folder, tokens), [prompt], [9]) == [wanted]
 
 
 def test_guidance_one_runs_the_conditional_half_alone(network: Network, prompts: list[DrawPrompt]) -> None:
