@@ -18,6 +18,9 @@ from torch.nn import functional as F
 MASKED = -10000.0
 """What a masked position adds to its attention score (the reference's value; exp of it is 0)."""
 
+SHARED = 4
+"""Up to so many questions a set of picture tokens, the decoder's keys and values cost more than they save."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -129,6 +132,26 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = No
     return out.transpose(1, 2).flatten(2)
 
 
+def attend_without_keys(cross: Attention, x: Tensor, source: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return cross-attention of few x (rows, L, D) over many source tokens (rows, N, S), before its output layer.
+
+    Neither keys nor values of the source are made: (q W) . s = q . (W s), so that the query goes
+    into the source's space and the mean over the source comes back through the value's weights.
+    With L * heads < S this is the smaller work. The key's bias adds the same to every score of a
+    query and falls out of the softmax; the weights sum to 1, so that the value's bias is added once.
+    """
+    q = split(cross.self.query(x), cross.heads)
+    rows, heads, length, size = q.shape
+    key = cross.self.key.weight.unflatten(0, (heads, size))
+    value = cross.self.value.weight.unflatten(0, (heads, size))
+    moved = torch.einsum("rhld,hds->rhls", q, key).flatten(1, 2)
+    scores = ((moved @ source.transpose(1, 2)) / math.sqrt(size)).view(rows, heads, length, -1)
+    weights = (scores if bias is None else scores + bias).softmax(dim=-1)
+    mean = (weights.flatten(1, 2) @ source).view(rows, heads, length, -1)
+    out = torch.einsum("rhls,hds->rlhd", mean, value).flatten(2)
+    return out + cross.self.value.bias
+
+
 def split(x: Tensor, heads: int) -> Tensor:
     """Return (rows, heads, L, D / heads) from (rows, L, D)."""
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
@@ -231,12 +254,17 @@ class Head(nn.Module):
 
 @dataclass(slots=True)
 class Memory:
-    """What the decoder looks at: a layer's keys and values of pictures (P*G, heads, N, d) and of
-    questions (P*Q, heads, T, d), and the questions' bias (P*Q, 1, 1, T)."""
+    """What the decoder looks at, in one of two forms.
+
+    Where many questions share a picture's tokens: a layer's keys and values of pictures
+    (P*G, heads, N, d) and of questions (P*Q, heads, T, d), and the questions' bias (P*Q, 1, 1, T).
+    Else `tokens` (P*Q, N + T, D), their bias (P*Q, 1, 1, N + T), and no keys at all.
+    """
 
     pictures: list[tuple[Tensor, Tensor]]
     questions: list[tuple[Tensor, Tensor]]
     bias: Tensor
+    tokens: Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -289,36 +317,56 @@ class MPlug(nn.Module):
 
         Takes pictures (P, N, D), questions (P, Q, T, D) and their mask (P, Q, T); changes none of them.
         """
-        count, asked, length, width = questions.shape
+        count, asked = questions.shape[:2]
         image = pictures[:, None]
-        text = questions.reshape(count * asked, length, width)
-        bias = self._bias(mask.reshape(count * asked, length), text)
+        text = questions.flatten(0, 1)
+        bias = self._bias(mask.flatten(0, 1), text)
         for step, layer in enumerate(self.fusion_encoder.layers()):
             if self.sizes.joint(step):
+                both = self._join(layer, image, text, bias)
+                tokens = image.shape[2]
                 # One more residual on top of the layer's own: so does the reference, in place.
-                image = image.expand(-1, asked, -1, -1)
-                flat = image.reshape(count * asked, -1, width)
-                seen = F.pad(bias, (flat.shape[1], 0))
-                both = layer(torch.cat([flat, text], dim=1), seen)
-                image = (flat + both[:, : flat.shape[1]]).view_as(image)
-                text = both[:, flat.shape[1] :]
+                image = image + both[:, :tokens].unflatten(0, (count, asked))
+                text = both[:, tokens:]
             else:
                 text = layer.attention(text, bias)
                 text = layer.feed(self._look(layer.crossattention, text, image))
-        return image, text.reshape(count, asked, length, width)
+        return image, text.unflatten(0, (count, asked))
 
     @staticmethod
     def _look(cross: Attention, text: Tensor, image: Tensor) -> Tensor:
         """Attend from questions (P*Q, T, D) to pictures (P, G, N, D), a picture's questions as one row."""
         flat = image.flatten(0, 1)
-        query = cross.self.query(text).reshape(len(flat), -1, text.shape[-1])
-        out = attend(query, cross.self.key(flat), cross.self.value(flat), cross.heads)
+        together = text.reshape(len(flat), -1, text.shape[-1])
+        if together.shape[1] * cross.heads < flat.shape[-1]:
+            out = attend_without_keys(cross, together, flat)
+        else:
+            out = attend(cross.self.query(together), cross.self.key(flat), cross.self.value(flat), cross.heads)
         return cross.output(out.reshape(text.shape), text)
+
+    @staticmethod
+    def _join(layer: Layer, image: Tensor, text: Tensor, bias: Tensor) -> Tensor:
+        """Return (P*Q, N + T, D): a layer over each question with its picture (P, G, N, D), projected once for all."""
+        own, count, tokens = layer.attention.self, len(image), image.shape[2]
+        asked = len(text) // count
+
+        def both(of_image: Tensor, of_text: Tensor) -> Tensor:
+            wide = of_image.expand(-1, asked, -1, -1).reshape(count * asked, tokens, -1)
+            return torch.cat([wide, of_text], dim=1)
+
+        q, k, v = (both(each(image), each(text)) for each in (own.query, own.key, own.value))
+        out = attend(q, k, v, layer.attention.heads, F.pad(bias, (tokens, 0)))
+        return layer.feed(layer.attention.output(out, both(image, text)))
 
     def remember(self, pictures: Tensor, questions: Tensor, mask: Tensor) -> Memory:
         """Return the decoder's keys and values from what `fuse` gave and the mask (P, Q, T)."""
         image, text = pictures.flatten(0, 1), questions.flatten(0, 1)
-        memory = Memory([], [], self._bias(mask.flatten(0, 1), text))
+        bias = self._bias(mask.flatten(0, 1), text)
+        share = len(text) // len(image)
+        if share <= SHARED:
+            wide = image.repeat_interleave(share, dim=0)
+            return Memory([], [], F.pad(bias, (wide.shape[1], 0)), torch.cat([wide, text], dim=1))
+        memory = Memory([], [], bias)
         for layer in self._decoder().layers():
             cross = layer.crossattention
             for store, source in ((memory.pictures, image), (memory.questions, text)):
@@ -364,6 +412,8 @@ class MPlug(nn.Module):
     @staticmethod
     def _recall(cross: Attention, x: Tensor, memory: Memory, number: int) -> Tensor:
         """Attend from the beams (P*Q, B, D) to picture and question under one softmax."""
+        if memory.tokens is not None:
+            return cross.output(attend_without_keys(cross, x, memory.tokens, memory.bias), x)
         rows, beams, width = x.shape
         keys, values = memory.pictures[number]
         text_keys, text_values = memory.questions[number]

@@ -187,6 +187,15 @@ class MPlugVqa:
         """Return each question's hypotheses, best first, and whether it was cut short."""
         import torch
 
+        pixels = [to_pixels(each, self.network.sizes.image_size) for each in pictures]
+        return self.search_pixels(torch.stack(pixels), questions)
+
+    def search_pixels(
+        self, pixels: Tensor, questions: Sequence[Sequence[str]]
+    ) -> tuple[list[list[list[Hypothesis]]], list[list[bool]]]:
+        """As `search`, from normalised pixels (P, 3, size, size)."""
+        import torch
+
         from .beam import beam_search
 
         sizes = self.network.sizes
@@ -196,13 +205,12 @@ class MPlugVqa:
         encoded = [[self.tokens.encode(each) for each in one] for one in questions]
         with torch.inference_mode():
             text, mask = self._texts([[ids for ids, _ in one] for one in encoded], most)
-            pixels = torch.stack([to_pixels(each, sizes.image_size) for each in pictures])
             images = self.network.encode_pictures(pixels.to(device=self.device, dtype=self.dtype))
             memory = self.network.remember(*self.network.fuse(images, text, mask), mask)
-            cache = self.network.begin(len(pictures) * most)
+            cache = self.network.begin(len(pixels) * most)
             flat = beam_search(
                 lambda ids, parents: self.network.step(ids, memory, cache, parents),
-                len(pictures) * most,
+                len(pixels) * most,
                 beams=sizes.beams,
                 min_length=sizes.min_length,
                 max_length=sizes.max_length,
