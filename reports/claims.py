@@ -100,6 +100,9 @@ def measured_board(records: Iterable[RunRecord]) -> tuple[dict[str, dict[str, En
                 value = None if key is None else record.metrics[key].value
                 if value is None:
                     continue
+                if key not in column.metrics:
+                    out.append(f"{record.spec.model} on {record.spec.benchmark} (scored otherwise: {key})")
+                    continue
                 place = board.setdefault(f"{layout.key}.{column.key}", {})
                 if name in place:
                     raise UsageError(f"two runs of {record.spec.model} on {record.spec.benchmark}: name one of them")

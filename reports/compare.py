@@ -12,7 +12,7 @@ from ..evals.errors import UsageError
 from ..evals.stats import Difference, Estimate
 from ..evals.store import read_record, read_scores
 from ..evals.types import Benchmark, Json, RunRecord, RunSpec, Score
-from .report import marks
+from .report import marks, protocol
 from .table import Cell, Format, Group, Head, Row, Table, render
 
 Key = tuple[str, int, str]
@@ -57,12 +57,17 @@ def pair(first: Run, second: Run) -> Pairing:
     parts = [_estimates(run, keys) if keys else {} for run in (first, second)]
     differences: dict[str, Difference | None] = {}
     reasons: dict[str, str] = {}
-    headline = first.record.headline
-    for key in sorted(first.record.metrics, key=lambda each: each != headline):
+    for key in in_order(first.record):
         differences[key], reason = _difference(first, second, key, parts)
         if reason:
             reasons[key] = reason
     return Pairing(differences, reasons, len(keys))
+
+
+def in_order(record: RunRecord) -> list[str]:
+    """Return the metrics' keys: the headline, the others of its protocol, the other protocols."""
+    head = record.headline
+    return sorted(record.metrics, key=lambda key: (key != head, protocol(key) != protocol(head)))
 
 
 def _difference(
@@ -240,8 +245,9 @@ def number(value: float | None, places: int, *, sign: bool = False) -> str:
 
 
 def _flips(first: Run, second: Run, most: int) -> Table:
-    protocol = first.record.headline.partition("/")[0]
-    before = {_key(each): each for each in first.scores if each.protocol in (protocol, "")}
+    named = {each.protocol for each in first.scores if first.record.headline.startswith(each.protocol + "/")}
+    under = max(named, key=len, default=protocol(first.record.headline))  # a scorer's name may hold slashes
+    before = {_key(each): each for each in first.scores if each.protocol in (under, "")}
     found: dict[str, list[Row]] = {"Worse in B": [], "Better in B": [], "A verdict in one run only": []}
     for score in sorted(second.scores, key=_key):
         old = before.get(_key(score))
@@ -255,7 +261,7 @@ def _flips(first: Run, second: Run, most: int) -> Table:
         found[place].append(Row(cells))
     heads = (Head("sample", "Sample", number=False), Head("a", "A", number=False), Head("b", "B", number=False))
     groups = tuple(Group(f"{name} ({len(rows)})", tuple(rows[:most])) for name, rows in found.items() if rows)
-    notes = [f"Under {protocol}: " + ", ".join(f"{name} {len(rows)}" for name, rows in found.items()) + "."]
+    notes = [f"Under {under}: " + ", ".join(f"{name} {len(rows)}" for name, rows in found.items()) + "."]
     if any(len(rows) > most for rows in found.values()):
         notes.append(f"The first {most} of each are shown; --flips N shows more.")
     return Table("flips", "Flips", heads, groups, tuple(notes))

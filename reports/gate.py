@@ -23,7 +23,7 @@ from ..evals.stats import Difference
 from ..evals.store import find_runs
 from ..evals.types import RunRecord
 from . import baseline as stored
-from .compare import Pairing, Run, decimals, differing, number, pair
+from .compare import Pairing, Run, decimals, differing, in_order, number, pair
 from .tolerances import Tolerances
 
 Verdict = Literal["pass", "regression", "improvement", "not comparable", "incomplete", "watched", "new"]
@@ -204,8 +204,8 @@ def verdicts(before: RunRecord, after: RunRecord, pairing: Pairing, rules: Toler
     fallen, risen = (_rejected(ps, before.headline, first, level) for ps in (falls, rises))
     rest = (level - first) / max(1, len(tested) - bool(first))
     found: list[Judged] = []
-    for key, metric in before.metrics.items():
-        now = after.metrics.get(key)
+    for key in in_order(before):
+        metric, now = before.metrics[key], after.metrics.get(key)
         value = None if now is None else now.value
         verdict, reason = _verdict(key, metric.value, value, pairing, fallen=fallen, risen=risen, tested=tested)
         found.append(
@@ -221,7 +221,7 @@ def verdicts(before: RunRecord, after: RunRecord, pairing: Pairing, rules: Toler
             )
         )
     found += [Judged(key, "new", None, each.value) for key, each in after.metrics.items() if key not in before.metrics]
-    return sorted(found, key=lambda each: each.metric != before.headline)
+    return found
 
 
 def _rejected(ps: Mapping[str, float], headline: str, first: float, level: float) -> set[str]:

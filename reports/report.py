@@ -14,7 +14,7 @@ from ..evals.errors import UsageError
 from ..evals.store import find_runs, read_record
 from ..evals.types import Json, Metric, RunRecord
 from . import reported as published
-from .reported import Layout, Reported
+from .reported import Column, Layout, Reported
 from .table import Cell, Format, Group, Head, Row, Table, columns, ranked, render, sort
 
 TOY = "Toy data (compares with nothing above)"
@@ -204,19 +204,23 @@ def _measured_row(layout: Layout, line: _Line) -> Row:
             found.append(Cell(DASH))
             continue
         record, key = line.cells[column.key]
-        found.append(_value(record.metrics[key], column.decimals, foreign=key != column.metrics[0], key=key))
+        found.append(_value(record.metrics[key], column, key))
     whole = all(not marks(record) for record, _ in line.cells.values())
     return Row(tuple(found), "measured", ranked=whole)
 
 
-def _value(metric: Metric, decimals: int, *, foreign: bool, key: str) -> Cell:
+def _value(metric: Metric, column: Column, key: str) -> Cell:
     if metric.value is None:
         return Cell("withheld")
-    text = f"{metric.value:.{decimals}f}"
+    text = f"{metric.value:.{column.decimals}f}"
     if metric.low is not None and metric.high is not None:
-        text += f" ±{(metric.high - metric.low) / 2:.{decimals}f}"
+        text += f" ±{(metric.high - metric.low) / 2:.{column.decimals}f}"
+    if key != column.metrics[0]:
+        rests = [each.partition("/")[2] for each in column.metrics]
+        rest = next((each for each in rests if key.endswith("/" + each)), "")
+        text += f" ({key.removesuffix('/' + rest)})"
     # Ranks go by what is printed: 0.994 does not beat a published 0.99.
-    return Cell(f"{text} ({protocol(key)})" if foreign else text, round(metric.value, decimals))
+    return Cell(text, round(metric.value, column.decimals))
 
 
 # -- measured beside reported -------------------------------------------------------------------------

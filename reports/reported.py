@@ -64,10 +64,23 @@ class Column:
     metrics: tuple[str, ...]
 
     def shown(self, record: RunRecord) -> str | None:
-        """Return the metric of a run that stands in this column."""
+        """Return the metric of a run that stands in this column.
+
+        A protocol under another scorer (`official@SCORER/overall`) stands there too; its verdict
+        says that the protocol differs.
+        """
         if record.spec.benchmark != self.benchmark:
             return None
-        return next((key for key in self.metrics if key in record.metrics), None)
+        exact = next((key for key in self.metrics if key in record.metrics), None)
+        return exact or next(
+            (key for wanted in self.metrics for key in record.metrics if _scored_by(key, wanted)), None
+        )
+
+
+def _scored_by(key: str, wanted: str) -> bool:
+    """Say whether `key` is the metric `wanted` under another scorer, whose name may hold slashes."""
+    protocol, slash, rest = wanted.partition("/")
+    return key.startswith(protocol + "@") and key.endswith(slash + rest)
 
 
 @dataclass(frozen=True, slots=True)

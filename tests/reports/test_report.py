@@ -185,6 +185,17 @@ def test_a_metric_that_no_table_knows_is_still_shown() -> None:
     assert row.cells[6].text == "no reported number"
 
 
+def test_another_scorers_number_stands_in_the_column_and_says_so() -> None:
+    metrics = {"official@hf:some/vqa/overall": Metric(80.0, 10, 79.0, 81.0)}
+    what = runs.spec("janus-pro-7b", benchmark="dpg_bench", benchmark_card={}, observer_card={})
+    other = RunRecord(what, next(iter(metrics)), metrics, {"expected": 10, "predicted": 10}, complete=True)
+    table, lines = compose([other], reported.load())
+    cell = next(row for _, row in table.rows() if row.kind == "measured").cells[-1]
+    assert cell.text == "80.00 ±1.00 (official@hf:some/vqa)"
+    verdicts = [row.cells[6].text for _, row in lines.rows()]
+    assert verdicts == ["protocol differs: metric official@hf:some/vqa/overall, reported official/overall"]
+
+
 def test_missing_and_unscored_are_counted_apart() -> None:
     counts = {"expected": 10, "predicted": 8, "unscored": 5}
     what = RunRecord(runs.spec("m"), "x", {}, counts, complete=False)
