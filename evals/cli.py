@@ -275,8 +275,19 @@ def _score(args: argparse.Namespace) -> int:
 
         print(f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}")
         print(metric_lines(scored.metrics))
+        for key in ("missing", "absent", "unparsed_by_protocol", "failed_items"):
+            if scored.extra.get(key):
+                print(f"{key.replace('_', ' ')}: {_short(scored.extra[key])}")
     # A folder that lacks pictures is an incomplete run; a file of answers says itself what it holds.
     return Incomplete.exit_code if scored.extra.get("missing") else 0
+
+
+def _short(value: Any) -> str:
+    """Return a list or mapping in a line: its first ten and how many more there are."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {each}" for key, each in value.items())
+    more = f" and {len(value) - 10} more" if len(value) > 10 else ""
+    return ", ".join(map(str, value[:10])) + more
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -105,6 +105,7 @@ def _only(accepted: Mapping[str, object], values: Mapping[str, Any]) -> dict[str
 
 def pairs(args: argparse.Namespace) -> list[Pair]:
     """Return every (model, benchmark) run that the command line asks for, checked before any starts."""
+    args.offline = args.offline or args.dry_run  # a plan fetches nothing
     models = [registry.resolve("models", each) for each in split_names(args.model)]
     benchmarks = [registry.resolve("benchmarks", each) for each in split_names(args.bench)]
     if args.limit is not None and args.ids is not None:
@@ -136,15 +137,25 @@ def _pair(
         benchmark=benchmark_name,
         seed=args.seed,
         limit=limit,
-        model_card=model.card,
+        model_card=_card(model, args),
         benchmark_card={**benchmark.card, **_data_world(benchmark_name, args, world)},
-        observer_card=observer.card if observer else {},
+        observer_card=_card(observer, args) if observer else {},
         version=harness_version(),
     )
     slug = re.sub(r"[^A-Za-z0-9._-]+", "_", model_name).strip("._")[-60:]
     folder = args.output / f"{slug}--{benchmark_name}--{spec.digest}"
-    models = [WorkerModel(model_name, options | {"device": device}, model.kinds, model.card) for device in devices]
+    models = [WorkerModel(model_name, options | {"device": device}, model.kinds, spec.model_card) for device in devices]
     return Pair(model_name, benchmark_name, model, benchmark, observer, samples, spec, folder, models or [model])
+
+
+def _card(plugin: ModelAdapter | Observer, args: argparse.Namespace) -> Mapping[str, Json]:
+    """Return a plugin's knobs; a dry run says what is missing instead of fetching it."""
+    try:
+        return plugin.card
+    except EnvironmentProblem as error:
+        if not getattr(args, "dry_run", False):
+            raise
+        return {"missing": str(error)}
 
 
 def _benchmark(name: str, args: argparse.Namespace, world: str) -> Benchmark:
@@ -254,7 +265,7 @@ def evaluate(
 
 def carry_out(pair: Pair, args: argparse.Namespace) -> RunRecord:
     """Run one pair and return its record."""
-    settings = Settings(_batch_size(args.batch_size), args.max_errors, args.allow_unscored)
+    settings = Settings(_batch_size(args.batch_size), args.max_errors, args.allow_unscored, args.offline)
     with RunStore(pair.folder, pair.spec) as store:
         record = run(
             pair.spec,
@@ -267,7 +278,7 @@ def carry_out(pair: Pair, args: argparse.Namespace) -> RunRecord:
             progress,
             environment,
         )
-        for line in store.damage:
+        for line in dict.fromkeys(store.damage):
             _warn(line)
     for each in pair.models:
         if isinstance(each, WorkerModel):
@@ -310,10 +321,14 @@ def preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
     if done.exists():
         with done.open("rb") as file:
             lines["on disk already"] = f"{sum(1 for _ in file)} outputs"
+    for who, card in (("model", pair.spec.model_card), ("observer", pair.spec.observer_card)):
+        if "missing" in card:
+            lines[f"{who} lacks"] = card["missing"]
+            lines["signature"] = "known once everything is here"
     for who, plugin in (("model", pair.model), ("observer", pair.observer)):
         needs: Sequence[str] = getattr(plugin, "needs", tuple)()
         if needs:
-            lines[f"{who} needs"] = "; ".join(needs)
+            lines[f"{who} needs"] = "; ".join(f"{name} (janus-eval data fetch {name})" for name in needs)
     return lines
 
 
@@ -338,6 +353,9 @@ def score(args: argparse.Namespace) -> Scored:
     for key in ("predictions", "images"):
         if known[key] is not None and key not in accepted:
             raise UsageError(f"{name} does not score from {key}; its inputs: {', '.join(accepted) or 'none'}")
+    strangers = sorted(set(given) - set(accepted) - set(registry.parameters("benchmarks", name)))
+    if strangers:
+        raise UsageError(f"scoring {name} takes no --{strangers[0].replace('_', '-')}; it takes: {', '.join(accepted)}")
     benchmark = _benchmark(name, args, "official")
     options = _only(accepted, known) | _only(accepted, given)
     return registry.call_with(benchmark.rescore, name, options)  # pyright: ignore[reportAttributeAccessIssue] -- optional

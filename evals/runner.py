@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Generic, Protocol, TypeVar
 
+from . import data
 from .errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, Locked, OutOfMemory, UsageError
 from .store import Key, RunStore
 from .types import (
@@ -54,6 +55,7 @@ class Settings:
     batch_size: int | None = None
     max_errors: int = 10
     allow_unscored: bool = False
+    offline: bool = False
 
 
 def run(
@@ -77,7 +79,11 @@ def run(
     paths = _image_paths(benchmark, samples, store.folder / "images")
     budget = _Budget(store, settings.max_errors)
 
-    predictions = _predict(jobs, models, store, paths, settings, progress, budget)
+    have = store.predictions()
+    if any(_key(job) not in have for job in jobs):
+        _fetch_first(observer, settings)
+        have = _predict(jobs, have, models, store, paths, settings, progress, budget)
+    predictions = {key: have[key] for key in map(_key, jobs) if key in have}
     evidence = _observe(jobs, predictions, observer, store, settings, progress, budget) if observer else {}
 
     scores = _score(jobs, predictions, evidence, benchmark, budget, needs_evidence=observer is not None)
@@ -90,6 +96,13 @@ def run(
         export(store.folder, samples, list(predictions.values()), list(evidence.values()), scores)
     store.finish(scores, record)
     return record
+
+
+def _fetch_first(observer: Observer | None, settings: Settings) -> None:
+    """Fetch what the observer lacks: its absence shall not be found out after hours of drawing."""
+    needs: Callable[[], Sequence[str]] = getattr(observer, "needs", tuple)
+    for name in needs():
+        data.fetch(name, offline=settings.offline)
 
 
 # -- what is asked ------------------------------------------------------------------------------------
@@ -131,45 +144,44 @@ def _plain_layout(position: int, sample: Sample, index: int) -> str:
 
 def _predict(
     jobs: Sequence[Job],
+    have: Mapping[Key, Prediction],
     models: Sequence[ModelAdapter],
     store: RunStore,
     paths: Callable[[Job], Path],
     settings: Settings,
     progress: Progress,
     budget: _Budget,
-) -> dict[Key, Prediction]:
-    have = store.predictions()
+) -> Mapping[Key, Prediction]:
+    """Make what is missing and return all predictions that the store then has."""
     missing = [job for job in jobs if _key(job) not in have]
-    if missing:
-        suggest: Callable[[Sequence[Job]], int] = getattr(models[0], "batch_size", lambda _: 16)
-        wanted = settings.batch_size or suggest(jobs)
-        size = store.batch_size("predict", max(1, min(wanted, len(jobs))))
-        # A batch is made whole even when one picture of it is missing: its members must see the
-        # same neighbours as in an uninterrupted run.
-        # What has no neighbours (an endpoint that is paid by request) is asked for what is missing alone.
-        asked = missing if getattr(models[0], "independent", False) else jobs
-        chunks = [chunk for chunk in _chunks(asked, size) if any(_key(job) not in have for job in chunk)]
-        workers = [_Elastic[Job, Output](model.predict) for model in models]
+    suggest: Callable[[Sequence[Job]], int] = getattr(models[0], "batch_size", lambda _: 16)
+    wanted = settings.batch_size or suggest(jobs)
+    size = store.batch_size("predict", max(1, min(wanted, len(jobs))))
+    # A batch is made whole even when one picture of it is missing: its members must see the same
+    # neighbours as in an uninterrupted run. What has no neighbours (an endpoint that is paid by request)
+    # is asked for what is missing alone.
+    asked = missing if getattr(models[0], "independent", False) else jobs
+    chunks = [chunk for chunk in _chunks(asked, size) if any(_key(job) not in have for job in chunk)]
+    workers = [_Elastic[Job, Output](model.predict) for model in models]
 
-        def work(worker: _Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:
-            return _guarded(worker, chunk, budget, "predict", lambda job: (job.sample.id, job.index))
+    def work(worker: _Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:
+        return _guarded(worker, chunk, budget, "predict", lambda job: (job.sample.id, job.index))
 
-        # A batch is put on disk while the next one is computed; one at a time, so that a kill loses
-        # no more than the batch in flight.
-        with (
-            ThreadPoolExecutor(4) as writers,
-            ThreadPoolExecutor(1) as storing,
-            progress("predict", len(jobs), len(jobs) - len(missing)) as tick,
-        ):
-            stored = storing.submit(int)
-            for made in _handed_out(workers, chunks, work):
-                keep = [(_at(job, paths), output) for job, output in made if _key(job) not in have]
-                stored.result()
-                stored = storing.submit(store.add_predictions, keep, writers)
-                tick(len(keep))
+    # A batch is put on disk while the next one is computed; one at a time, so that a kill loses
+    # no more than the batch in flight.
+    with (
+        ThreadPoolExecutor(4) as writers,
+        ThreadPoolExecutor(1) as storing,
+        progress("predict", len(jobs), len(jobs) - len(missing)) as tick,
+    ):
+        stored = storing.submit(int)
+        for made in _handed_out(workers, chunks, work):
+            keep = [(_at(job, paths), output) for job, output in made if _key(job) not in have]
             stored.result()
-        have = store.predictions()
-    return {key: have[key] for key in map(_key, jobs) if key in have}
+            stored = storing.submit(store.add_predictions, keep, writers)
+            tick(len(keep))
+        stored.result()
+    return store.predictions()
 
 
 def _observe(

@@ -241,6 +241,8 @@ class ModelAdapter(Protocol):
 class Observer(Protocol):
     """A scorer's eyes: a detector, a VQA model, a judge. `card` and `independent` as an adapter's.
 
+    Optional: `batch_size: int`; `needs() -> Sequence[str]`, the assets (`janus-eval data fetch NAME`)
+    that it lacks on this machine: they are fetched before the model starts.
     Returns one Evidence for each pair, in order; the pairs are one batch of the runner's.
     """
 

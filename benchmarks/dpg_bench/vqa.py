@@ -88,9 +88,9 @@ class DpgVqa:
         return 4 if self._device == "cpu" and not self.vqa.startswith("openai:") else 16
 
     def needs(self) -> Sequence[str]:
-        """Return what a run would fetch first."""
+        """Return the assets that a run has to download first."""
         if self.vqa == "official" and data.locate("mplug") is None:
-            return ("mplug (about 6 GB): janus-eval data fetch mplug",)
+            return ("mplug",)
         return ()
 
     def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> Sequence[Evidence]:

@@ -104,9 +104,9 @@ class GenEvalObserver:
         _check_packages([*_PACKAGES, *(each for each in (detector_backend, clip_backend) if each != "transformers")])
 
     def needs(self) -> list[str]:
-        """Return what a run has to download first."""
+        """Return the assets that a run has to download first."""
         wanted = [self._weights.asset, _CLIP_ASSET if self._clip == "official" else None]
-        return [f"{each} (janus-eval data fetch {each})" for each in wanted if each and data.locate(each) is None]
+        return [each for each in wanted if each and data.locate(each) is None]
 
     @cached_property
     def card(self) -> Mapping[str, Json]:

@@ -322,4 +322,4 @@ def test_what_must_be_fetched_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     assert GenEvalObserver(world="toy").needs() == []
-    assert GenEvalObserver(clip="toy").needs() == ["geneval-detector (janus-eval data fetch geneval-detector)"]
+    assert GenEvalObserver(clip="toy").needs() == ["geneval-detector"]
