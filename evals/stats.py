@@ -69,12 +69,12 @@ class Estimate:
         right), the variance is itself known as badly as from that few. Not so where each cluster
         is a single row: then nothing about its members' likeness has to be learned.
         """
-        squares = [influence * influence for _, influence in self.parts.values()]
-        middle = math.fsum(squares) / max(1, len(squares))
-        spread = math.fsum((each - middle) ** 2 for each in squares)
-        room = max(1.0, float(len(squares) - self.strata))
-        if self.n <= len(squares):
+        room = max(1.0, float(len(self.parts) - self.strata))
+        if self.n <= len(self.parts):
             return room
+        squares = [influence * influence for _, influence in self.parts.values()]
+        middle = math.fsum(squares) / len(squares)
+        spread = math.fsum((each - middle) ** 2 for each in squares)
         return min(room, max(1.0, 2 * (middle * len(squares)) ** 2 / spread)) if spread > 0 else room
 
     def times(self, factor: float) -> Estimate:

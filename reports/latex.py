@@ -110,10 +110,8 @@ def document(tables: Sequence[Table]) -> str:
 
 
 def _table(table: Table) -> str:
-    wide = len(table.heads) > 10
-    sides = "".join(_side(table, number, wide=wide) for number in range(len(table.heads)))
+    sides, size = _layout(table)
     heads = " & ".join(rf"\textbf{{{escape(head.text)}}}" for head in table.heads) + r" \\"
-    size = r"\scriptsize\setlength{\tabcolsep}{3pt}" if wide else r"\small"
     lines = [
         rf"\begingroup{size}",
         rf"\begin{{longtable}}{{@{{}}{sides}@{{}}}}",
@@ -135,11 +133,24 @@ def _table(table: Table) -> str:
     return "\n".join([*lines, r"\clearpage", ""])
 
 
-def _side(table: Table, column: int, *, wide: bool) -> str:
-    if table.heads[column].number:
-        return "r"
-    longest = max((len(row.cells[column].text) for _, row in table.rows()), default=0)
-    return r">{\raggedright\arraybackslash}p{0.12\linewidth}" if wide and longest > 14 else "l"
+_LINE = {r"\small": 130, r"\scriptsize\setlength{\tabcolsep}{3pt}": 190}
+"""About how many characters fit on a landscape line in each size."""
+
+
+def _layout(table: Table) -> tuple[str, str]:
+    """Return column types and size: words too long for the line share what the short columns leave."""
+    columns = [[head.text, *(row.cells[i].text for _, row in table.rows())] for i, head in enumerate(table.heads)]
+    longest = [max(map(len, column)) + 2 for column in columns]
+    size = next((size for size, room in _LINE.items() if sum(longest) <= room), list(_LINE)[-1])
+    room = _LINE[size]
+    long = [i for i, head in enumerate(table.heads) if not head.number and longest[i] > 18 and sum(longest) > room]
+    rest = room - sum(each for i, each in enumerate(longest) if i not in long)
+    weights = {i: min(longest[i], 80) for i in long}
+    sides = ["r" if head.number else "l" for head in table.heads]
+    for i, weight in weights.items():
+        share = max(0.05, 0.96 * rest / room * weight / sum(weights.values()))
+        sides[i] = rf">{{\raggedright\arraybackslash}}p{{{share:.3f}\linewidth}}"
+    return "".join(sides), size
 
 
 def _row(row: Row) -> str:
