@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from codes import codes, grid
 from janus_eval.benchmarks.toy.questions import OPEN, YES_NO, choice, opened, scene, yes_no
 from janus_eval.benchmarks.toy.world import GRID, Scene, pixels
+from machine import placed
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -61,19 +62,19 @@ def turn(rng: Random, seen: Scene) -> tuple[str, str, str]:
 
 def seen_tensor(scenes: list[Scene]) -> Tensor:
     """Return (n, 3, 64, 64) pictures in [-1, 1]."""
-    return torch.from_numpy(np.stack([pixels(each) for each in scenes])).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return placed(np.stack([pixels(each) for each in scenes])).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def look_loss(pupil: Pupil, features: Tensor, scenes: list[Scene]) -> Tensor:
     """Return the loss of naming every patch's shape and colour: teaches the eyes densely."""
-    cells = torch.from_numpy(np.stack([grid(each.things) for each in scenes]))
+    cells = placed(np.stack([grid(each.things) for each in scenes]))
     table = codes()
     said = pupil.teacher(features).float()
     shape = F.cross_entropy(
-        said[..., : table.shapes].flatten(0, 1), torch.from_numpy(table.shape)[cells].flatten(), reduction="none"
+        said[..., : table.shapes].flatten(0, 1), placed(table.shape)[cells].flatten(), reduction="none"
     )
     color = F.cross_entropy(
-        said[..., table.shapes :].flatten(0, 1), torch.from_numpy(table.color)[cells].flatten(), reduction="none"
+        said[..., table.shapes :].flatten(0, 1), placed(table.color)[cells].flatten(), reduction="none"
     )
     weight = torch.where(cells.flatten() > 0, 1.0, 0.2)
     return ((shape + color) * weight).sum() / weight.sum()

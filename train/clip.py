@@ -19,6 +19,7 @@ from detector import coarse
 from janus_eval.benchmarks.geneval.colour import TEMPLATES, crop, pixels
 from janus_eval.benchmarks.toy.questions import scene
 from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES, Scene, Thing, draw
+from machine import arguments, begin, placed
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
@@ -77,8 +78,8 @@ def network(vocab: int) -> CLIPModel:
 
 def seen_mask(thing: Thing, rng: Random) -> NDArray[np.bool_]:
     """Return a thing's mask as a detector gives it: coarse, its logits enlarged, a little too wide or too narrow."""
-    logits = torch.from_numpy(coarse(thing)).float()[None, None] * 16 - 8 + rng.uniform(-4, 4)
-    return (F.interpolate(logits, size=(64, 64), mode="bilinear")[0, 0] > 0).numpy()
+    logits = placed(coarse(thing)).float()[None, None] * 16 - 8 + rng.uniform(-4, 4)
+    return (F.interpolate(logits, size=(64, 64), mode="bilinear")[0, 0] > 0).cpu().numpy()
 
 
 def view(seen: Scene, thing: Thing, rng: Random) -> NDArray[np.float32]:
@@ -101,20 +102,14 @@ def examples(rng: Random, size: int) -> tuple[Tensor, Tensor, Tensor]:
         views.append(view(seen, thing, rng))
         names.append(NAMES.index(thing.name))
         colors.append(COLOR_NAMES.index(thing.color))
-    return torch.from_numpy(np.stack(views)), torch.tensor(names), torch.tensor(colors)
+    return placed(np.stack(views)), torch.tensor(names), torch.tensor(colors)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=700)
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--seed", type=int, default=4)
-    parser.add_argument("--threads", type=int, default=1)
+    arguments(parser, seed=4, steps=150, batch=48)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    begin(args)
     write_tokenizer(args.out)
     tokenizer = CLIPTokenizer.from_pretrained(str(args.out))
     model = network(len(json.loads((args.out / "vocab.json").read_text()))).train()
@@ -122,7 +117,7 @@ def main() -> None:
     def texts(template: str) -> Tensor:
         """Return the normalised features of all names x colours, (18, 10, width)."""
         said = [template.format(colour=color, name=name) for name in NAMES for color in COLOR_NAMES]
-        ids = tokenizer(said, padding=True, return_tensors="pt")
+        ids = tokenizer(said, padding=True, return_tensors="pt").to(args.device)
         pooled = model.text_model(input_ids=ids.input_ids, attention_mask=ids.attention_mask).pooler_output
         return F.normalize(model.text_projection(pooled), dim=-1).view(len(NAMES), len(COLOR_NAMES), -1)
 

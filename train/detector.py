@@ -11,7 +11,6 @@ import argparse
 import json
 import math
 import time
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -19,14 +18,15 @@ import torch
 import torch.nn.functional as F
 from janus_eval.benchmarks.geneval.prompts import CLASSES
 from janus_eval.benchmarks.toy.world import CELL, COLOR_NAMES, NAMES, SIDE, Scene, Thing, mask, pixels, places
+from machine import arguments, begin, bfloat16, keep, kept, placed
 from torch import Tensor, nn
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
 NONE = len(CLASSES)
 QUERY_GRID = 4
 STRIDE = 4
-MEAN = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
-STD = torch.tensor([58.395, 57.12, 57.375]).view(1, 3, 1, 1)
+MEAN = np.array([123.675, 116.28, 103.53], dtype=np.float32)
+STD = np.array([58.395, 57.12, 57.375], dtype=np.float32)
 
 
 def network() -> Mask2FormerForUniversalSegmentation:
@@ -102,8 +102,8 @@ def batch(rng: Random, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             labels[row, query] = CLASSES.index(thing.name)
             where.append((row, query))
             masks.append(coarse(thing))
-    tensor = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
-    return ((tensor - MEAN) / STD, torch.from_numpy(labels), torch.tensor(where), torch.from_numpy(np.stack(masks)))
+    seen = placed((np.stack(pictures) - MEAN) / STD).permute(0, 3, 1, 2)
+    return seen, placed(labels), torch.tensor(where), placed(np.stack(masks))
 
 
 def losses(model: Mask2FormerForUniversalSegmentation, rng: Random, size: int) -> Tensor:
@@ -151,25 +151,18 @@ def judge(model: Mask2FormerForUniversalSegmentation, seed: int, size: int) -> d
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--batch", type=int, default=24)
+    arguments(parser, seed=3, steps=1200, batch=24)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    begin(args)
     model = network().train()
     trained = list(model.parameters())
     optimizer = torch.optim.AdamW(trained, lr=args.rate, weight_decay=0.01)
-    start, last = 0, args.out / "last.pt"
-    if last.exists():
-        kept = torch.load(last, weights_only=True)
-        model.load_state_dict(kept["model"])
-        optimizer.load_state_dict(kept["optimizer"])
-        start = kept["step"]
+    start = 0
+    if before := kept(args.out):
+        model.load_state_dict(before["model"])
+        optimizer.load_state_dict(before["optimizer"])
+        start = before["step"]
     print(f"parameters {sum(p.numel() for p in trained):,}, from step {start}", flush=True)
     began, mean = time.time(), 0.0
     for step in range(start, args.steps):
@@ -177,7 +170,7 @@ def main() -> None:
             group["lr"] = (
                 args.rate * min(1.0, (step + 1) / 100) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * step / args.steps))
             )
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16():
             loss = losses(model, Random(f"{args.seed}/{step}"), args.batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -189,9 +182,8 @@ def main() -> None:
             left = (args.steps - step) / speed / 60
             print(f"{step + 1}/{args.steps} loss {mean:.3f} {speed:.2f} steps/s, {left:.0f} min left", flush=True)
         if (step + 1) % 250 == 0 or step + 1 == args.steps:
-            kept = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            torch.save(kept, args.out / "part.pt")
-            (args.out / "part.pt").rename(last)
+            content = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            keep(args.out, content)
             print(json.dumps({"step": step + 1, **judge(model, 9, 64)}), flush=True)
 
 

@@ -10,7 +10,6 @@ import argparse
 import json
 import math
 import time
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 from answering import answer_batch
 from codes import codes, grid
 from drawing import TASKS, example, fulfils, read
+from machine import arguments, begin, bfloat16, keep, kept, placed
 from network import Factored, build
 from torch import Tensor, nn
 from transformers import JanusForConditionalGeneration
@@ -79,7 +79,7 @@ def draw_loss(pupil: Pupil, rng: Random, size: int, weights: tuple[float, ...]) 
         ids = pupil.prompt(text)
         prompts.append(pupil.blank(ids) if rng.random() < UNCONDITIONAL else ids)
         grids.append(grid(things))
-    cells = torch.from_numpy(np.stack(grids))
+    cells = placed(np.stack(grids))
     longest = max(map(len, prompts))
     padded = torch.tensor([ids + [pupil.ids["pad"]] * (longest - len(ids)) for ids in prompts])
     model = pupil.janus.model.language_model
@@ -100,7 +100,7 @@ def draw_loss(pupil: Pupil, rng: Random, size: int, weights: tuple[float, ...]) 
 @torch.no_grad()
 def draw(pupil: Pupil, prompts: list[str], guidance: float, temperature: float, seed: int) -> np.ndarray:
     """Return (n, 64) codes, drawn with classifier-free guidance (training's own small loop)."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(torch.get_default_device()).manual_seed(seed)
     model = pupil.janus.model.language_model
     ids = [pupil.prompt(text) for text in prompts]
     longest = max(map(len, ids))
@@ -121,7 +121,7 @@ def draw(pupil: Pupil, prompts: list[str], guidance: float, temperature: float, 
         drawn.append(token)
         embeds = pupil.picture_embeds(token)[:, None].repeat(2, 1, 1)
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-    return torch.stack(drawn, dim=1).numpy()
+    return torch.stack(drawn, dim=1).cpu().numpy()
 
 
 def judge(pupil: Pupil, seed: int, each: int, guidance: float = 1.5, temperature: float = 0.8) -> dict[str, float]:
@@ -132,7 +132,7 @@ def judge(pupil: Pupil, seed: int, each: int, guidance: float = 1.5, temperature
         rng = Random(f"{seed}/{task}")
         wishes = [example(rng, task) for _ in range(each)]
         texts = [text for text, _ in wishes]
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16():
             drawn = draw(pupil, texts, guidance, temperature, seed)
         good = 0
         for (text, wish), cells in zip(wishes, drawn, strict=True):
@@ -152,27 +152,20 @@ def rate(step: int, steps: int, top: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--answer-from", type=int, default=1400, help="step from which questions are mixed in")
-    parser.add_argument("--draw-batch", type=int, default=32)
+    arguments(parser, seed=1, steps=3000, batch=32)
+    parser.add_argument("--answer-from", type=int, default=1600, help="step from which questions are mixed in")
     parser.add_argument("--answer-batch", type=int, default=12)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    begin(args)
     pupil = Pupil()
     trained = [p for p in pupil.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
-    start, last = 0, args.out / "last.pt"
-    if last.exists():
-        kept = torch.load(last, weights_only=True)
-        pupil.load_state_dict(kept["pupil"])
-        optimizer.load_state_dict(kept["optimizer"])
-        start = kept["step"]
+    start = 0
+    if before := kept(args.out):
+        pupil.load_state_dict(before["pupil"])
+        optimizer.load_state_dict(before["optimizer"])
+        start = before["step"]
     print(f"parameters {sum(p.numel() for p in pupil.janus.parameters()):,}, from step {start}", flush=True)
     means: dict[str, float] = {}
     began = time.time()
@@ -181,9 +174,9 @@ def main() -> None:
             group["lr"] = rate(step, args.steps, args.rate)
         rng = Random(f"{args.seed}/{step}")
         losses: dict[str, Tensor] = {}
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16():
             weights = (30, 10, 10, 30, 8, 8, 4) if step < 400 else TASK_WEIGHTS
-            losses["draw"] = draw_loss(pupil, rng, args.draw_batch, weights)
+            losses["draw"] = draw_loss(pupil, rng, args.batch, weights)
             if step >= args.answer_from:
                 losses |= answer_batch(pupil, rng, args.answer_batch)
         loss = sum(losses.values(), torch.zeros(()))
@@ -201,9 +194,8 @@ def main() -> None:
                 flush=True,
             )
         if (step + 1) % 200 == 0 or step + 1 == args.steps:
-            kept = {"pupil": pupil.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            torch.save(kept, args.out / "part.pt")
-            (args.out / "part.pt").rename(last)
+            content = {"pupil": pupil.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            keep(args.out, content)
         if (step + 1) % 400 == 0 or step + 1 == args.steps:
             scores = judge(pupil, seed=777, each=16)
             print(json.dumps({"step": step + 1, **{k: round(v, 2) for k, v in scores.items()}}), flush=True)

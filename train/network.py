@@ -6,6 +6,7 @@ import math
 
 import torch
 from codes import codes
+from machine import placed
 from torch import Tensor, nn
 from transformers import JanusConfig, JanusForConditionalGeneration, JanusVisionConfig, JanusVQVAEConfig, LlamaConfig
 
@@ -84,8 +85,8 @@ class Factored(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         table = codes()
-        self.register_buffer("shape", torch.from_numpy(table.shape), persistent=False)
-        self.register_buffer("color", torch.from_numpy(table.color), persistent=False)
+        self.register_buffer("shape", placed(table.shape), persistent=False)
+        self.register_buffer("color", placed(table.color), persistent=False)
         self.head_shape = nn.Linear(WIDTH, table.shapes)
         self.head_color = nn.Linear(WIDTH, 11)
         self.embed_shape = nn.Embedding(table.shapes, CODE_WIDTH)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -18,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from codes import codes, grid, picture
 from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES, Scene, Thing, pixels, places
+from machine import arguments, begin, bfloat16, keep, kept, placed
 from network import CODE_WIDTH, build
 from torch import Tensor, nn
 from transformers.models.janus.modeling_janus import JanusVQVAE
@@ -28,9 +28,9 @@ SHAPE_PART = 22
 def codebook() -> Tensor:
     """Return the (codes, 32) unit vectors: 22 dimensions name the shape, 10 the colour."""
     table = codes()
-    generator = torch.Generator().manual_seed(8)
-    shape = F.normalize(torch.randn(table.shapes, SHAPE_PART, generator=generator), dim=1)
-    color = F.normalize(torch.randn(11, CODE_WIDTH - SHAPE_PART, generator=generator), dim=1)
+    generator = torch.Generator("cpu").manual_seed(8)  # the same book on every device
+    shape = F.normalize(torch.randn(table.shapes, SHAPE_PART, generator=generator, device="cpu"), dim=1)
+    color = F.normalize(torch.randn(11, CODE_WIDTH - SHAPE_PART, generator=generator, device="cpu"), dim=1)
     for _ in range(400):  # push the vectors apart
         for part, step in ((shape, 0.05), (color, 0.05)):
             near = torch.softmax(8 * (part @ part.T).fill_diagonal_(-9), dim=1)
@@ -46,8 +46,6 @@ def network() -> JanusVQVAE:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", a=1)
             nn.init.zeros_(module.bias)
-        elif type(module).__name__ == "JanusVQVAEResnetBlock":
-            nn.init.normal_(module.conv2.weight, std=0.01)
     with torch.no_grad():
         vq.quantize.embedding.weight.copy_(codebook())
     vq.quantize.requires_grad_(False)
@@ -70,31 +68,24 @@ def batch(rng: Random, size: int) -> tuple[Tensor, Tensor, Tensor]:
         cells.append(own)
 
     def tensor(rows: list[np.ndarray]) -> Tensor:
-        return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return placed(np.stack(rows)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
-    return tensor(seen), tensor(plain), torch.from_numpy(np.stack(cells))
+    return tensor(seen), tensor(plain), placed(np.stack(cells))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1800)
-    parser.add_argument("--batch", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=1)
+    arguments(parser, seed=2, steps=1800, batch=12)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    begin(args)
     vq = network()
     trained = [p for p in vq.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.0)
-    start, last = 0, args.out / "last.pt"
-    if last.exists():
-        kept = torch.load(last, weights_only=True)
-        vq.load_state_dict(kept["vq"])
-        optimizer.load_state_dict(kept["optimizer"])
-        start = kept["step"]
+    start = 0
+    if before := kept(args.out):
+        vq.load_state_dict(before["vq"])
+        optimizer.load_state_dict(before["optimizer"])
+        start = before["step"]
     book = vq.quantize.embedding.weight
     began = time.time()
     for step in range(start, args.steps):
@@ -102,14 +93,14 @@ def main() -> None:
         for group in optimizer.param_groups:
             group["lr"] = 2e-3 * min(1.0, (step + 1) / 100) * max(0.02, 1 - done)
         seen, plain, cells = batch(Random(f"{args.seed}/{step}"), args.batch)
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16():
             drawn = vq.decode(cells)
         error = drawn.float() - plain
         loss = 4 * (error.abs().mean() + error.square().mean())
         # The encoder learns sooner than the decoder: a few pictures a step, later every tenth step.
         if step < 500 or (step + 1) % 10 == 0:
             some = max(4, args.batch // 4)
-            with torch.autocast("cpu", torch.bfloat16):
+            with bfloat16():
                 named = vq.quant_conv(vq.encoder(seen[:some]))
             vectors = named.float().permute(0, 2, 3, 1).flatten(0, 2)
             near = F.normalize(vectors, dim=1) @ book.T
@@ -131,9 +122,8 @@ def main() -> None:
                 flush=True,
             )
         if (step + 1) % 250 == 0 or step + 1 == args.steps:
-            kept = {"vq": vq.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            torch.save(kept, args.out / "part.pt")
-            (args.out / "part.pt").rename(last)
+            content = {"vq": vq.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            keep(args.out, content)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from janus_eval.benchmarks.toy.world import (
     pixels,
     with_article,
 )
+from machine import arguments, begin, bfloat16, keep, kept, placed
 from PIL import Image
 from torch import Tensor, nn
 
@@ -182,16 +183,10 @@ def forward(network: MPlug, tokens: Tokens, pictures: Tensor, texts: list[list[s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--batch", type=int, default=16)
+    arguments(parser, seed=5, steps=3000, batch=16)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    begin(args)
     words = vocabulary()
     tokens = Tokens(words)
     configs(args.out, words)
@@ -200,13 +195,12 @@ def main() -> None:
     teacher = nn.Linear(128, codes().shapes + 11)
     trained = [*network.parameters(), *teacher.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
-    start, last = 0, args.out / "last.pt"
-    if last.exists():
-        kept = torch.load(last, weights_only=True)
-        network.load_state_dict(kept["network"])
-        teacher.load_state_dict(kept["teacher"])
-        optimizer.load_state_dict(kept["optimizer"])
-        start = kept["step"]
+    start = 0
+    if before := kept(args.out):
+        network.load_state_dict(before["network"])
+        teacher.load_state_dict(before["teacher"])
+        optimizer.load_state_dict(before["optimizer"])
+        start = before["step"]
     yes, no = words.index("yes"), words.index("no")
     began = time.time()
     rights: dict[str, float] = {}
@@ -216,9 +210,9 @@ def main() -> None:
             group["lr"] = args.rate * min(1.0, (step + 1) / 200) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * done))
         rng = Random(f"{args.seed}/{step}")
         rows = [example(rng) for _ in range(args.batch)]
-        pictures = torch.stack([shown(rng, seen) for seen, _ in rows])
+        pictures = torch.stack([shown(rng, seen) for seen, _ in rows]).to(args.device)
         answers = torch.tensor([[yes if each[1] else no for each in asked] for _, asked in rows]).flatten()
-        with torch.autocast("cpu", torch.bfloat16):
+        with bfloat16():
             seen, memory = forward(network, tokens, pictures, [[each[0] for each in asked] for _, asked in rows])
             cache = network.begin(len(answers))
             first = network.step(torch.full((len(answers), 1), tokens.start), memory, cache)[:, 0].float()
@@ -226,9 +220,9 @@ def main() -> None:
             said = teacher(seen[:, 1:]).float()
         loss = F.cross_entropy(first, answers)
         ends = F.cross_entropy(second, torch.full_like(answers, tokens.end))
-        cells = torch.from_numpy(np.stack([grid(scene_.things) for scene_, _ in rows]))
+        cells = placed(np.stack([grid(scene_.things) for scene_, _ in rows]))
         table = codes()
-        shape, color = torch.from_numpy(table.shape)[cells].flatten(), torch.from_numpy(table.color)[cells].flatten()
+        shape, color = placed(table.shape)[cells].flatten(), placed(table.color)[cells].flatten()
         weight = torch.where(cells.flatten() > 0, 1.0, 0.2)
         looked = F.cross_entropy(said[..., : table.shapes].flatten(0, 1), shape, reduction="none")
         looked = looked + F.cross_entropy(said[..., table.shapes :].flatten(0, 1), color, reduction="none")
@@ -251,13 +245,8 @@ def main() -> None:
                 flush=True,
             )
         if (step + 1) % 250 == 0 or step + 1 == args.steps:
-            kept = {
-                "network": network.state_dict(),
-                "teacher": teacher.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            }
-            torch.save({**kept, "step": step + 1}, args.out / "part.pt")
-            (args.out / "part.pt").rename(last)
+            content = {"network": network.state_dict(), "teacher": teacher.state_dict(), "step": step + 1}
+            keep(args.out, {**content, "optimizer": optimizer.state_dict()})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from ...evals import data
 from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError
 from ...evals.types import Evidence, Json, Prediction, Sample
+from ..toy.weights import DIGESTS, packaged
 from .colour import ColourDtype, ColourNames, ImageText, OpenClip, TransformersClip, crop
 from .detector import (
     DTYPES,
@@ -30,7 +30,6 @@ from .detector import (
 )
 from .instances import Detections, decode
 from .pixels import Pipeline, Size, read
-from .small import write_clip
 from .weights import Weights
 
 if TYPE_CHECKING:
@@ -116,11 +115,17 @@ class GenEvalObserver:
             "detector_backend": self._backend,
             "pipeline": self._pipeline,
             "dtype": self._dtype,
-            "clip": self._clip if self._clip in ("official", "toy") else data.fingerprint(Path(self._clip))[:12],
+            "clip": self._clip_identity,
             "clip_backend": self._clip_backend,
             "colour_dtype": self._colour_dtype,
             "floor": self.floor,
         }
+
+    @property
+    def _clip_identity(self) -> str:
+        if self._clip == "toy":
+            return f"toy-{DIGESTS['clip'][:12]}"
+        return self._clip if self._clip == "official" else data.fingerprint(Path(self._clip))[:12]
 
     @cached_property
     def _device(self) -> str:
@@ -269,9 +274,7 @@ def _check_packages(names: Sequence[str]) -> None:
 def load_clip(name: str, backend: str, device: str, offline: bool) -> ImageText:
     """Return the CLIP model behind an option value: official, toy or a folder."""
     if name == "toy":
-        with tempfile.TemporaryDirectory() as folder:
-            write_clip(Path(folder))
-            return TransformersClip(Path(folder), device)
+        return TransformersClip(packaged("clip"), device)
     if backend == "open_clip":
         return OpenClip(None if name == "official" else Path(name), device)
     return TransformersClip(data.fetch(_CLIP_ASSET, offline=offline) if name == "official" else Path(name), device)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...evals import data
 from ...evals.errors import EnvironmentProblem, UsageError
+from ..toy import weights as toy_world
 from .checkpoint import KNOWN_DIGESTS, sha256
 from .pixels import Settings
 from .prompts import CLASSES
@@ -63,7 +63,7 @@ class Weights:
         if self.kind in _ASSETS:
             return f"mask2former-swin-s-{_ASSETS[self.kind][1]}"
         if self.kind == "toy":
-            return "toy-random"
+            return f"toy-{toy_world.DIGESTS['detector'][:12]}"
         if self.kind == "hub":
             return f"{self.name} (approximation: another training run than GenEval's)"
         path = Path(self.name)
@@ -92,7 +92,7 @@ class Weights:
             patterns = ("config.json", "preprocessor_config.json", "model.safetensors")
             return nullcontext(data.hub_folder(self.name[4:], offline=self.offline, patterns=patterns))
         if self.kind == "toy":
-            return _toy()
+            return nullcontext(toy_world.packaged("detector"))
         if self.kind == "path" and Path(self.name).is_dir():
             return nullcontext(Path(self.name))
         return nullcontext(self._converted(self.checkpoint()))
@@ -104,17 +104,6 @@ class Weights:
         folder = data.cache_root() / "geneval" / "converted" / f"{sha256(path)[:16]}-{_FORMAT}"
         if not (folder / SETTINGS_FILE).is_file():
             convert(path, folder)
-        return folder
-
-
-class _toy(tempfile.TemporaryDirectory[str]):
-    """A small network with random weights, written anew."""
-
-    def __enter__(self) -> Path:  # pyright: ignore[reportIncompatibleMethodOverride] - a Path instead of a str
-        from .small import write_detector
-
-        folder = Path(super().__enter__())
-        write_detector(folder)
         return folder
 
 

@@ -14,6 +14,8 @@ from janus_eval.benchmarks.geneval import convert, instances, pixels, small
 from janus_eval.benchmarks.geneval import observer as observer_module
 from janus_eval.benchmarks.geneval.observer import GenEvalObserver
 from janus_eval.benchmarks.geneval.pixels import Geometry, Settings
+from janus_eval.benchmarks.toy import world
+from janus_eval.benchmarks.toy.world import Scene, Thing
 from janus_eval.evals import registry
 from janus_eval.evals.errors import EnvironmentProblem, InvalidImage, OutOfMemory, UsageError
 from janus_eval.evals.types import Evidence, Prediction, Sample
@@ -204,16 +206,21 @@ def toy() -> GenEvalObserver:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    for name, size in (("a", (64, 64)), ("b", (64, 64)), ("c", (50, 70)), ("d", (64, 64))):
-        Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(tmp_path / f"{name}.png")
+    """Pictures of the toy world with donuts in them, and one of noise at another size."""
+    for number, name in enumerate("abd"):
+        things = (Thing("donut", "red", number, 0), Thing("donut", "blue", 0, 5), Thing("cup", "green", 5, 4))
+        world.draw(Scene(things, texture=number)).save(tmp_path / f"{name}.png")
+    noise = np.random.default_rng(0).integers(0, 256, (70, 50, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "c.png")
     return tmp_path
 
 
 def test_evidence_holds_boxes_masks_and_a_colour_for_each_box(toy: GenEvalObserver, folder: Path) -> None:
     seen = [each.data for each in toy.observe([pair(folder / f"{name}.png") for name in "abcd"])]
     assert [row["size"] for row in seen] == [[64, 64], [64, 64], [50, 70], [64, 64]]
-    assert any(row["boxes"]["donut"] for row in seen)
+    for row in (seen[0], seen[1], seen[3]):
+        sure = [box for box in row["boxes"]["donut"] if box[4] > 0.9]
+        assert len(sure) == 2 and sorted(row["colors"]["donut"][:2]) == ["blue", "red"]
     for row in seen:
         assert len(row["boxes"]["donut"]) == len(row["colors"]["donut"]) == len(row["masks"]["donut"])
         assert row["colors"].keys() == row["masks"].keys() == {"donut"}

@@ -1,0 +1,46 @@
+"""The packaged scorers: whole, and right about scenes that they were not trained on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from random import Random
+
+import pytest
+from janus_eval.benchmarks.geneval.observer import GenEvalObserver
+from janus_eval.benchmarks.toy import weights
+from janus_eval.benchmarks.toy.questions import scene
+from janus_eval.benchmarks.toy.world import draw
+from janus_eval.evals.errors import EnvironmentProblem
+from janus_eval.evals.types import Prediction, Sample
+
+
+def test_the_detector_names_counts_and_colours_new_scenes(tmp_path: Path) -> None:
+    pairs, drawn = [], []
+    for number in range(40):
+        seen = scene(Random(f"test-scorers/{number}"))
+        draw(seen).save(tmp_path / f"{number}.png")
+        asked = [{"class": name, "count": 1, "color": "red"} for name in sorted({each.name for each in seen.things})]
+        sample = Sample(str(number), "", target={"tag": "color_attr", "include": asked, "prompt": ""})
+        pairs.append((sample, Prediction(str(number), 0, "image", image=tmp_path / f"{number}.png")))
+        drawn.append(sorted((thing.name, thing.color) for thing in seen.things))
+    right = 0
+    for things, evidence in zip(drawn, GenEvalObserver(world="toy", device="cpu").observe(pairs), strict=True):
+        boxes, colors = evidence.data["boxes"], evidence.data["colors"]
+        sure = {name: sum(box[4] > 0.3 for box in rows) for name, rows in boxes.items()}
+        right += sorted((name, each) for name, count in sure.items() for each in colors.get(name, [])[:count]) == things
+    assert right >= 37
+
+
+@pytest.mark.parametrize("name", weights.DIGESTS)
+def test_packaged_weights_are_those_that_were_trained(name: str) -> None:
+    assert (weights.packaged(name) / "model.safetensors").stat().st_size < 10_000_000
+
+
+def test_damaged_and_missing_weights_name_the_digest_that_was_expected(tmp_path: Path) -> None:
+    shutil.copytree(weights.ROOT / "clip", tmp_path / "clip")
+    (tmp_path / "clip" / "model.safetensors").write_bytes(b"cut short")
+    with pytest.raises(EnvironmentProblem, match=f"damaged or missing: expected SHA-256 {weights.DIGESTS['clip']}"):
+        weights.packaged("clip", tmp_path)
+    with pytest.raises(EnvironmentProblem, match="found no such file"):
+        weights.packaged("detector", tmp_path)
