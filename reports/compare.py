@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..evals import registry, stats
@@ -37,12 +37,14 @@ class Pairing:
     """The differences of two runs, metric by metric, the headline first.
 
     `differences` has None where a metric cannot be compared, `reasons` says why, or why a
-    comparison is only unpaired. `shared` counts the scores that both runs have.
+    comparison is only unpaired. `shared` counts the scores that both runs have; `values` are the
+    two runs' numbers, on the shared samples where they were paired.
     """
 
     differences: Mapping[str, Difference | None]
     reasons: Mapping[str, str]
     shared: int
+    values: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
 
 def pair(first: Run, second: Run) -> Pairing:
@@ -57,11 +59,21 @@ def pair(first: Run, second: Run) -> Pairing:
     parts = [_estimates(run, keys) if keys else {} for run in (first, second)]
     differences: dict[str, Difference | None] = {}
     reasons: dict[str, str] = {}
+    values: dict[str, tuple[float | None, float | None]] = {}
     for key in in_order(first.record):
-        differences[key], reason = _difference(first, second, key, parts)
+        found, reason = _difference(first, second, key, parts)
+        differences[key] = found
+        if found is not None and found.paired:
+            values[key] = (parts[0][key].value, parts[1][key].value)
+        else:
+            values[key] = (_recorded(first, key), _recorded(second, key))
         if reason:
             reasons[key] = reason
-    return Pairing(differences, reasons, len(keys))
+    return Pairing(differences, reasons, len(keys), values)
+
+
+def _recorded(run: Run, key: str) -> float | None:
+    return run.record.metrics[key].value if key in run.record.metrics else None
 
 
 def in_order(record: RunRecord) -> list[str]:
@@ -199,8 +211,7 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
     )
     rows: list[Row] = []
     for key, difference in pairing.differences.items():
-        values = [run.record.metrics.get(key) for run in (first, second)]
-        found = [None if each is None else each.value for each in values]
+        found = pairing.values[key]
         places = decimals(*found)
         shown = [number(each, places) for each in found]
         if difference is None:
@@ -221,7 +232,7 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
             said += "" if difference.paired else f" ({pairing.reasons.get(key, 'unpaired')})"
         rows.append(Row((Cell(key), Cell(shown[0]), Cell(shown[1]), *blanks, Cell(said))))
     notes = [
-        f"{pairing.shared} scores in both runs (A has {len(first.scores)}, B has {len(second.scores)}).",
+        f"On the {pairing.shared} scores that both runs have (A has {len(first.scores)}, B has {len(second.scores)}).",
         "Paired by what samples share (prompt, image); p: two-sided, each metric by itself.",
         "Could have shown: the smallest true difference that this pair finds 4 times in 5.",
     ]

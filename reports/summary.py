@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..evals import stats
 from ..evals.types import Metric, RunRecord
 
 
@@ -14,6 +15,8 @@ def run_summary(record: RunRecord, folder: Path) -> str:
     lines = [f"{record.spec.model} on {record.spec.benchmark}", "", metric_lines(record.metrics, record.headline), ""]
     shown = ("expected", "scored", "unparsed", "unscored", "invalid_images", "errors")
     lines.append("  ".join(f"{key}={counts[key]}" for key in shown if counts.get(key) or key in ("expected", "scored")))
+    if any(each.low is not None for each in record.metrics.values()):
+        lines.append(f"intervals: {stats.METHOD}")
     if record.spec.limit:
         lines.append(f"LIMITED to {record.spec.limit}: not comparable with a whole run")
     if not record.complete:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from janus_eval.evals import cli
+from janus_eval.evals import cli, stats
 from janus_eval.evals.errors import UsageError
 from janus_eval.reports.compare import Run, compare, differing, explain, knobs, pair
 from support import runs
@@ -42,9 +42,16 @@ def test_pairing_is_sharper_than_the_intervals_alone(two: tuple[Path, Path]) -> 
 
 def test_only_shared_samples_are_compared(two: tuple[Path, Path]) -> None:
     first, second = (Run.read(each) for each in two)
-    half = replace(second, scores=[each for each in second.scores if int(each.sample_id) % 2])
+    rows = [each for each in second.scores if int(each.sample_id) % 2]
+    record = replace(second.record, metrics=stats.metrics(runs.estimates(rows)))
+    half = Run(record, rows)
     pairing = pair(first, half)
     assert pairing.shared == len(half.scores) < 2212
+    overall, values = pairing.differences["official/overall"], pairing.values["official/overall"]
+    assert overall is not None and overall.paired
+    assert values[0] is not None and values[1] is not None
+    assert overall.value == pytest.approx(values[1] - values[0])  # the table's three numbers belong together
+    assert values[0] != first.record.metrics["official/overall"].value
 
 
 def test_a_record_that_the_rules_no_longer_give_is_not_paired(two: tuple[Path, Path]) -> None:
