@@ -275,7 +275,7 @@ def _score(args: argparse.Namespace) -> int:
 
         print(f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}")
         print(metric_lines(scored.metrics))
-        for key in ("missing", "absent", "unparsed_by_protocol", "failed_items"):
+        for key in ("missing", "absent", "unparsed_by_protocol", "failed_items", "unscored_items", "problem_counts"):
             if scored.extra.get(key):
                 print(f"{key.replace('_', ' ')}: {_short(scored.extra[key])}")
     # A folder that lacks pictures is an incomplete run; a file of answers says itself what it holds.

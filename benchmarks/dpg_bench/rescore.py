@@ -35,7 +35,7 @@ class Scorer(Protocol):
 
 def stored(items: Sequence[Item], path: Path) -> Scored:
     """Score a file of answers; pictures are those that the file has of an item."""
-    return _scored(items, read_answers(path), {}, {})
+    return _scored(items, read_answers(path), {}, {}, "absent")
 
 
 def folder(
@@ -73,7 +73,7 @@ def folder(
         ]
     for start in range(0, len(todo), observer.batch_size):
         _ask(todo[start : start + observer.batch_size], observer, answers, missing, amiss, keep)
-    return _scored(items, answers, missing, amiss)
+    return _scored(items, answers, missing, amiss, "missing")
 
 
 def _ask(
@@ -118,15 +118,20 @@ def _ask(
 
 
 def _scored(
-    items: Sequence[Item], answers: StoredAnswers, missing: Mapping[str, str], amiss: Mapping[str, list[str]]
+    items: Sequence[Item],
+    answers: StoredAnswers,
+    missing: Mapping[str, str],
+    amiss: Mapping[str, list[str]],
+    lacking: str,
 ) -> Scored:
+    """Score all items; those that should have had (more) pictures go into `extra` under the name `lacking`."""
     scores: list[Score] = []
     names: list[str | int] = []
-    absent: list[str] = []
+    absent: set[str] = set()
     for item in items:
         have = answers.pictures(item.id)
         if not have and item.id not in missing:
-            absent.append(item.id)
+            absent.add(item.id)
         for index, (name, given) in enumerate(have):
             cut = answers.cut.get((item.id, name), 0)
             scores += scoring.score_picture(item.id, item.questions, index, given, answers.scorer, cut)
@@ -140,7 +145,7 @@ def _scored(
     if unknown:
         notes["unknown_item"] = unknown
     if absent:
-        notes["item_without_picture"] = absent
+        notes["item_without_picture"] = [each.id for each in items if each.id in absent]
     if answers.repeated:
         notes["repeated_answer"] = [f"{answers.repeated} rows say again what an earlier row says"]
     pictures = {(each.sample_id, each.index) for each in scores}
@@ -152,7 +157,8 @@ def _scored(
         unparsed=sum(each.details["other"] for each in scores if each.details and each.protocol.startswith("fixed")),
         unscored=len(pictures - judged),
         rows=_rows(scores, names),
-        extra=summary(items, scores, notes),
+        extra={lacking: [each.id for each in items if each.id in missing or each.id in absent]}
+        | summary(items, scores, notes),
     )
 
 
@@ -192,5 +198,6 @@ def summary(items: Sequence[Item], scores: Sequence[Score], amiss: Mapping[str, 
         found[failed] = sorted({each.sample_id for each in scores} - set(values))
     found["failed_reasons"] = reasons["official"]
     found["unscored_reasons"] = reasons["fixed"]
-    found["problems"] = {kind: {"count": len(lines), "named": lines} for kind, lines in sorted(notes.items())}
+    found["problem_counts"] = {kind: len(lines) for kind, lines in sorted(notes.items())}
+    found["problems"] = dict(sorted(notes.items()))
     return found

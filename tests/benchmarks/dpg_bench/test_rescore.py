@@ -46,7 +46,7 @@ def test_three_questions_and_two_pictures_by_hand(tmp_path: Path) -> None:
     assert values["fixed/zeroed"] == 25
     assert result.extra["items"] == {"a": {"image_scores": [0.5, 0.0], "score": 0.25}}
     assert result.extra["failed_items"] == []
-    assert result.extra["problems"]["item_without_picture"]["named"] == ["skipped"]
+    assert result.extra["problems"]["item_without_picture"] == ["skipped"]
     assert len(list(result.rows)) == 4
 
 
@@ -65,8 +65,8 @@ def test_failed_unknown_and_unanswered_items_are_named(tmp_path: Path) -> None:
     )
     assert result.extra["failed_items"] == ["d"]
     assert result.extra["unscored_items"] == ["b", "d"]
-    assert result.extra["problems"]["unknown_item"]["named"] == ["who"]
-    assert result.extra["problems"]["cycle"]["count"] == 1
+    assert result.extra["problems"]["unknown_item"] == ["who"]
+    assert result.extra["problem_counts"]["cycle"] == 1
     assert result.unparsed == 1
     assert result.unscored == 1
     assert result.metrics["official/failed"].value == pytest.approx(100 / 3)
@@ -77,13 +77,13 @@ def test_a_malformed_cell_fails_its_item_officially_and_keeps_its_numbers_in_fix
     assert result.extra["failed_items"] == ["a"]
     assert "right" in result.extra["failed_reasons"]["a"]
     assert result.metrics["fixed/overall"].value == 0
-    assert result.extra["problems"]["malformed_dependency"]["count"] == 1
+    assert result.extra["problem_counts"]["malformed_dependency"] == 1
 
 
 def test_rows_said_twice_count_once_and_are_counted(tmp_path: Path) -> None:
     result = scored(tmp_path, [row("a", 1)], [("a", 0, 1, "yes"), ("a", 0, 1, "yes")])
     assert result.metrics["fixed/overall"].value == 100
-    assert result.extra["problems"]["repeated_answer"]["count"] == 1
+    assert result.extra["problem_counts"]["repeated_answer"] == 1
 
 
 @pytest.mark.parametrize(

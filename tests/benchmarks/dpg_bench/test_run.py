@@ -17,9 +17,9 @@ def run(folder: Path, *more: str) -> Path:
     return found
 
 
-def scored(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+def scored(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
     capsys.readouterr()
-    assert main(["score", "-b", "dpg_bench", "--json", "--device", "cpu", *arguments]) == 0
+    assert main(["score", "-b", "dpg_bench", "--json", "--device", "cpu", *arguments]) == code
     return json.loads(capsys.readouterr().out)
 
 
@@ -68,11 +68,13 @@ def test_a_missing_and_a_broken_grid_are_named_and_drop_out_of_official_alone(
     (grids / "example_sea.png").unlink()
     (grids / "example_shop.png").write_bytes(b"\x89PNG")
     (grids / "notes.txt").write_text("mine")
-    found = scored(capsys, "--data", "example", "--vqa", "toy", "--images", str(grids), "--resolution", "64")
+    arguments = ("--data", "example", "--vqa", "toy", "--images", str(grids), "--resolution", "64")
+    found = scored(capsys, *arguments, code=5)
+    assert found["missing"] == ["example_shop", "example_sea"]
     assert found["failed_items"] == ["example_shop"]
-    assert found["problems"]["item_without_picture"]["named"] == ["example_sea"]
-    assert found["problems"]["ignored_file"] == {"count": 1, "named": ["notes.txt"]}
-    assert "example_shop" in found["problems"]["broken_picture"]["named"][0]
+    assert found["problems"]["item_without_picture"] == ["example_sea"]
+    assert found["problems"]["ignored_file"] == ["notes.txt"]
+    assert "example_shop" in found["problems"]["broken_picture"][0]
     assert found["metrics"]["official@toy/overall"]["n"] == 6
     assert found["unscored"] == 1
 
