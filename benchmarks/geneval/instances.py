@@ -121,7 +121,7 @@ def encode(masks: NDArray[np.bool_]) -> list[Rle]:
     from pycocotools import mask as coco
 
     planes = (np.asfortranarray(each.view(np.uint8)) for each in masks)
-    found = (coco.encode(each) for each in planes)
+    found: list[Any] = [coco.encode(each) for each in planes]
     return [{"size": [int(v) for v in each["size"]], "counts": each["counts"].decode("ascii")} for each in found]
 
 

@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from janus_eval.benchmarks.geneval import colour, small
+from janus_eval.benchmarks.geneval import colour
 from janus_eval.benchmarks.geneval.colour import ColourNames, TransformersClip
 from janus_eval.benchmarks.geneval.prompts import COLORS
 from janus_eval.evals.errors import EnvironmentProblem, UsageError
 from PIL import Image
+from support import clip_files
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip")
-    small.write_clip(path)
+    clip_files.write_clip(path)
     return path
 
 

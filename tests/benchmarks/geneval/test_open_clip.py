@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from janus_eval.benchmarks.geneval import colour, small
+from janus_eval.benchmarks.geneval import colour
 from janus_eval.benchmarks.geneval.colour import ColourNames, OpenClip, TransformersClip
 from janus_eval.benchmarks.geneval.observer import load_clip
 from PIL import Image
+from support import clip_files
 from support.torchvision_ops import import_torchvision
 
 if importlib.util.find_spec("open_clip") is None:
@@ -31,7 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     from transformers import CLIPConfig, CLIPModel
 
     ours, theirs = tmp_path_factory.mktemp("transformers"), tmp_path_factory.mktemp("open_clip")
-    small.write_clip(ours)
+    clip_files.write_clip(ours)
     config = CLIPConfig.from_pretrained(ours)
     for key, value in (
         ("vocab_size", 49408),
@@ -60,7 +61,7 @@ def write_vocabulary(package: Path, folder: Path) -> None:
     """Write CLIP's own vocabulary, which open_clip carries, as transformers reads it."""
     text = gzip.decompress((package / "bpe_simple_vocab_16e6.txt.gz").read_bytes()).decode("utf-8")
     merges = text.split("\n")[1 : 49152 - 256 - 2 + 1]
-    letters = small._byte_letters()
+    letters = clip_files.byte_letters()
     tokens = [*letters, *(f"{each}</w>" for each in letters), *("".join(each.split()) for each in merges)]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
     (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(tokens)}))
