@@ -104,7 +104,10 @@ class GenEvalObserver:
 
     def needs(self) -> list[str]:
         """Return the assets that a run has to download first."""
-        wanted = [self._weights.asset, _CLIP_ASSET if self._clip == "official" else None]
+        wanted = [
+            self._weights.asset,
+            _CLIP_ASSET if self._clip == "official" and self._clip_backend == "transformers" else None,
+        ]
         return [each for each in wanted if each and data.locate(each) is None]
 
     @cached_property

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,9 @@ SETTINGS_FILE = "detector.json"
 _ASSETS = {"official": ("geneval-detector", "743b7d99"), "official-3x": ("geneval-detector-3x", "c9d0c4f2")}
 RENAMED = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "computer keyboard"}
 """COCO's names of the three classes that GenEval calls otherwise."""
+_ALIASES = {"motorbike": "motorcycle", "aeroplane": "airplane", "sofa": "couch", "pottedplant": "potted plant"}
+_ALIASES |= {"diningtable": "dining table", "tvmonitor": "tv"}
+"""Pascal VOC's spelling, which some label files of COCO models use."""
 _UNUSED = re.compile(r"encoder\.(swin\.)?layernorm\.(weight|bias)$|^criterion\.empty_weight$|_position_index$")
 _FORMAT = 1
 """Counts changes of what a conversion writes, so that an older converted copy is not taken for a new one."""
@@ -102,14 +107,23 @@ class Weights:
         from .convert import convert
 
         folder = data.cache_root() / "geneval" / "converted" / f"{sha256(path)[:16]}-{_FORMAT}"
-        if not (folder / SETTINGS_FILE).is_file():
-            convert(path, folder)
+        if (folder / SETTINGS_FILE).is_file():
+            return folder
+        # Under a name of its own first: another process may be at the same, and the first to end is kept.
+        mine = folder.with_name(f"{folder.name}.{os.getpid()}")
+        convert(path, mine)
+        try:
+            mine.rename(folder)
+        except OSError:
+            shutil.rmtree(mine, ignore_errors=True)
+            if not (folder / SETTINGS_FILE).is_file():
+                raise
         return folder
 
 
 def check_classes(names: Sequence[str], where: str) -> None:
     """Raise UsageError unless these are the 80 classes in order, under GenEval's or COCO's names."""
-    found = [RENAMED.get(each, each) for each in names]
+    found = [RENAMED.get(each, _ALIASES.get(each, each)) for each in names]
     if len(found) != len(CLASSES):
         raise UsageError(f"{where}: a list of {len(found)} classes; GenEval's detector has COCO's {len(CLASSES)}")
     for index, (have, want) in enumerate(zip(found, CLASSES, strict=True)):
@@ -137,7 +151,14 @@ def settings_of(folder: Path) -> Settings:
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key in names
     }
-    return Settings(**values)
+    found = Settings(**values)
+    lengths = {"scale": 2, "mean": 3, "std": 3}
+    for name, value in asdict(found).items():
+        parts: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
+        numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in parts)
+        if not numbers or len(parts) != lengths.get(name, 1) or (name not in ("mean", "pad_value") and min(parts) <= 0):
+            raise UsageError(f"{folder / SETTINGS_FILE}: {name} is {value!r}; convert the checkpoint again")
+    return found
 
 
 def check_files(folder: Path) -> None:

@@ -216,6 +216,36 @@ def test_a_folder_with_other_labels_is_refused(folder: Path, tmp_path: Path) -> 
         weights.load(str(tmp_path / "x"))
 
 
+def test_a_folder_as_transformers_saves_it_loads_with_the_official_settings(folder: Path, tmp_path: Path) -> None:
+    expected = parameters(folder)
+    model = weights.load(str(folder))
+    model.config.id2label = dict(enumerate(mmdet_files.coco_names()))
+    model.config.id2label |= {3: "motorbike", 57: "sofa"}
+    model.save_pretrained(tmp_path / "saved")
+    found = parameters(tmp_path / "saved")
+    assert all(torch.equal(found[key], value) for key, value in expected.items())
+    assert weights.settings_of(tmp_path / "saved") == Settings()
+    assert weights.recorded_response(tmp_path / "saved") is None
+    assert weights.Weights(str(tmp_path / "saved")).identity.startswith("unpublished-")
+
+
+@pytest.mark.parametrize("values", [{"scale": [1333]}, {"scale": ["a", 1]}, {"divisor": 0}, {"std": [1, 1, 0]}])
+def test_wrong_settings_are_refused(tmp_path: Path, values: dict[str, object]) -> None:
+    (tmp_path / "detector.json").write_text(json.dumps(values))
+    with pytest.raises(UsageError, match="convert the checkpoint again"):
+        weights.settings_of(tmp_path)
+
+
+def test_a_checkpoint_is_converted_into_the_cache_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "cache"))
+    chosen = weights.Weights(str(mmdet_files.write_pth(tmp_path / "x.pth")))
+    with chosen.folder() as first:
+        made = (first / "model.safetensors").stat().st_mtime_ns
+    with chosen.folder() as second:
+        assert second == first and (second / "model.safetensors").stat().st_mtime_ns == made
+    assert [each.name for each in first.parent.iterdir()] == [first.name]
+
+
 def test_the_command_converts_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = mmdet_files.write_pth(tmp_path / "x.pth", "3.x")
     assert convert.main([str(path), str(tmp_path / "out"), "--scale", "160", "128", "--max-per-image", "20"]) == 0
