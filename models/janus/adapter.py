@@ -136,10 +136,15 @@ class Janus:
 
     @cached_property
     def _loaded(self) -> _Loaded:
+        import torch
+
         from .network import Network
         from .pictures import Studio
 
         device, dtype = place(self._knobs.device, self._knobs.dtype)
+        if device.type == "cuda" and dtype == torch.float32:
+            # float32 means float32: TF32 rounds products to ten bits, and convolutions use it by default.
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         folder = self.checkpoint.folder
         tokens = Tokens(folder)
         with memory(device, "the weights"):
@@ -173,6 +178,9 @@ class Janus:
     def _weigh(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
         from .engine import weigh
 
+        for job in jobs:
+            if not all(text.strip() for text in job.sample.options):
+                raise UsageError(f"sample {job.sample.id!r}: an option is empty, it has no likelihood")
         options = [[_continuation(loaded.tokens, text) for text in job.sample.options] for job in jobs]
         return weigh(loaded.network, self._questions(loaded, jobs), options, image=loaded.tokens.image)
 
@@ -183,7 +191,7 @@ class Janus:
 
     def _read_ids(self, loaded: _Loaded, job: Job) -> tuple[int, ...]:
         system = job.sample.system if self._knobs.system_prompt is None else self._knobs.system_prompt
-        ids = make_read_prompt(
+        return make_read_prompt(
             loaded.tokens,
             self._knobs.turn,
             job.sample.prompt,
@@ -191,13 +199,13 @@ class Janus:
             image_tokens=loaded.network.image_tokens,
             system=system,
         )
-        self._must_fit(loaded, job, len(ids), 1)
-        return ids
 
     def _questions(self, loaded: _Loaded, jobs: Sequence[Job]) -> list[Question]:
         from .engine import Question
 
         ids = [self._read_ids(loaded, job) for job in jobs]
+        for job, each in zip(jobs, ids, strict=True):
+            self._must_fit(loaded, job, len(each), 1)
         seen = loaded.studio.see([job.sample.images for job in jobs], loaded.rule)
         return [Question(each, pictures) for each, pictures in zip(ids, seen, strict=True)]
 
@@ -325,10 +333,7 @@ def read_roles(text: str) -> tuple[str, str]:
 
 def _continuation(tokens: Tokens, text: str) -> list[int]:
     """Return an option's ids as the model would go on after `Assistant:`, a space between."""
-    ids = tokens.ids([text if text[:1].isspace() else f" {text}"])
-    if not text.strip():
-        raise UsageError("an option is empty: it has no likelihood")
-    return ids
+    return tokens.ids([text if text[:1].isspace() else f" {text}"])
 
 
 def _free_bytes(device: torch.device) -> int:

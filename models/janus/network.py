@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .linear import Linear, joined
+from .linear import Linear, give_back, joined
 
 if TYPE_CHECKING:
     from transformers import JanusForConditionalGeneration
@@ -189,7 +189,7 @@ class Network:
 
     def _joined(self, layer: Any, *, pack: bool) -> _Layer:
         attention, mlp = layer.self_attn, layer.mlp
-        return _Layer(
+        joint = _Layer(
             norm=layer.input_layernorm,
             qkv=joined([attention.q_proj, attention.k_proj, attention.v_proj], pack=pack),
             out=joined([attention.o_proj], pack=pack),
@@ -199,6 +199,9 @@ class Network:
             down=joined([mlp.down_proj], pack=pack),
             activation=mlp.act_fn,
         )
+        if pack and self.device.type == "cpu":
+            give_back()
+        return joint
 
 
 class _Rope:

@@ -1,11 +1,11 @@
-"""Pictures beside the loop: codes decoded while the next batch is drawn, questions' pictures encoded once."""
+"""Pictures beside the loop: codes decoded on the caller's threads, questions' pictures encoded once."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,14 +14,12 @@ from PIL import Image
 from torch import Tensor
 
 from ...evals.errors import JanusEvalError
+from ..device import memory
 from .network import Network
 from .pixels import PixelRule, open_picture, pixel_values, to_bytes
 
 if TYPE_CHECKING:
     from ...evals.types import Picture
-
-_AHEAD = 2
-"""How many batches may wait for their decoding before drawing waits for them."""
 
 
 class Studio:
@@ -34,29 +32,23 @@ class Studio:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._portion = 1 if network.dtype == torch.float32 else 8
-        self._pool: ThreadPoolExecutor | None = None
-        self._owner = -1
-        self._waiting: list[list[Future[list[Image.Image]]]] = []
+        # One portion at a time: the network computes with all cores already.
+        self._turn = Lock()
 
     def pictures(self, codes: Tensor) -> list[Callable[[], Image.Image]]:
-        """Return a call for each row of codes (B, grid * grid) that waits for its RGB picture.
+        """Return a call for each row of codes (B, grid * grid) that gives its RGB picture.
 
-        The call raises JanusEvalError where the network gave no finite pixels.
+        The first call of a portion decodes it, on the thread that asks: the runner asks on threads of
+        its own while the next batch is drawn. Raises JanusEvalError where the network gave no finite
+        pixels, OutOfMemory where the device does not hold one picture.
         """
-        pool = self._workers()
-        ready: torch.cuda.Event | None = None
+        drawn: torch.cuda.Event | None = None
         if codes.is_cuda:
-            ready = torch.cuda.Event()
-            ready.record()
-        portions = [
-            pool.submit(self._decode, codes[first : first + self._portion], ready)
-            for first in range(0, len(codes), self._portion)
-        ]
-        self._waiting.append(portions)
-        while len(self._waiting) > _AHEAD:
-            for portion in self._waiting.pop(0):
-                portion.exception()
-        return [_Pending(portions[row // self._portion], row % self._portion) for row in range(len(codes))]
+            drawn = torch.cuda.Event()
+            drawn.record()
+        size = self._portion
+        portions = [_Portion(self, codes[first : first + size], drawn) for first in range(0, len(codes), size)]
+        return [partial(portions[row // size].picture, row % size) for row in range(len(codes))]
 
     def see(self, pictures: Sequence[Sequence[Picture]], rule: PixelRule) -> list[Tensor | None]:
         """Return each question's picture embeddings (N, image_tokens, hidden), None where it has none.
@@ -87,13 +79,19 @@ class Studio:
         return torch.cat([self._network.see(torch.stack(list(part))) for part in parts])
 
     @torch.inference_mode()
-    def _decode(self, codes: Tensor, ready: torch.cuda.Event | None) -> list[Image.Image]:
-        if ready is not None:
+    def decode(self, codes: Tensor, drawn: torch.cuda.Event | None) -> list[Image.Image]:
+        """Return the pictures of a portion; `drawn` tells when its codes are there."""
+        with self._turn, memory(codes.device, "one picture's decoding"):
+            if drawn is None:
+                return self._cut(codes)
             stream = torch.cuda.Stream(codes.device)
             with torch.cuda.stream(stream):
-                stream.wait_event(ready)
-                return self._cut(codes)
-        return self._cut(codes)
+                stream.wait_event(drawn)
+                try:
+                    return self._cut(codes)
+                except torch.cuda.OutOfMemoryError:
+                    torch.cuda.empty_cache()
+                    return [picture for row in codes for picture in self._cut(row[None])]
 
     def _cut(self, codes: Tensor) -> list[Image.Image]:
         pixels = self._network.decode(codes)
@@ -101,21 +99,21 @@ class Studio:
             raise JanusEvalError("the decoder gave pixels that are no numbers: the weights or the dtype are at fault")
         return [Image.fromarray(np.asarray(levels)) for levels in to_bytes(pixels).cpu().numpy()]
 
-    def _workers(self) -> ThreadPoolExecutor:
-        # A forked worker inherits the object but not its threads.
-        if self._pool is None or self._owner != os.getpid():
-            self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="janus-decode")
-            self._owner = os.getpid()
-        return self._pool
-
 
 _EYES = 16
 """Pictures that pass the vision tower together."""
 
 
-class _Pending:
-    def __init__(self, portion: Future[list[Image.Image]], row: int) -> None:
-        self._portion, self._row = portion, row
+class _Portion:
+    """Pictures that are decoded together, once, when the first of them is asked for."""
 
-    def __call__(self) -> Image.Image:
-        return self._portion.result()[self._row]
+    def __init__(self, studio: Studio, codes: Tensor, drawn: torch.cuda.Event | None) -> None:
+        self._studio, self._codes, self._drawn = studio, codes, drawn
+        self._made: list[Image.Image] | None = None
+        self._lock = Lock()
+
+    def picture(self, row: int) -> Image.Image:
+        with self._lock:
+            if self._made is None:
+                self._made = self._studio.decode(self._codes, self._drawn)
+        return self._made[row]

@@ -120,6 +120,13 @@ def test_a_prompt_past_the_context_is_refused_with_its_sample(pro: Janus) -> Non
     for kind in ("image", "text", "likelihood"):
         with pytest.raises(JanusEvalError, match=r"sample 'q{3,}.*the model's context holds 1024"):
             pro.predict([job("q" * 3000, kind)])
+    # Planning a run goes on: the sample fails by itself.
+    assert pro.batch_size([job("a cat"), job("q" * 3000, "text"), job("", "likelihood", options=("",))]) >= 1
+
+
+def test_an_empty_option_is_refused_with_its_sample(pro: Janus) -> None:
+    with pytest.raises(UsageError, match="sample 'which': an option is empty"):
+        pro.predict([job("which", "likelihood", options=("yes", " "))])
 
 
 def test_a_broken_input_picture_is_an_invalid_image(pro: Janus) -> None:
