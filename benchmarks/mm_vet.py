@@ -18,7 +18,7 @@ from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .pictures import Gallery
 from .rows import Row, listed, read_rows, read_tables
-from .scoring import RESPONSE, elsewhere, fingerprint, given, hint_for, judge_options, placed, plain, unique
+from .scoring import RESPONSE, data_card, elsewhere, given, hint_for, judge_options, placed, plain, unique
 from .sources import Source
 
 CAPABILITIES: Final = ("rec", "ocr", "know", "gen", "spat", "math")
@@ -60,7 +60,7 @@ class MmVet:
 
     @property
     def card(self) -> Mapping[str, Json]:
-        return {"preset": self.preset, "rows": len(self.samples()), "data": fingerprint(self.samples())}
+        return {"preset": self.preset, "rows": len(self.samples()), **data_card(self.data, self.samples())}
 
     def samples(self) -> Sequence[Sample]:
         if not self._samples:

@@ -19,7 +19,7 @@ from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Sco
 from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
 from .pictures import Gallery
 from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, elsewhere, fingerprint, given, grouped, hint_for, percent, placed, scores_of
+from .scoring import Read, by_protocol, data_card, elsewhere, given, grouped, hint_for, percent, placed, scores_of
 from .sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
@@ -60,7 +60,7 @@ class Mme:
 
     @property
     def card(self) -> Mapping[str, Json]:
-        return {"preset": self.preset, "rows": len(self.samples()), "data": fingerprint(self.samples())}
+        return {"preset": self.preset, "rows": len(self.samples()), **data_card(self.data, self.samples())}
 
     def samples(self) -> Sequence[Sample]:
         if not self._samples:

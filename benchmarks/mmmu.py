@@ -26,8 +26,8 @@ from .scoring import (
     GUESSED,
     Read,
     by_protocol,
+    data_card,
     elsewhere,
-    fingerprint,
     given,
     grouped,
     hint_for,
@@ -105,7 +105,7 @@ class Mmmu:
     @property
     def card(self) -> Mapping[str, Json]:
         knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
-        return knobs | {"rows": len(self.samples()), "data": fingerprint(self.samples())}
+        return knobs | {"rows": len(self.samples()), **data_card(self.data, self.samples())}
 
     def samples(self) -> Sequence[Sample]:
         if not self._samples:

@@ -12,7 +12,7 @@ from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Sco
 from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
 from .pictures import Gallery
 from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, elsewhere, fingerprint, given, hint_for, percent, placed, scores_of, unique
+from .scoring import Read, by_protocol, data_card, elsewhere, given, hint_for, percent, placed, scores_of, unique
 from .sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
@@ -48,7 +48,7 @@ class Pope:
 
     @property
     def card(self) -> Mapping[str, Json]:
-        return {"preset": self.preset, "rows": len(self.samples()), "data": fingerprint(self.samples())}
+        return {"preset": self.preset, "rows": len(self.samples()), **data_card(self.data, self.samples())}
 
     def samples(self) -> Sequence[Sample]:
         if not self._samples:

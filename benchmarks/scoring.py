@@ -15,6 +15,7 @@ from ..evals.errors import UsageError
 from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .rows import Row
+from .sources import find_world
 
 RESPONSE = ("response", "prediction", "text")
 """The columns that may hold a model's answer, best first."""
@@ -94,6 +95,12 @@ def grouped(scores: Iterable[Score], key: Callable[[Score], str]) -> dict[str, l
 def slug(text: str) -> str:
     """Return a name fit for a metric key: lower case, words joined by underscores."""
     return "_".join("".join(char if char.isalnum() else " " for char in text.lower()).split())
+
+
+def data_card(data: str, samples: Sequence[Sample]) -> dict[str, Json]:
+    """Return what a card says of its data: a digest, and the data world where one was named (tables mark it)."""
+    world = {"world": data} if data and find_world(data) else {}
+    return {"data": fingerprint(samples), **world}
 
 
 def fingerprint(samples: Sequence[Sample]) -> str:

@@ -19,8 +19,8 @@ from .rows import Row, read_rows, read_tables
 from .scoring import (
     Read,
     by_protocol,
+    data_card,
     elsewhere,
-    fingerprint,
     given,
     grouped,
     hint_for,
@@ -76,7 +76,7 @@ class SeedBench:
 
     @property
     def card(self) -> Mapping[str, Json]:
-        return {"preset": self.preset, "rows": len(self.samples()), "data": fingerprint(self.samples())}
+        return {"preset": self.preset, "rows": len(self.samples()), **data_card(self.data, self.samples())}
 
     def samples(self) -> Sequence[Sample]:
         if not self._samples:

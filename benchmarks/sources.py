@@ -43,7 +43,7 @@ class Source:
             return [path]
         if path.is_dir():
             return self._in(path)
-        world = _world(data)
+        world = find_world(data)
         if world is not None:
             return self._in(world(self.suite))
         if _HUB_NAME.fullmatch(data):
@@ -68,7 +68,7 @@ class Source:
         )
 
 
-def _world(name: str) -> Callable[[str], Path] | None:
+def find_world(name: str) -> Callable[[str], Path] | None:
     """Return what makes a named data world's folder for a suite, where a plugin registers the name."""
     for point in entry_points(group="janus_eval.data", name=name):
         return point.load()

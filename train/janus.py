@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import time
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -155,6 +156,7 @@ def main() -> None:
     arguments(parser, seed=1, steps=3000, batch=32)
     parser.add_argument("--answer-from", type=int, default=1600, help="step from which questions are mixed in")
     parser.add_argument("--answer-batch", type=int, default=12)
+    parser.add_argument("--eyes", type=Path, help="eyes.py's folder: what the vision encoder begins from")
     parser.add_argument("--rate", type=float, default=2e-3)
     args = parser.parse_args()
     begin(args)
@@ -166,6 +168,9 @@ def main() -> None:
         pupil.load_state_dict(before["pupil"])
         optimizer.load_state_dict(before["optimizer"])
         start = before["step"]
+    if args.eyes and start <= args.answer_from:
+        parts = nn.ModuleDict({"vision": pupil.janus.model.vision_model, "teacher": pupil.teacher})
+        parts.load_state_dict((kept(args.eyes) or {})["parts"])
     print(f"parameters {sum(p.numel() for p in pupil.janus.parameters()):,}, from step {start}", flush=True)
     means: dict[str, float] = {}
     began = time.time()

@@ -8,11 +8,11 @@ import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from ...evals.errors import UsageError
+from ..sources import find_world
 from . import metadata, prompts
 
 Row = Mapping[str, Any]
@@ -49,8 +49,9 @@ def load(data: str, seed: int, size: int) -> Suite:
         return _suite(_folder(path, _numbered(prompts.suite(seed, size))))
     if path.is_file():
         return _suite(_file(path))
-    for world in entry_points(group="janus_eval.data", name=data):
-        return _suite(_file(world.load()("geneval") / _WORLD_FILE))
+    world = find_world(data)
+    if world is not None:
+        return _suite(_file(world("geneval") / _WORLD_FILE))
     raise UsageError(f"--data {data!r}: no such file or folder; 'official' names GenEval's own prompts")
 
 

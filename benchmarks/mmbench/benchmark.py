@@ -21,8 +21,8 @@ from ..rows import Row, read_rows, read_tables
 from ..scoring import (
     Read,
     by_protocol,
+    data_card,
     elsewhere,
-    fingerprint,
     given,
     grouped,
     hint_for,
@@ -81,7 +81,7 @@ class MmBench:
     @property
     def card(self) -> Mapping[str, Json]:
         knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
-        return knobs | {"rows": len(self.samples()), "data": fingerprint(self.samples())}
+        return knobs | {"rows": len(self.samples()), **data_card(self.data, self.samples())}
 
     def samples(self) -> Sequence[Sample]:
         if not self._samples:

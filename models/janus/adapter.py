@@ -101,7 +101,7 @@ class Janus:
             "image_position": knobs.turn.image_position,
             "device": device.type,
             "dtype": str(dtype).removeprefix("torch."),
-        }
+        } | ({} if self.world == "official" else {"world": self.world})
 
     def batch_size(self, jobs: Sequence[Job]) -> int:
         """Return how many such jobs fit: free memory over what the longest of them takes."""

@@ -12,6 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,10 +21,12 @@ from ..device import Dtype, at_least
 from .adapter import Janus, knobs
 from .prompts import PRO_ROLES, ImagePosition, Turn
 
-Weights = Literal["auto", "packaged", "random"]
+Weights = Literal["packaged", "random"]
 
 PACKAGED = Path(__file__).parent.parent / "toy" / "janus"
-"""Where trained weights lie, in the native format, when they are shipped."""
+"""Where the trained weights lie, in the native format."""
+DIGEST = "0"
+"""SHA-256 of the packaged model.safetensors, as train/export.py printed it."""
 
 _DEFAULTS = (5.0, 1.0)
 _SPECIALS = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>")
@@ -44,7 +47,7 @@ _SIZES: Mapping[str, Any] = {
 def toy(
     *,
     path: Path | None = None,
-    weights: Weights = "auto",
+    weights: Weights = "packaged",
     guidance: float | None = None,
     temperature: float | None = None,
     max_new_tokens: int = 16,
@@ -54,15 +57,13 @@ def toy(
     device: str = "auto",
     dtype: Dtype = "auto",
 ) -> Janus:
-    """Return the embedded Janus. Raises EnvironmentProblem where `packaged` weights are not shipped.
+    """Return the embedded Janus.
 
-    `path`: another folder of its kind. `weights`: `packaged`, `random` (fixed seed), or `auto`:
-    packaged where they are shipped. Guidance and temperature default to what the folder's
-    `recipe.json` names, else to the paper-like recipe.
+    `path`: another folder of its kind. `weights`: `packaged` (trained, docs/toy.md) or `random`
+    (fixed seed). Guidance and temperature default to what the folder's `recipe.json` names, else to
+    the paper-like recipe. Raises EnvironmentProblem where the packaged weights are missing or damaged.
     """
-    if path is None and weights == "packaged" and not PACKAGED.is_dir():
-        raise EnvironmentProblem("this installation ships no trained toy weights: use weights=random or path=FOLDER")
-    ready = path or (PACKAGED if weights != "random" and PACKAGED.is_dir() else None)
+    ready = path or (packaged() if weights == "packaged" else None)
     chosen = knobs(
         recipe="toy",
         guidance=guidance,
@@ -77,6 +78,18 @@ def toy(
     at_least(1, batch_size=batch_size)
     name = "random" if ready is None else "packaged" if path is None else ready.name
     return Janus(lambda: ready or random_folder(), name, chosen, batch=batch_size, world="toy")
+
+
+def packaged() -> Path:
+    """Return the folder of the trained weights. Raises EnvironmentProblem unless they are those that were trained."""
+    path = PACKAGED / "model.safetensors"
+    found = sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
+    if found != DIGEST:
+        raise EnvironmentProblem(
+            f"the packaged weights {path} are damaged or missing: expected SHA-256 {DIGEST}, found {found}; "
+            "install janus-eval again, or use weights=random"
+        )
+    return PACKAGED
 
 
 @cache

@@ -194,9 +194,12 @@ def test_the_toy_is_the_same_every_time_and_of_its_own_world() -> None:
     assert levels.shape == (64, 64, 3) and levels.std() > 1
 
 
-def test_missing_toy_weights_are_an_environment_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_and_damaged_toy_weights_name_the_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from janus_eval.models.janus import toy
 
-    monkeypatch.setattr(toy, "PACKAGED", tmp_path / "none")
-    with pytest.raises(EnvironmentProblem, match="no trained toy weights"):
-        registry.create("models", "janus-toy", weights="packaged")
+    monkeypatch.setattr(toy, "PACKAGED", tmp_path)
+    with pytest.raises(EnvironmentProblem, match=f"expected SHA-256 {toy.DIGEST}, found no such file"):
+        registry.create("models", "janus-toy")
+    (tmp_path / "model.safetensors").write_bytes(b"cut short")
+    with pytest.raises(EnvironmentProblem, match="damaged or missing"):
+        registry.create("models", "janus-toy")
