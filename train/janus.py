@@ -25,7 +25,9 @@ from network import Factored, build
 from torch import Tensor, nn
 from transformers import JanusForConditionalGeneration
 
+FIRST_WEIGHTS = (30, 10, 10, 30, 8, 8, 4)
 TASK_WEIGHTS = (6, 14, 18, 8, 20, 22, 12)
+LATER_WEIGHTS = (4, 10, 22, 6, 26, 26, 6)  # once questions are mixed in: what is hardest to draw
 UNCONDITIONAL = 0.1
 
 
@@ -180,7 +182,7 @@ def main() -> None:
         rng = Random(f"{args.seed}/{step}")
         losses: dict[str, Tensor] = {}
         with bfloat16():
-            weights = (30, 10, 10, 30, 8, 8, 4) if step < 400 else TASK_WEIGHTS
+            weights = FIRST_WEIGHTS if step < 400 else TASK_WEIGHTS if step < args.answer_from else LATER_WEIGHTS
             losses["draw"] = draw_loss(pupil, rng, args.batch, weights)
             if step >= args.answer_from:
                 losses |= answer_batch(pupil, rng, args.answer_batch)
