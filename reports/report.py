@@ -68,7 +68,8 @@ def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: 
 def is_toy(record: RunRecord) -> bool:
     """Say whether a run's model, data or scorer belong to the embedded toy world."""
     cards = (record.spec.model_card, record.spec.benchmark_card, record.spec.observer_card)
-    return any(value == "toy" for card in cards for value in card.values())
+    texts = [value for card in cards for value in card.values() if isinstance(value, str)]
+    return any(text == "toy" or text.startswith(("toy-", "toy:")) for text in texts)
 
 
 def marks(record: RunRecord) -> list[str]:

@@ -114,6 +114,11 @@ def test_the_papers_three_tables_need_no_run() -> None:
         (record(0.80, limit="20"), "not comparable: limit 20"),
         (record(0.80, model_card={"world": "toy"}), "not comparable: toy"),
         (record(0.80, benchmark_card={"data": "toy"}), "not comparable: toy"),
+        (record(0.80, observer_card={"detector": "toy-0123"}), "not comparable: toy"),
+        (
+            record(0.80, observer_card={"detector": "hub:x (approximation)"}),
+            "protocol differs: detector hub:x (approximation)",
+        ),
         (record(None), "not comparable: withheld"),
         (record(0.80, benchmark_card={"threshold": 0.5}), "protocol differs: threshold 0.5, reported 0.3"),
         (record(0.80, benchmark_card={"suite": "abc"}), "protocol differs: suite abc, reported official"),
