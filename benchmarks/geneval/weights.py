@@ -27,8 +27,14 @@ SETTINGS_FILE = "detector.json"
 _ASSETS = {"official": ("geneval-detector", "743b7d99"), "official-3x": ("geneval-detector-3x", "c9d0c4f2")}
 RENAMED = {"mouse": "computer mouse", "remote": "tv remote", "keyboard": "computer keyboard"}
 """COCO's names of the three classes that GenEval calls otherwise."""
-_ALIASES = {"motorbike": "motorcycle", "aeroplane": "airplane", "sofa": "couch", "pottedplant": "potted plant"}
-_ALIASES |= {"diningtable": "dining table", "tvmonitor": "tv"}
+_ALIASES = {
+    "motorbike": "motorcycle",
+    "aeroplane": "airplane",
+    "sofa": "couch",
+    "pottedplant": "potted plant",
+    "diningtable": "dining table",
+    "tvmonitor": "tv",
+}
 """Pascal VOC's spelling, which some label files of COCO models use."""
 _UNUSED = re.compile(r"encoder\.(swin\.)?layernorm\.(weight|bias)$|^criterion\.empty_weight$|_position_index$")
 _FORMAT = 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
-from transformers import CLIPConfig, CLIPModel
-
 
 def write_clip(folder: Path, seed: int = 0) -> None:
     """Fill an empty folder with a small CLIP and a tokenizer that spells byte by byte, as transformers writes them."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import CLIPConfig, CLIPModel
+
     side = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     ends = {"bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 513}
     config = CLIPConfig(
