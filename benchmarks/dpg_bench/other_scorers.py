@@ -152,27 +152,23 @@ class HubChat:
 
         if not questions:
             return []
-        conversations = [
-            [
-                {
-                    "role": "user",
-                    "content": [
-                        {"type": "image", "image": picture},
-                        {"type": "text", "text": PROMPT.format(question=each)},
-                    ],
-                }
-            ]
-            for each in questions
-        ]
-        inputs = self.processor.apply_chat_template(
-            conversations,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
+        texts = [self._prompt(each) for each in questions]
+        begin = self.processor.tokenizer.bos_token
+        written = begin is not None and texts[0].startswith(begin)
+        inputs = self.processor(
+            images=[[picture] for _ in texts],
+            text=texts,
             return_tensors="pt",
-            processor_kwargs={"padding": True},
+            padding=True,
+            add_special_tokens=not written,  # a template that writes the first token must not get it twice
         ).to(self.device, self.dtype)
         with torch.inference_mode():
             ids = self.model.generate(**inputs, max_new_tokens=MOST_TOKENS, do_sample=False)
-        texts: list[str] = self.processor.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        return [(first_word(each), False) for each in texts]
+        new = ids[:, inputs["input_ids"].shape[1] :]
+        replies: list[str] = self.processor.batch_decode(new, skip_special_tokens=True)
+        return [(first_word(each), False) for each in replies]
+
+    def _prompt(self, question: str) -> str:
+        content = [{"type": "image"}, {"type": "text", "text": PROMPT.format(question=question)}]
+        message = {"role": "user", "content": content}
+        return self.processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 
 from ...evals import stats
 from ...evals.stats import Estimate
@@ -22,8 +23,14 @@ def protocol_name(protocol: str, scorer: str) -> str:
 
 
 def scorer_label(vqa: str) -> str:
-    """Return the name of the scorer that the option `vqa` asks for: mPLUG's folders are all mPLUG."""
-    return vqa if vqa == "toy" or vqa.startswith(("hf:", "openai:")) else MPLUG
+    """Return the name of the scorer that the option `vqa` asks for: mPLUG's folders are all mPLUG.
+
+    A hub model's local folder goes under its own name, without the path that leads to it.
+    """
+    kind, _, rest = vqa.partition(":")
+    if kind == "hf" and rest:
+        return vqa if rest.count("/") == 1 and not rest.startswith((".", "/")) else f"hf:{PurePath(rest).name}"
+    return vqa if vqa == "toy" or (kind == "openai" and rest) else MPLUG
 
 
 def score_picture(

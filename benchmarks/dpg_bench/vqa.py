@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ...evals import data
+from ...evals.chat import Terms
 from ...evals.errors import InvalidImage, OutOfMemory, UsageError
 from ...evals.types import Evidence, Json, Prediction, Sample
 from .pictures import Source
@@ -44,6 +45,7 @@ class DpgVqa:
     has it, or one converted to safetensors. "hf:ORG/NAME": a VQA or vision-language model of the
     hub. "openai:NAME": an endpoint at `vqa_base_url`. "toy": a tiny untrained mPLUG, which is also
     what "official" means in the world "toy".
+
     Evidence.data is {"answers": {proposition id: answer}, "scorer", "cut": [proposition ids]}.
     """
 
@@ -75,9 +77,12 @@ class DpgVqa:
         elif kind in ("hf", "openai") and rest:
             from . import other_scorers
 
-            card["prompt"] = other_scorers.PROMPT_NAME
+            card |= {"vqa": self.scorer, "prompt": other_scorers.PROMPT_NAME}
             if kind == "openai":
+                card["url"] = Terms(self.base_url).address
                 del card["dtype"]
+            elif Path(rest).is_dir():
+                card["weights"] = data.fingerprint(Path(rest))
         elif self.vqa != "toy":
             card["vqa"] = f"{MPLUG}:{data.fingerprint(Path(self.vqa))}"
         return card
@@ -88,10 +93,11 @@ class DpgVqa:
         return 4 if self._device == "cpu" and not self.vqa.startswith("openai:") else 16
 
     def needs(self) -> Sequence[str]:
-        """Return the assets that a run has to download first."""
-        if self.vqa == "official" and data.locate("mplug") is None:
-            return ("mplug",)
-        return ()
+        """Return the names of what is not here yet, as `data.fetch` takes them."""
+        kind, _, rest = self.vqa.partition(":")
+        hub = kind == "hf" and "@" not in rest and not Path(rest).is_dir()
+        name = "mplug" if self.vqa == "official" else f"hub:{rest}" if hub else ""
+        return (name,) if name and data.locate(name) is None else ()
 
     def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> Sequence[Evidence]:
         """Answer the questions in each sample's target about its picture."""

@@ -92,7 +92,8 @@ def test_a_full_device_is_the_cores_own_error() -> None:
 def test_the_official_weights_are_needed_and_not_fetched_offline(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path))
     observer = DpgVqa(offline=True, device="cpu")
-    assert "mplug" in observer.needs()[0]
+    assert observer.needs() == ("mplug",)
+    assert DpgVqa("toy").needs() == ()
     assert observer.card["vqa"] == "damo/mplug_visual-question-answering_coco_large_en"
     with pytest.raises(EnvironmentProblem, match="mplug"):
         observer.observe(pairs(tmp_path, 1, 1))
@@ -122,6 +123,7 @@ def test_an_endpoint_is_asked_with_the_picture_and_named_in_the_result(tmp_path:
     with serving(Service(reply)) as service:
         observer = DpgVqa("openai:some-vlm", vqa_base_url=service.url)
         (evidence,) = observer.observe(asked)
+        assert observer.card["url"] == service.url
     assert evidence.data["scorer"] == "openai:some-vlm"
     assert sorted(set(evidence.data["answers"].values())) == ["no", "yes"]
     assert evidence.data["answers"]["7"] == "yes"
@@ -141,7 +143,8 @@ def test_an_image_text_model_of_the_hub_answers(tmp_path: Path) -> None:
     observer = DpgVqa(f"hf:{tmp_path / 'vlm'}", device="cpu")
     (evidence,) = observer.observe(pairs(tmp_path, 1, 1))
     assert len(evidence.data["answers"]) == 10
-    assert evidence.data["scorer"].startswith("hf:")
+    assert evidence.data["scorer"] == observer.card["vqa"] == "hf:vlm"
+    assert str(tmp_path) not in str(observer.card)
 
 
 @pytest.mark.parametrize("kind", ["blip", "vilt"])
