@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .vision import VisionTower, attend, split
+
 MASKED = -10000.0
 """What a masked position adds to its attention score (the reference's value; exp of it is 0)."""
 
@@ -61,75 +63,7 @@ class Sizes:
         return step != 0 and step % self.stride == 0
 
 
-# -- the vision tower (CLIP) --------------------------------------------------------------------------
-
-
-class VisionAttention(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.heads = width // 64
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
-        self.in_proj_bias = nn.Parameter(torch.empty(3 * width))
-        self.out_proj = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
-        return self.out_proj(attend(q, k, v, self.heads))
-
-
-class VisionMlp(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.c_fc = nn.Linear(width, 4 * width)
-        self.c_proj = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.c_fc(x)
-        return self.c_proj(x * torch.sigmoid(1.702 * x))
-
-
-class VisionBlock(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.ln_1 = nn.LayerNorm(width)
-        self.attn = VisionAttention(width)
-        self.ln_2 = nn.LayerNorm(width)
-        self.mlp = VisionMlp(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.ln_1(x))
-        return x + self.mlp(self.ln_2(x))
-
-
-class VisionTower(nn.Module):
-    def __init__(self, sizes: Sizes) -> None:
-        super().__init__()
-        width = sizes.vision_width
-        self.conv1 = nn.Conv2d(3, width, sizes.patch, sizes.patch, bias=False)
-        self.class_embedding = nn.Parameter(torch.empty(width))
-        self.positional_embedding = nn.Parameter(torch.empty(sizes.picture_tokens, width))
-        self.ln_pre = nn.LayerNorm(width)
-        self.transformer = nn.Module()
-        self.transformer.resblocks = nn.ModuleList([VisionBlock(width) for _ in range(sizes.vision_layers)])
-        self.ln_post = nn.LayerNorm(width)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Return (P, N, vision width) from (P, 3, size, size)."""
-        patches = self.conv1(pixels).flatten(2).transpose(1, 2)
-        first = self.class_embedding.expand(len(pixels), 1, -1)
-        x = self.ln_pre(torch.cat([first, patches], dim=1) + self.positional_embedding)
-        for block in self.transformer.get_submodule("resblocks").children():
-            x = block(x)
-        return self.ln_post(x)
-
-
 # -- BERT's parts -------------------------------------------------------------------------------------
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
-    """Return multi-head attention of (rows, L, D) over (rows, M, D); `bias` broadcasts to (rows, heads, L, M)."""
-    out = F.scaled_dot_product_attention(split(q, heads), split(k, heads), split(v, heads), attn_mask=bias)
-    return out.transpose(1, 2).flatten(2)
 
 
 def attend_without_keys(cross: Attention, x: Tensor, source: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -150,11 +84,6 @@ def attend_without_keys(cross: Attention, x: Tensor, source: Tensor, bias: Tenso
     mean = (weights.flatten(1, 2) @ source).view(rows, heads, length, -1)
     out = torch.einsum("rhls,hds->rlhd", mean, value).flatten(2)
     return out + cross.self.value.bias
-
-
-def split(x: Tensor, heads: int) -> Tensor:
-    """Return (rows, heads, L, D / heads) from (rows, L, D)."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 class Projections(nn.Module):

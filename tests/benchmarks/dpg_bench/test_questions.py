@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from janus_eval.benchmarks.dpg_bench.benchmark import DpgBench
 from janus_eval.benchmarks.dpg_bench.questions import dependencies, parse_questions, problems, read_questions
-from janus_eval.evals.errors import UsageError
+from janus_eval.evals.errors import EnvironmentProblem, UsageError
 from support.dpg_questions import HEAD, row
 
 
@@ -105,3 +105,18 @@ def test_the_card_holds_the_questions_digest_but_no_folder_name(tmp_path: Path) 
     assert card["data"] == "q.csv"
     assert len(card["sha256"]) == 16
     assert str(tmp_path) not in str(card)
+
+
+def test_the_official_file_is_asked_for_by_name_and_not_fetched_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path))
+    with pytest.raises(EnvironmentProblem, match=r"janus-eval data fetch dpg-bench"):
+        DpgBench(offline=True).samples()
+
+
+def test_the_toy_worlds_questions_are_sound() -> None:
+    suite = DpgBench(world="toy")
+    assert suite.card["data"] == "toy"
+    assert suite.samples()
+    assert not any(problems(item) for item in suite.items)
