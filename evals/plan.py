@@ -108,8 +108,13 @@ def pairs(args: argparse.Namespace) -> list[Pair]:
     args.offline = args.offline or args.dry_run  # a plan fetches nothing
     models = [registry.resolve("models", each) for each in split_names(args.model)]
     benchmarks = [registry.resolve("benchmarks", each) for each in split_names(args.bench)]
+    for flag, found in (("--model", models), ("--bench", benchmarks)):
+        if not found:
+            raise UsageError(f"{flag} names nothing: see janus-eval list")
     if args.limit is not None and args.ids is not None:
         raise UsageError("--limit and --ids exclude each other")
+    if args.base_url is not None and not any("base_url" in registry.parameters("models", each) for each in models):
+        raise UsageError(f"--base-url: no endpoint is asked by {', '.join(models)}; did you mean -m openai:NAME?")
     return [_pair(model, benchmark, args) for model in models for benchmark in benchmarks]
 
 
@@ -137,9 +142,9 @@ def _pair(
         benchmark=benchmark_name,
         seed=args.seed,
         limit=limit,
-        model_card=_card(model, args),
+        model_card=_card(model_name, model, args),
         benchmark_card={**benchmark.card, **_data_world(benchmark_name, args, world)},
-        observer_card=_card(observer, args) if observer else {},
+        observer_card=_card(benchmark.observer, observer, args) if observer else {},
         version=harness_version(),
     )
     slug = re.sub(r"[^A-Za-z0-9._-]+", "_", model_name).strip("._")[-60:]
@@ -148,14 +153,17 @@ def _pair(
     return Pair(model_name, benchmark_name, model, benchmark, observer, samples, spec, folder, models or [model])
 
 
-def _card(plugin: ModelAdapter | Observer, args: argparse.Namespace) -> Mapping[str, Json]:
+def _card(who: str | None, plugin: ModelAdapter | Observer, args: argparse.Namespace) -> Mapping[str, Json]:
     """Return a plugin's knobs; a dry run says what is missing instead of fetching it."""
     try:
         return plugin.card
+    except ModuleNotFoundError as error:
+        problem = registry.missing_package(error, who or "the run")
     except EnvironmentProblem as error:
-        if not getattr(args, "dry_run", False):
-            raise
-        return {"missing": str(error)}
+        problem = error
+    if not getattr(args, "dry_run", False):
+        raise problem
+    return {"missing": str(problem)}
 
 
 def _benchmark(name: str, args: argparse.Namespace, world: str) -> Benchmark:
@@ -191,6 +199,8 @@ def select(samples: Sequence[Sample], limit: str | None, ids: str | None) -> tup
     if ids is not None:
         wanted = [each for each in ids.split(",") if each]
         by_id = {each.id: each for each in samples}
+        if not wanted:
+            raise UsageError(f"--ids {ids!r} names no sample")
         unknown = [each for each in wanted if each not in by_id]
         if unknown:
             near = nearest(unknown[0], by_id)
@@ -208,7 +218,7 @@ def select(samples: Sequence[Sample], limit: str | None, ids: str | None) -> tup
             raise UsageError(
                 f"--limit {limit!r}: expected a number, a share below 1, or a range such as 10-20"
             ) from None
-        if number <= 0 or number != number or (number >= 1 and number != int(number)):
+        if not 0 < number < float("inf") or (number >= 1 and number != int(number)):
             raise UsageError(f"--limit {limit!r}: expected a number of samples, a share below 1, or a range A-B")
         first, last = 0, int(number) if number >= 1 else max(1, round(len(samples) * number))
     chosen = samples[first:last]
@@ -265,6 +275,8 @@ def evaluate(
 
 def carry_out(pair: Pair, args: argparse.Namespace) -> RunRecord:
     """Run one pair and return its record."""
+    if args.max_errors < 0:
+        raise UsageError(f"--max-errors {args.max_errors}: expected a whole number from 0")
     settings = Settings(_batch_size(args.batch_size), args.max_errors, args.allow_unscored, args.offline)
     with RunStore(pair.folder, pair.spec) as store:
         record = run(
@@ -289,7 +301,7 @@ def carry_out(pair: Pair, args: argparse.Namespace) -> RunRecord:
 def _batch_size(text: str) -> int | None:
     if text == "auto":
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--batch-size {text!r}: expected auto or a whole number from 1")
     return int(text)
 

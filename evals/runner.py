@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from . import data
 from .errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, Locked, OutOfMemory, UsageError
+from .registry import missing_package
 from .store import Key, RunStore
 from .types import (
     Benchmark,
@@ -359,6 +360,8 @@ def _guarded(
         return list(zip(items, call(items), strict=True))
     except (EnvironmentProblem, Locked, UsageError):
         raise
+    except ModuleNotFoundError as error:  # of the machine, not of this sample
+        raise missing_package(error, stage) from error
     except OutOfMemory as error:
         raise EnvironmentProblem(f"the device cannot hold even one sample: {error}") from error
     except Exception as error:

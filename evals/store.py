@@ -76,7 +76,10 @@ class RunStore:
     def _check_spec(self) -> None:
         path = self.folder / "spec.json"
         if path.exists():
-            stored = RunSpec.from_json(read_json(path))
+            try:
+                stored = RunSpec.from_json(read_json(path))
+            except (KeyError, TypeError) as error:
+                raise UsageError(f"{path} is damaged: {error!r}; remove it to take up the run again") from error
             if stored.digest != self.spec.digest:
                 raise UsageError(f"{self.folder} holds another run (#{stored.digest}, asked #{self.spec.digest})")
         else:
@@ -87,7 +90,9 @@ class RunStore:
     def batch_size(self, stage: str, wanted: int) -> int:
         """Return the batch size of a stage: the first one ever used for this run, else `wanted`."""
         path = self.folder / "plan.json"
-        plan: dict[str, int] = read_json(path) if path.exists() else {}
+        plan: Any = read_json(path) if path.exists() else {}
+        if not isinstance(plan, dict) or not all(type(size) is int and size > 0 for size in plan.values()):
+            raise UsageError(f"{path} is damaged: no batch sizes in {plan!r}; remove it to choose them anew")
         if stage not in plan:
             plan[stage] = wanted
             self.write_json("plan.json", plan)
@@ -146,8 +151,8 @@ class RunStore:
             path = prediction.image
             if path is None:
                 raise ValueError(f"no path for the picture of {prediction.sample_id}")
+            data = _picture_bytes(output)
             with _disk(self.folder):
-                data = _picture_bytes(output)
                 _publish(path, data)
             line["image"] = path.relative_to(self.folder).as_posix()
             line["bytes"] = len(data)
@@ -326,8 +331,10 @@ def read_json(path: Path) -> Any:
     """Return the JSON of a file of ours. Raises UsageError where it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 # -- bytes --------------------------------------------------------------------------------------------
@@ -379,7 +386,10 @@ def _unseal(line: bytes) -> dict[str, Json] | None:
 def _picture_bytes(output: Output) -> bytes:
     """Return the bytes to store: a finished file's as they are, a picture's as PNG."""
     if isinstance(output, Path):
-        return output.read_bytes()
+        try:
+            return output.read_bytes()
+        except OSError as error:
+            raise EnvironmentProblem(f"{output} cannot be read: {error.strerror}") from error
     picture: Image | Any = output() if callable(output) else output
     import io
 
@@ -434,6 +444,8 @@ class _disk:
             errno.EPERM: "permission denied: choose another folder with -o",
             errno.EROFS: "the filesystem is read-only: choose another folder with -o",
             errno.ENOTDIR: "a file stands where the folder should be: choose another folder with -o",
+            errno.ENOENT: "no folder can be made there: choose another folder with -o",
+            errno.ENAMETOOLONG: "the name is too long: choose another folder with -o",
             errno.EEXIST: "a file stands where the folder should be: choose another folder with -o",
         }
         if error.errno in reasons:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         (["run", "-m", "janus-toy", "-b", "geneval", "--ids", "999999"], "no sample '999999'"),
         (["run", "-m", "janus-toy", "-b", "geneval", "-a", "noequals"], "wants key=value"),
         (["run", "-m", "janus-toy", "-b", "geneval", "-l", "1", "--batch-size", "0"], "--batch-size '0'"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "-l", "1", "--batch-size", "²"], "--batch-size '²'"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "-l", "1", "--max-errors", "-1"], "--max-errors -1"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "--ids", ","], "names no sample"),
+        (["run", "-m", ",", "-b", "geneval"], "--model names nothing"),
+        (["run", "-m", "janus-toy", "-b", ""], "--bench names nothing"),
+        (["run", "-m", "always-yes", "-b", "pope", "--base-url", "http://localhost"], "--base-url: no endpoint"),
         (["frobnicate"], "invalid choice"),
         (["data", "fetch"], "needs a name"),
     ],
@@ -44,6 +51,18 @@ def test_a_usage_error_is_one_line_and_exit_code_2(
     assert code == 2
     assert out == ""
     assert err.count("\n") == 1 and message in err
+
+
+def test_a_missing_package_is_one_line_with_its_mend(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # an import of it fails as where it is not installed
+    arguments = ["run", "-m", "janus-pro-7b", "-b", "pope", "--data", "toy", "-o", str(tmp_path)]
+    code, _, err = call(capsys, *arguments)
+    assert code == 6
+    assert err == 'janus-eval: error: janus-pro-7b needs the package torch: pip install "janus-eval[hf]"\n'
+    code, out, _ = call(capsys, *arguments, "--dry-run")
+    assert code == 0 and 'pip install "janus-eval[hf]"' in out
 
 
 def test_listing_names_everything_registered(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +81,7 @@ def test_limit_takes_a_number_a_share_or_a_range(limit: str, first: int, last: i
     assert plan.select(SAMPLES, limit, None) == (SAMPLES[first:last], written)
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "nan", "2.5", "60-70", "a-b", ""])
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "1e400", "2.5", "60-70", "a-b", ""])
 def test_a_limit_that_means_nothing_is_refused(limit: str) -> None:
     with pytest.raises(UsageError, match="--limit"):
         plan.select(SAMPLES, limit, None)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 COMMAND = [sys.executable, "-m", "janus_eval.evals.cli", "run", "-m", "noise-image", "-b", "geneval"]
-COMMAND += ["--detector", "toy", "--data", "official", "--batch-size", "4"]
+COMMAND += ["--detector", "toy", "--clip", "toy", "--data", "official", "--batch-size", "4"]
 
 
 def start(output: Path, *more: str, limit: str = "12") -> subprocess.Popen[str]:
@@ -92,7 +92,7 @@ def test_an_output_that_is_a_file_exits_6(tmp_path: Path) -> None:
 def test_missing_pictures_exit_5_with_the_headline_withheld(whole: Path, tmp_path: Path) -> None:
     pictures = next(whole.glob("*/images"))
     command = [sys.executable, "-m", "janus_eval.evals.cli", "score", "-b", "geneval", "--images", str(pictures)]
-    command += ["--detector", "toy", "-o", str(tmp_path), "--json"]
+    command += ["--detector", "toy", "--clip", "toy", "-o", str(tmp_path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 5, done.stderr
     found = json.loads(done.stdout)

@@ -9,15 +9,16 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from janus_eval.evals.errors import Incomplete
+from janus_eval.evals.errors import EnvironmentProblem, Incomplete
 from janus_eval.evals.progress import progress
 from janus_eval.evals.runner import Settings, run
 from janus_eval.evals.store import RunStore, read_record, read_scores
-from janus_eval.evals.types import RunRecord
+from janus_eval.evals.types import Job, RunRecord
 from support.worlds import Eye, Painter, Redness, spec
 
 
@@ -135,6 +136,19 @@ def test_too_many_errors_stop_the_run_and_keep_what_is_made(tmp_path: Path) -> N
     assert 0 < len(painter.asked) < 10
 
 
+class Unpacked(Painter):
+    """A model that imports its package only when it loads its weights."""
+
+    def predict(self, jobs: Sequence[Job]) -> list[Any]:
+        raise ModuleNotFoundError("No module named 'diffusers'", name="diffusers")
+
+
+def test_a_missing_package_stops_the_run_with_its_mend(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentProblem, match=r'pip install "janus-eval\[diffusers\]"'):
+        carry_out(tmp_path, Unpacked())
+    assert not (tmp_path / "errors.jsonl").exists()
+
+
 def test_a_failed_observation_is_tried_again_by_the_next_run(tmp_path: Path) -> None:
     record = carry_out(tmp_path, eye=Eye(blind=frozenset(["001"])))
     assert record.counts["unscored"] == 2 and not record.complete
@@ -146,6 +160,7 @@ def test_a_failed_observation_is_tried_again_by_the_next_run(tmp_path: Path) -> 
 SLOW = """
 import sys, time
 sys.path[:0] = [{root!r}, {root!r} + "/evals"]
+from collections.abc import Sequence
 from pathlib import Path
 from support.worlds import Painter
 from test_runner import carry_out

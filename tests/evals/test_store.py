@@ -77,6 +77,35 @@ def test_a_file_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
         RunStore(tmp_path / "file" / "run", spec())
 
 
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentProblem, match="the name is too long"):
+        RunStore(tmp_path / ("a" * 300), spec())
+
+
+def test_a_picture_that_vanished_is_not_blamed_on_the_output_folder(tmp_path: Path) -> None:
+    asked = Prediction("x", kind="image", image=tmp_path / "run" / "images" / "0.png")
+    with (
+        RunStore(tmp_path / "run", spec()) as store,
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(EnvironmentProblem, match=r"gone\.png cannot be read"),
+    ):
+        store.add_predictions([(asked, tmp_path / "gone.png")], pool)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"model": "x"}', "null", "[" * 100_000])
+def test_a_damaged_spec_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "spec.json").write_text(text)
+    with pytest.raises(UsageError, match=r"spec\.json is damaged"):
+        RunStore(tmp_path, spec())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"predict": 0}', '{"predict": "4"}', '{"predict": true}'])
+def test_a_damaged_plan_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "plan.json").write_text(text)
+    with RunStore(tmp_path, spec()) as store, pytest.raises(UsageError, match=r"plan\.json is damaged"):
+        store.batch_size("predict", 4)
+
+
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path: Path) -> None:
     add_text(tmp_path, "kept")
     code = """
