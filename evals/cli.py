@@ -139,6 +139,8 @@ def _parsers(
     show.add_argument("run", type=Path, metavar="RUN")
     show.add_argument("--id", metavar="SAMPLE", help="show one sample: prompt, outputs, evidence, verdict")
     show.add_argument("--failed", action="store_true", help="list the samples that were not correct")
+    show.add_argument("--draw", type=Path, metavar="FILE.png", help="draw the pictures with what was seen on them")
+    show.add_argument("--count", type=int, default=16, metavar="N", help="how many pictures to draw (default: 16)")
     show.add_argument("--json", action="store_true", help="print JSON")
 
     reporting.add(command)
@@ -305,6 +307,10 @@ def _list(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     from . import show
 
+    if args.draw is not None:
+        count = show.pictures(args.run, args.draw, sample=args.id, failed=args.failed, count=max(1, args.count))
+        print(f"{count} pictures drawn: {args.draw}")
+        return 0
     print(show.show(args.run, sample=args.id, failed=args.failed, as_json=args.json))
     return 0
 

@@ -39,6 +39,7 @@ class Pair:
     spec: RunSpec
     folder: Path
     models: Sequence[ModelAdapter]
+    benchmark_options: Mapping[str, Json]
 
     @property
     def title(self) -> str:
@@ -131,7 +132,8 @@ def _pair(
     model: ModelAdapter = registry.create("models", model_name, **options)
     world: str = getattr(model, "world", "official")
 
-    benchmark = _benchmark(benchmark_name, args, world)
+    benchmark_options = _benchmark_options(benchmark_name, args, world)
+    benchmark: Benchmark = registry.create("benchmarks", benchmark_name, **benchmark_options)
     if benchmark.kind not in model.kinds:
         able = ", ".join(sorted(model.kinds))
         raise UsageError(f"{benchmark_name} asks for {benchmark.kind} outputs, {model_name} gives only: {able}")
@@ -150,7 +152,10 @@ def _pair(
     slug = re.sub(r"[^A-Za-z0-9._-]+", "_", model_name).strip("._")[-60:]
     folder = args.output / f"{slug}--{benchmark_name}--{spec.digest}"
     models = [WorkerModel(model_name, options | {"device": device}, model.kinds, spec.model_card) for device in devices]
-    return Pair(model_name, benchmark_name, model, benchmark, observer, samples, spec, folder, models or [model])
+    models = models or [model]
+    return Pair(
+        model_name, benchmark_name, model, benchmark, observer, samples, spec, folder, models, benchmark_options
+    )
 
 
 def _card(who: str | None, plugin: ModelAdapter | Observer, args: argparse.Namespace) -> Mapping[str, Json]:
@@ -166,14 +171,14 @@ def _card(who: str | None, plugin: ModelAdapter | Observer, args: argparse.Names
     return {"missing": str(problem)}
 
 
-def _benchmark(name: str, args: argparse.Namespace, world: str) -> Benchmark:
+def _benchmark_options(name: str, args: argparse.Namespace, world: str) -> dict[str, Any]:
     accepted = registry.parameters("benchmarks", name)
     options = _only(accepted, {"data": args.data, "world": world, "offline": args.offline or None})
     options |= _only(accepted, _plugin_values(args))
     options |= _key_values(getattr(args, "bench_args", []), "--bench-args")
     if args.data is None and world != "official" and world in getattr(registry.load("benchmarks", name), "worlds", ()):
         options["data"] = world
-    return registry.create("benchmarks", name, **options)
+    return options
 
 
 def _data_world(name: str, args: argparse.Namespace, world: str) -> dict[str, str]:
@@ -279,6 +284,7 @@ def carry_out(pair: Pair, args: argparse.Namespace) -> RunRecord:
         raise UsageError(f"--max-errors {args.max_errors}: expected a whole number from 0")
     settings = Settings(_batch_size(args.batch_size), args.max_errors, args.allow_unscored, args.offline)
     with RunStore(pair.folder, pair.spec) as store:
+        store.write_json("options.json", {key: str(value) for key, value in pair.benchmark_options.items()})
         record = run(
             pair.spec,
             pair.models,
@@ -368,7 +374,7 @@ def score(args: argparse.Namespace) -> Scored:
     strangers = sorted(set(given) - set(accepted) - set(registry.parameters("benchmarks", name)))
     if strangers:
         raise UsageError(f"scoring {name} takes no --{strangers[0].replace('_', '-')}; it takes: {', '.join(accepted)}")
-    benchmark = _benchmark(name, args, "official")
+    benchmark = registry.create("benchmarks", name, **_benchmark_options(name, args, "official"))
     options = _only(accepted, known) | _only(accepted, given)
     return registry.call_with(benchmark.rescore, name, options)  # pyright: ignore[reportAttributeAccessIssue] -- optional
 

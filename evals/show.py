@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from .errors import UsageError
-from .store import read_lines, read_record, read_scores, record_to_json
-from .types import Json, Score
+from . import registry
+from .errors import EnvironmentProblem, UsageError
+from .store import read_json, read_lines, read_record, read_scores, record_to_json
+from .types import Evidence, Json, Prediction, Score
 
 
 def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool) -> str:
@@ -30,6 +32,55 @@ def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool) -> st
     cards["observer"] = record.spec.observer_card
     knobs = [f"  {who}.{key} = {value}" for who, card in cards.items() for key, value in sorted(card.items())]
     return "\n".join([run_summary(record, folder), "", "knobs:", *knobs])
+
+
+def pictures(folder: Path, out: Path, *, sample: str | None, failed: bool, count: int) -> int:
+    """Write a sheet of a run's pictures with what was seen on them; return how many there are.
+
+    Of one sample all, else `count` spread evenly over the run (over its failures with `failed`).
+    Raises UsageError where the benchmark draws nothing.
+    """
+    record = read_record(folder)
+    benchmark = registry.create("benchmarks", record.spec.benchmark, **read_json(folder / "options.json"))
+    if not hasattr(benchmark, "draw"):
+        raise UsageError(f"{record.spec.benchmark} has no pictures to draw on")
+    scores = {(each.sample_id, each.index): each for each in read_scores(folder)}
+    wanted = [key for key, each in scores.items() if _is_wanted(each, sample, failed)]
+    if not wanted:
+        raise UsageError(f"{folder} has no such picture: {'sample ' + repr(sample) if sample else 'none failed'}")
+    step = max(1.0, len(wanted) / count)
+    chosen = wanted if sample else [wanted[int(number * step)] for number in range(min(count, len(wanted)))]
+    samples = {each.id: each for each in benchmark.samples()}
+    made = {(row["sample_id"], row["index"]): row for row in read_lines(folder, "predictions")}
+    seen = {(row["sample_id"], row["index"]): row for row in read_lines(folder, "evidence")}
+    cards = [
+        benchmark.draw(samples[key[0]], _prediction(folder, key, made), _evidence(key, seen), scores[key])
+        for key in chosen
+    ]
+    try:
+        benchmark.sheet(cards).save(out)
+    except (OSError, ValueError) as error:
+        raise EnvironmentProblem(f"cannot write {out}: {error}") from error
+    return len(cards)
+
+
+def _is_wanted(score: Score, sample: str | None, failed: bool) -> bool:
+    if sample is not None:
+        return sample in (score.sample_id, f"{score.sample_id}/{score.index}")
+    return not failed or score.value is None or score.value < 1
+
+
+def _prediction(folder: Path, key: tuple[str, int], made: Mapping[tuple[str, int], Mapping[str, Json]]) -> Prediction:
+    row = made.get(key)
+    path = (folder / row["image"]).resolve() if row else None
+    if path is not None and not path.is_relative_to(folder.resolve()):
+        raise UsageError(f"{folder} names a picture outside of itself: {path}")
+    return Prediction(key[0], key[1], "image", image=path)
+
+
+def _evidence(key: tuple[str, int], seen: Mapping[tuple[str, int], Mapping[str, Json]]) -> Evidence | None:
+    row = seen.get(key)
+    return None if row is None else Evidence(key[0], key[1], row.get("data"), row.get("error"))
 
 
 def one_sample(folder: Path, sample: str) -> dict[str, Json]:

@@ -2,6 +2,7 @@
 
     RUN/
       spec.json            what was asked (RunSpec); its digest names the folder
+      options.json         the benchmark's options, so that its samples can be built again
       plan.json            batch sizes, kept so that a resumed run forms the same batches
       predictions/0.jsonl  append-only, one file a worker, each line with a checksum
       images/              pictures, where the benchmark's official scripts look for them
@@ -268,7 +269,8 @@ def record_from_json(row: Json, where: str, environment: Mapping[str, Json] | No
 
 def _metric(row: Json) -> Metric:
     metric = Metric(**row)
-    if not all(value is None or isinstance(value, int | float) for value in (metric.value, metric.low, metric.high)):
+    numbers: tuple[Json, ...] = (metric.value, metric.low, metric.high)
+    if not all(value is None or isinstance(value, int | float) for value in numbers):
         raise TypeError(f"no number in {row}")
     return replace(metric, n=int(metric.n))
 

@@ -82,7 +82,7 @@ class GenEvalObserver:
     ) -> None:
         toy = world == "toy"
         self._weights = Weights("toy" if toy and detector == "official" else detector, offline)
-        self._clip = "toy" if toy and clip == "official" else clip
+        self._clip = "toy" if clip == "official" and (toy or detector == "toy") else clip
         self._backend = detector_backend
         self._pipeline: Pipeline = pipeline
         self._clip_backend = clip_backend
