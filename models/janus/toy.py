@@ -229,8 +229,11 @@ def _recipe(folder: Path) -> tuple[float, float]:
     path = folder / "recipe.json"
     if not path.is_file():
         return _DEFAULTS
-    table = json.loads(path.read_text(encoding="utf-8"))
-    return float(table.get("guidance", _DEFAULTS[0])), float(table.get("temperature", _DEFAULTS[1]))
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        return float(table.get("guidance", _DEFAULTS[0])), float(table.get("temperature", _DEFAULTS[1]))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise EnvironmentProblem(f"{path} names no guidance and temperature ({error}): mend or remove it") from error
 
 
 def _byte_letters() -> dict[int, str]:

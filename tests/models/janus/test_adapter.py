@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -203,3 +204,13 @@ def test_missing_and_damaged_toy_weights_name_the_digest(monkeypatch: pytest.Mon
     (tmp_path / "model.safetensors").write_bytes(b"cut short")
     with pytest.raises(EnvironmentProblem, match="damaged or missing"):
         registry.create("models", "janus-toy")
+
+
+def test_a_folders_recipe_is_its_default_and_a_broken_one_is_named(native: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    shutil.copytree(native, folder)
+    (folder / "recipe.json").write_text('{"guidance": 1.5}')
+    assert registry.create("models", "janus-toy", path=str(folder)).card["guidance"] == 1.5
+    (folder / "recipe.json").write_text("[1")
+    with pytest.raises(EnvironmentProblem, match="names no guidance"):
+        registry.create("models", "janus-toy", path=str(folder))
