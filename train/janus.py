@@ -17,7 +17,7 @@ import numpy as np
 import tokenizer as words
 import torch
 import torch.nn.functional as F
-from answering import answer_batch
+from answering import answer_batch, quiz
 from codes import codes, grid
 from drawing import TASKS, example, fulfils, read
 from machine import arguments, begin, bfloat16, keep, kept, placed
@@ -27,7 +27,7 @@ from transformers import JanusForConditionalGeneration
 
 FIRST_WEIGHTS = (30, 10, 10, 30, 8, 8, 4)
 TASK_WEIGHTS = (6, 14, 18, 8, 20, 22, 12)
-LATER_WEIGHTS = (4, 10, 22, 6, 26, 26, 6)  # once questions are mixed in: what is hardest to draw
+LATER_WEIGHTS = (2, 6, 14, 4, 35, 36, 3)  # from --answer-from on: what is hardest to draw
 UNCONDITIONAL = 0.1
 
 
@@ -184,7 +184,7 @@ def main() -> None:
         with bfloat16():
             weights = FIRST_WEIGHTS if step < 400 else TASK_WEIGHTS if step < args.answer_from else LATER_WEIGHTS
             losses["draw"] = draw_loss(pupil, rng, args.batch, weights)
-            if step >= args.answer_from:
+            if args.answer_batch and step >= args.answer_from:
                 losses |= answer_batch(pupil, rng, args.answer_batch)
         loss = sum(losses.values(), torch.zeros(()))
         optimizer.zero_grad(set_to_none=True)
@@ -205,6 +205,8 @@ def main() -> None:
             keep(args.out, content)
         if (step + 1) % 400 == 0 or step + 1 == args.steps:
             scores = judge(pupil, seed=777, each=16)
+            if args.answer_batch and step >= args.answer_from:
+                scores |= quiz(pupil, 777, 60)
             print(json.dumps({"step": step + 1, **{k: round(v, 2) for k, v in scores.items()}}), flush=True)
 
 
