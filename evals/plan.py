@@ -138,7 +138,7 @@ def _pair(
         able = ", ".join(sorted(model.kinds))
         raise UsageError(f"{benchmark_name} asks for {benchmark.kind} outputs, {model_name} gives only: {able}")
     observer = _observer(benchmark, args, machine, world)
-    samples, limit = select(benchmark.samples(), args.limit, args.ids)
+    samples, limit = select(_distinct(benchmark_name, benchmark.samples()), args.limit, args.ids)
     spec = RunSpec(
         model=model_name,
         benchmark=benchmark_name,
@@ -197,6 +197,22 @@ def _observer(
     accepted = registry.parameters("observers", benchmark.observer)
     options = _only(accepted, {"world": world, "task": benchmark.name} | dict(machine) | _plugin_values(args))
     return registry.create("observers", benchmark.observer, **options)
+
+
+def _distinct(name: str, samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Return the samples. Raises UsageError where an id cannot name one: two would share an output."""
+    if not samples:
+        raise UsageError(f"{name} has no samples in these data")
+    seen: set[str] = set()
+    for each in samples:
+        if each.id in seen:
+            raise UsageError(f"{name}: two samples have the id {each.id!r}; each needs an id of its own")
+        try:
+            each.id.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{name}: the sample id {each.id!r} is no valid text") from None
+        seen.add(each.id)
+    return samples
 
 
 def select(samples: Sequence[Sample], limit: str | None, ids: str | None) -> tuple[Sequence[Sample], str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import inspect
 import typing
 from collections.abc import Mapping
@@ -100,6 +101,9 @@ def missing_package(error: ImportError, who: str) -> EnvironmentProblem:
     """Return the error that names the missing package and the extra that brings it."""
     package = (error.name or "").partition(".")[0]
     extra = _EXTRAS.get(package)
+    if package and importlib.util.find_spec(package) is not None:  # it is here, but not as it is wanted
+        update = f'pip install -U "janus-eval[{extra}]"' if extra else f"update or mend the package {package}"
+        return EnvironmentProblem(f"{who} needs another {package} than the installed one ({error}): {update}")
     how = f'pip install "janus-eval[{extra}]"' if extra else f"pip install {package or 'the missing package'}"
     return EnvironmentProblem(f"{who} needs the package {package or error}: {how}")
 

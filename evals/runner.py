@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from . import data
 from .errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, Locked, OutOfMemory, UsageError
@@ -163,7 +164,7 @@ def _predict(
     # is asked for what is missing alone.
     asked = missing if getattr(models[0], "independent", False) else jobs
     chunks = [chunk for chunk in _chunks(asked, size) if any(_key(job) not in have for job in chunk)]
-    workers = [_Elastic[Job, Output](model.predict) for model in models]
+    workers = [_Elastic[Job, Output](partial(_asked, model)) for model in models]
 
     def work(worker: _Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:
         return _guarded(worker, chunk, budget, "predict", lambda job: (job.sample.id, job.index))
@@ -183,6 +184,25 @@ def _predict(
             tick(len(keep))
         stored.result()
     return store.predictions()
+
+
+def _asked(model: ModelAdapter, jobs: Sequence[Job]) -> Sequence[Output]:
+    """Return the model's outputs. Raises TypeError for what is no output of its job's kind."""
+    outputs = model.predict(jobs)
+    for job, output in zip(jobs, outputs, strict=False):  # their number is the caller's to check
+        if not _fits(job, output):
+            raise TypeError(f"{job.kind} was asked for, the model gave {output!r:.80}")
+    return outputs
+
+
+def _fits(job: Job, output: Any) -> bool:
+    if job.kind == "text":
+        return isinstance(output, str)
+    if job.kind == "image":
+        return callable(output) or isinstance(output, Path) or hasattr(output, "save")
+    if not isinstance(output, tuple | list) or len(output) != len(job.sample.options):
+        return False
+    return all(isinstance(each, int | float) and each == each for each in output)  # a NaN is no likelihood
 
 
 def _observe(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from janus_eval.benchmarks.pope import Pope
 from janus_eval.evals import cli, plan
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.types import Sample
@@ -79,6 +83,29 @@ def test_listing_names_everything_registered(capsys: pytest.CaptureFixture[str])
 )
 def test_limit_takes_a_number_a_share_or_a_range(limit: str, first: int, last: int, written: str | None) -> None:
     assert plan.select(SAMPLES, limit, None) == (SAMPLES[first:last], written)
+
+
+def test_an_answer_that_no_terminal_can_show_is_escaped(tmp_path: Path) -> None:
+    arguments = ["run", "-m", "always-yes", "-b", "pope", "--data", "toy", "-l", "1", "-a", "answer=Ja é", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "janus_eval.evals.cli", *arguments, "-o", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Ja \\xe9" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [(("a", "b", "a"), "two samples have the id 'a'"), (("\ud800",), "is no valid text"), ((), "has no samples")],
+)
+def test_ids_that_cannot_name_samples_are_refused(monkeypatch: pytest.MonkeyPatch, ids: Any, message: str) -> None:
+    monkeypatch.setattr(Pope, "samples", lambda _: [Sample(each, "Is there a cat?") for each in ids])
+    with pytest.raises(UsageError, match=message):
+        plan.evaluate("always-yes", "pope", data="toy")
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "1e400", "2.5", "60-70", "a-b", ""])

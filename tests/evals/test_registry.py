@@ -102,3 +102,10 @@ def test_quick_commands_import_no_heavy_package(arguments: list[str]) -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+def test_a_package_that_is_here_but_lacks_a_part_is_not_to_be_installed_again() -> None:
+    error = ModuleNotFoundError("No module named 'json.nothere'", name="json.nothere")
+    assert str(registry.missing_package(error, "mine")) == (
+        "mine needs another json than the installed one (No module named 'json.nothere'): update or mend the package json"
+    )

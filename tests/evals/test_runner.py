@@ -18,7 +18,7 @@ from janus_eval.evals.errors import EnvironmentProblem, Incomplete
 from janus_eval.evals.progress import progress
 from janus_eval.evals.runner import Settings, run
 from janus_eval.evals.store import RunStore, read_record, read_scores
-from janus_eval.evals.types import Job, RunRecord
+from janus_eval.evals.types import Job, RunRecord, Sample
 from support.worlds import Eye, Painter, Redness, spec
 
 
@@ -140,13 +140,47 @@ class Unpacked(Painter):
     """A model that imports its package only when it loads its weights."""
 
     def predict(self, jobs: Sequence[Job]) -> list[Any]:
-        raise ModuleNotFoundError("No module named 'diffusers'", name="diffusers")
+        raise ModuleNotFoundError("No module named 'mmdet'", name="mmdet")
 
 
 def test_a_missing_package_stops_the_run_with_its_mend(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentProblem, match=r'pip install "janus-eval\[diffusers\]"'):
+    with pytest.raises(EnvironmentProblem, match=r'pip install "janus-eval\[mmdet\]"'):
         carry_out(tmp_path, Unpacked())
     assert not (tmp_path / "errors.jsonl").exists()
+
+
+@pytest.mark.parametrize("output", [None, "a text", 3])
+def test_an_output_of_another_kind_is_a_failure_not_an_answer(tmp_path: Path, output: Any) -> None:
+    class Confused(Painter):
+        def predict(self, jobs: Sequence[Job]) -> list[Any]:
+            return [
+                output if job.sample.id == "001" else made
+                for job, made in zip(jobs, super().predict(jobs), strict=True)
+            ]
+
+    record = carry_out(tmp_path, Confused())
+    assert record.counts["errors"] == 2 and not record.complete
+    assert "image was asked for, the model gave" in (tmp_path / "errors.jsonl").read_text()
+
+
+@pytest.mark.parametrize("output", [None, (0.0,), (0.0, float("nan")), "ab"])
+def test_what_is_no_likelihood_of_each_option_is_a_failure(tmp_path: Path, output: Any) -> None:
+    class Options(Painter):
+        kinds = frozenset(["likelihood"])
+
+        def predict(self, jobs: Sequence[Job]) -> list[Any]:
+            return [output for _ in jobs]
+
+    class Choice(Redness):
+        kind = "likelihood"
+
+        def samples(self) -> list[Sample]:
+            return [Sample("0", "left or right?", options=("left", "right"))]
+
+    benchmark = Choice()
+    with RunStore(tmp_path, spec()) as store:
+        record = run(spec(), [Options()], benchmark, None, store, benchmark.samples(), Settings(), progress, dict)
+    assert record.counts["errors"] == record.counts["expected"] and record.counts["predicted"] == 0
 
 
 def test_a_failed_observation_is_tried_again_by_the_next_run(tmp_path: Path) -> None:
