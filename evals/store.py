@@ -228,7 +228,7 @@ class RunStore:
 
     def _lines(self, stream: str) -> Iterator[dict[str, Json]]:
         for path in sorted((self.folder / stream).glob("*.jsonl")):
-            with path.open("rb") as file:
+            with _disk(self.folder), path.open("rb") as file:
                 for number, line in enumerate(file, 1):
                     row = _unseal(line)
                     if row is None:
@@ -283,12 +283,20 @@ def read_scores(folder: Path) -> list[Score]:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    scores.append(Score(**json.loads(line)))
+                    scores.append(_whole(Score(**json.loads(line))))
                 except (ValueError, TypeError) as error:
-                    raise UsageError(f"{path} line {number} is damaged: {error}") from error
+                    raise UsageError(f"{path} line {number} is damaged: {error}; run the same command again") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     return scores
+
+
+def _whole(score: Score) -> Score:
+    if not isinstance(score.value, int | float | None) or type(score.index) is not int:
+        raise TypeError(f"value {score.value!r} of output {score.index!r}")
+    if not isinstance(score.sample_id, str) or not isinstance(score.protocol, str):
+        raise TypeError(f"sample {score.sample_id!r} under {score.protocol!r}")
+    return score
 
 
 def read_lines(folder: Path, stream: str) -> Iterator[dict[str, Json]]:
@@ -448,6 +456,7 @@ class _disk:
             errno.ENOTDIR: "a file stands where the folder should be: choose another folder with -o",
             errno.ENOENT: "no folder can be made there: choose another folder with -o",
             errno.ENAMETOOLONG: "the name is too long: choose another folder with -o",
+            errno.EISDIR: "a folder stands where a file should be: remove it, or choose another folder with -o",
             errno.EEXIST: "a file stands where the folder should be: choose another folder with -o",
         }
         if error.errno in reasons:

@@ -107,5 +107,6 @@ def test_quick_commands_import_no_heavy_package(arguments: list[str]) -> None:
 def test_a_package_that_is_here_but_lacks_a_part_is_not_to_be_installed_again() -> None:
     error = ModuleNotFoundError("No module named 'json.nothere'", name="json.nothere")
     assert str(registry.missing_package(error, "mine")) == (
-        "mine needs another json than the installed one (No module named 'json.nothere'): update or mend the package json"
+        "mine needs another json than the installed one (No module named 'json.nothere'): "
+        "update or mend the package json"
     )

@@ -8,13 +8,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
-from janus_eval.evals.store import RunStore, find_runs, read_record
-from janus_eval.evals.types import Prediction
+from janus_eval.evals.store import RunStore, find_runs, read_record, read_scores
+from janus_eval.evals.types import Prediction, RunRecord
 from support.worlds import spec
 
 
@@ -127,6 +128,23 @@ with RunStore(Path(sys.argv[1]), spec()) as store, ThreadPoolExecutor(1) as pool
     )
     assert "EnvironmentProblem: cannot write to" in done.stderr
     assert read_text(tmp_path) == {"0": "kept"}
+
+
+@pytest.mark.parametrize("name", ["record.json", "scores.jsonl", "predictions/0.jsonl"])
+def test_a_folder_in_the_place_of_a_file_is_one_clear_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    record = RunRecord(spec(), "acc", {}, {}, complete=False)
+    with RunStore(tmp_path, spec()) as store, pytest.raises(EnvironmentProblem, match="a folder stands"):
+        store.predictions()
+        store.finish([], record)
+
+
+@pytest.mark.parametrize("change", [{"value": "1"}, {"index": "0"}, {"sample_id": 1}, {"protocol": None}, {"more": 1}])
+def test_a_damaged_score_is_named(tmp_path: Path, change: dict[str, Any]) -> None:
+    row = {"sample_id": "0", "index": 0, "protocol": "p", "value": None} | change
+    (tmp_path / "scores.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(UsageError, match="line 1 is damaged"):
+        read_scores(tmp_path)
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
