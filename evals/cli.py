@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import json
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import plan, registry, reporting
-from .errors import Incomplete, JanusEvalError, UsageError
+from .errors import EnvironmentProblem, Incomplete, JanusEvalError, UsageError
 
 EPILOG = """\
 exit codes: 0 ok, 1 bug, 2 usage, 3 gate failed, 4 run locked by another process, 5 incomplete
@@ -40,7 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         args = _parse(arguments)
-        return args.call(args)
+        code = args.call(args)
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] -- None where it was closed
+            sys.stdout.flush()  # here, where a full disk can still be told
+        return code
     except JanusEvalError as error:
         print(f"janus-eval: error: {_one_line(error)}", file=sys.stderr)
         return error.exit_code
@@ -50,6 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `janus-eval list | head`: the reader has seen enough
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(
+            f"janus-eval: error: {error.filename or 'the output'} cannot be written: the disk is full", file=sys.stderr
+        )
+        with contextlib.suppress(OSError):  # what is still held would fail once more at the interpreter's end
+            sys.stdout.close()
+        return EnvironmentProblem.exit_code
 
 
 def _terminated(*_: object) -> NoReturn:

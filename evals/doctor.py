@@ -71,7 +71,7 @@ def _places() -> list[dict[str, Json]]:
         place = path
         while not place.exists():
             place = place.parent
-        if not os.access(place, os.W_OK):
+        if not place.is_dir() or not os.access(place, os.W_OK):
             rows.append(_row(what, "warning", f"{path} is not writable", "choose another: -o, JANUS_EVAL_CACHE"))
         else:
             rows.append(_row(what, "ok", f"{path}: {shutil.disk_usage(place).free / 1e9:.0f} GB free"))

@@ -256,9 +256,9 @@ def evaluate(
     model_options: Mapping[str, Any] | None = None,
     benchmark_options: Mapping[str, Any] | None = None,
     observer_options: Mapping[str, Any] | None = None,
-    data: str | None = None,
-    limit: str | None = None,
-    ids: str | None = None,
+    data: str | Path | None = None,
+    limit: str | float | None = None,
+    ids: str | Sequence[str] | None = None,
     seed: int = 0,
     device: str | None = None,
     dtype: str | None = None,
@@ -268,7 +268,16 @@ def evaluate(
     offline: bool = False,
 ) -> RunRecord:
     """Run one model on one benchmark from Python, as `janus-eval run` does, and return the record."""
+    if limit is not None and ids is not None:
+        raise UsageError("limit and ids exclude each other")
+    names = registry.resolve("models", model), registry.resolve("benchmarks", benchmark)
     chosen = {**(benchmark_options or {}), **(observer_options or {})}
+    known = {*registry.parameters("benchmarks", names[1])}
+    known.update(*(registry.parameters("observers", each) for each in _observers(names[1])))
+    for key in chosen:
+        if key not in known:
+            near = nearest(key, known)
+            raise UsageError(f"{names[1]} has no option {key!r}" + (f"; did you mean {near!r}?" if near else ""))
     args = argparse.Namespace(
         model=[model],
         bench=[benchmark],
@@ -278,9 +287,9 @@ def evaluate(
         recipe=None,
         base_url=None,
         output=Path(output),
-        data=data,
-        limit=limit,
-        ids=ids,
+        data=None if data is None else str(data),
+        limit=None if limit is None else str(limit),
+        ids=ids if ids is None or isinstance(ids, str) else ",".join(ids),
         seed=seed,
         device=device,
         dtype=dtype,
@@ -290,7 +299,6 @@ def evaluate(
         offline=offline,
         **{f"plugin_{key}": value for key, value in chosen.items()},
     )
-    names = registry.resolve("models", model), registry.resolve("benchmarks", benchmark)
     return carry_out(_pair(*names, args, model_options), args)
 
 

@@ -13,6 +13,7 @@ import pytest
 from janus_eval.benchmarks.pope import Pope
 from janus_eval.evals import cli, plan
 from janus_eval.evals.errors import UsageError
+from janus_eval.evals.store import read_scores
 from janus_eval.evals.types import Sample
 
 SAMPLES = [Sample(f"{n:02d}", "") for n in range(50)]
@@ -96,6 +97,45 @@ def test_an_answer_that_no_terminal_can_show_is_escaped(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Ja \\xe9" in done.stdout
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_the_output_is_one_line_and_exit_code_6(unbuffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "janus_eval.evals.cli", "list", "--json"]
+        done = subprocess.run(
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (6, 1) and "the disk is full" in done.stderr
+
+
+@pytest.mark.parametrize("key", ["presets", "thresold"])
+def test_python_refuses_an_option_that_nobody_takes(tmp_path: Path, key: str) -> None:
+    with pytest.raises(UsageError, match=f"pope has no option '{key}'"):
+        plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", benchmark_options={key: "x"})
+
+
+def test_python_takes_a_number_for_limit_and_a_list_for_ids(tmp_path: Path) -> None:
+    record = plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", limit=2)
+    assert record.counts["expected"] == 2
+    ids = [each.sample_id for each in read_scores(next(tmp_path.iterdir()))][:1]
+    assert plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", ids=ids).counts["expected"] == 1
+    with pytest.raises(UsageError, match="exclude each other"):
+        plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", limit=2, ids=ids)
+
+
+def test_doctor_warns_of_a_cache_that_is_a_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "file"))
+    found = {row["what"]: row["state"] for row in json.loads(call(capsys, "doctor", "--json")[1])}
+    assert found["cache"] == "warning"
 
 
 @pytest.mark.parametrize(
