@@ -25,7 +25,7 @@ Weights = Literal["packaged", "random"]
 
 PACKAGED = Path(__file__).parent.parent / "toy" / "janus"
 """Where the trained weights lie, in the native format."""
-DIGEST = "92bd95f0d3a17f81af573b49844a0c80c8e32d9e02dbf705abc2894cfe628b2f"
+DIGEST = "9ed5f663ddefc0636f28a89a3fc8a0ad550e21ce5cda96c434f32e6827b76e35"
 """SHA-256 of the packaged model.safetensors, as train/export.py printed it."""
 
 _DEFAULTS = (5.0, 1.0)
