@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import errno
 import io
@@ -36,13 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     with contextlib.suppress(ValueError):  # not the main thread: the caller owns the signals
         signal.signal(signal.SIGTERM, _terminated)
+    codecs.register_error("janus-eval", _escaped)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what the terminal cannot show is escaped, never a crash
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="janus-eval")
     try:
         args = _parse(arguments)
         code = args.call(args)
-        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] -- None where it was closed
+        if sys.stdout is not None:  # None where it was closed
             sys.stdout.flush()  # here, where a full disk can still be told
         return code
     except JanusEvalError as error:
@@ -61,12 +63,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"janus-eval: error: {error.filename or 'the output'} cannot be written: the disk is full", file=sys.stderr
         )
         with contextlib.suppress(OSError):  # what is still held would fail once more at the interpreter's end
-            sys.stdout.close()
+            if sys.stdout is not None:
+                sys.stdout.close()
         return EnvironmentProblem.exit_code
 
 
 def _terminated(*_: object) -> NoReturn:
     raise SystemExit(143)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Return the escapes of JSON for what a stream cannot hold, so that `--json` stays JSON there."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _one_line(error: Exception) -> str:

@@ -450,7 +450,8 @@ def _rows(pair: Pair) -> Iterable[Mapping[str, Json]]:
 def write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> None:
     """Write the rows of `--out`, one JSON object a line."""
     try:
-        with path.open("w", encoding="utf-8") as file:
+        # A lone surrogate of an answer is the one thing that UTF-8 cannot hold: its escape is valid JSON.
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
             for row in rows:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
     except OSError as error:

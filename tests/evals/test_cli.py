@@ -87,7 +87,7 @@ def test_limit_takes_a_number_a_share_or_a_range(limit: str, first: int, last: i
 
 
 def test_an_answer_that_no_terminal_can_show_is_escaped(tmp_path: Path) -> None:
-    arguments = ["run", "-m", "always-yes", "-b", "pope", "--data", "toy", "-l", "1", "-a", "answer=Ja é", "--json"]
+    arguments = ["run", "-m", "always-yes", "-b", "pope", "--data", "toy", "-l", "1", "-a", "answer=Ja é 😀", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "janus_eval.evals.cli", *arguments, "-o", str(tmp_path)],
         capture_output=True,
@@ -96,7 +96,15 @@ def test_an_answer_that_no_terminal_can_show_is_escaped(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
     )
     assert done.returncode == 0, done.stderr
-    assert "Ja \\xe9" in done.stdout
+    assert done.stdout.isascii()
+    assert json.loads(done.stdout)[0]["spec"]["model_card"]["answer"] == "Ja é 😀"
+
+
+def test_rows_keep_an_answer_that_is_no_valid_text(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"id": "1", "category": "random", "answer": "yes", "response": "\\ud800"}\n')
+    code, _, err = call(capsys, "score", "-b", "pope", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "out.jsonl"))
+    assert (code, err) == (0, "")
+    assert json.loads((tmp_path / "out.jsonl").read_text())["read"]["lmms-eval"] == "\ud800"
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

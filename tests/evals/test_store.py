@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
 from janus_eval.evals.store import RunStore, find_runs, read_record, read_scores
@@ -63,6 +63,7 @@ def test_a_torn_last_line_is_passed_over_and_the_next_one_starts_clean(tmp_path:
     assert read_text(tmp_path) == {"0": "a", "1": "c"}
 
 
+@settings(deadline=None)  # each example makes a folder and syncs it to disk
 @given(st.text() | st.just("\ud800 lone") | st.just("a\u2028b\nc\x00"))
 def test_any_text_comes_back_as_it_was(text: str) -> None:
     import tempfile
