@@ -180,7 +180,7 @@ def _predict(
         for made in _handed_out(workers, chunks, work):
             keep = [(_at(job, paths), output) for job, output in made if _key(job) not in have]
             stored.result()
-            stored = storing.submit(store.add_predictions, keep, writers)
+            stored = storing.submit(_put, store, keep, writers, budget)
             tick(len(keep))
         stored.result()
     return store.predictions()
@@ -392,6 +392,23 @@ def _guarded(
             budget.note(stage, sample_id, index, text, counts=not isinstance(error, InvalidImage))
             return []
     return [pair for item in items for pair in _guarded(call, [item], budget, stage, name)]
+
+
+def _put(
+    store: RunStore, batch: Sequence[tuple[Prediction, Output]], writers: ThreadPoolExecutor, budget: _Budget
+) -> None:
+    """Store a batch; a picture that fails while it is fetched costs only itself."""
+    try:
+        store.add_predictions(batch, writers)
+    except (EnvironmentProblem, UsageError):
+        raise
+    except Exception as error:
+        if len(batch) > 1:
+            for each in batch:
+                _put(store, [each], writers, budget)
+            return
+        text = str(error) if isinstance(error, JanusEvalError) else traceback.format_exc()
+        budget.note("predict", batch[0][0].sample_id, batch[0][0].index, text)
 
 
 def _handed_out(

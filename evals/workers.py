@@ -30,9 +30,16 @@ class WorkerModel:
         self._pipe: Any = None  # a multiprocessing Connection; its class differs between platforms
 
     def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
+        return self._ask("predict", [_with_pictures(job, [each.read() for each in job.sample.images]) for job in jobs])
+
+    def batch_size(self, jobs: Sequence[Job]) -> int:
+        """Return what the model there says of its device (16 where it says nothing)."""
+        return self._ask("batch_size", [_with_pictures(job, [b""] * len(job.sample.images)) for job in jobs])
+
+    def _ask(self, method: str, jobs: Sequence[Job]) -> Any:
         pipe = self._pipe or self._start()
         try:
-            pipe.send([replace(job, sample=replace(job.sample, images=_carried(job))) for job in jobs])
+            pipe.send((method, jobs))
             answer = pipe.recv()
         except (EOFError, OSError) as error:
             self.close()
@@ -63,9 +70,10 @@ class WorkerModel:
         return ours
 
 
-def _carried(job: Job) -> tuple[Picture, ...]:
-    """Return the job's pictures with their bytes in hand: a lazy reader does not travel."""
-    return tuple(Picture(each.name, partial(_same, each.read())) for each in job.sample.images)
+def _with_pictures(job: Job, contents: Sequence[bytes]) -> Job:
+    """Return the job with its pictures' bytes in hand: a lazy reader does not travel."""
+    named = zip(job.sample.images, contents, strict=True)
+    return replace(job, sample=replace(job.sample, images=tuple(Picture(p.name, partial(_same, b)) for p, b in named)))
 
 
 def _same(data: bytes) -> bytes:
@@ -79,13 +87,15 @@ def _serve(pipe: Any, name: str, options: Mapping[str, Any]) -> None:
     model: Any = None
     while True:
         try:
-            jobs = pipe.recv()
+            method, jobs = pipe.recv()
         except (EOFError, OSError):
             return  # the parent is gone
         try:
             model = model or registry.create("models", name, **options)
-            outputs = model.predict(jobs)
-            pipe.send([output() if callable(output) else output for output in outputs])
+            if method == "batch_size":
+                pipe.send(model.batch_size(jobs) if hasattr(model, "batch_size") else 16)
+            else:
+                pipe.send([output() if callable(output) else output for output in model.predict(jobs)])
         except Exception as error:
             pipe.send(_portable(error))  # to the parent, where the runner counts it
 

@@ -122,6 +122,21 @@ def test_one_bad_sample_costs_only_itself_and_withholds_the_headline(tmp_path: P
     assert "cannot paint 002" in (tmp_path / "errors.jsonl").read_text()
 
 
+def test_a_picture_that_fails_while_it_is_fetched_costs_only_itself(tmp_path: Path) -> None:
+    class Late(Painter):
+        def predict(self, jobs: Any) -> list[Any]:
+            def fetch(job: Any, picture: Any) -> Any:
+                if job.sample.id == "002":
+                    raise RuntimeError("no finite pixels")
+                return picture
+
+            return [partial(fetch, job, each) for job, each in zip(jobs, super().predict(jobs), strict=True)]
+
+    record = carry_out(tmp_path, Late())
+    assert record.missing == ("002/0", "002/1") and record.counts["scored"] == 8
+    assert "no finite pixels" in (tmp_path / "errors.jsonl").read_text()
+
+
 def test_allow_unscored_keeps_the_headline(tmp_path: Path) -> None:
     record = carry_out(tmp_path, Painter(fail_ids=frozenset(["002"])), allow_unscored=True)
     assert not record.complete

@@ -30,6 +30,7 @@ def painter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "from support.worlds import Painter\nfrom janus_eval.evals.errors import UsageError\n"
         "class Model(Painter):\n"
         "    def __init__(self, device: str = 'cpu'):\n        super().__init__()\n"
+        "    def batch_size(self, jobs):\n        return 10 * len(jobs)\n"
         "    def predict(self, jobs):\n"
         "        if jobs[0].sample.prompt == 'usage':\n            raise UsageError('no such prompt')\n"
         "        if jobs[0].sample.prompt == 'bug':\n            raise KeyError('bug')\n"
@@ -71,6 +72,12 @@ def test_errors_of_a_worker_arrive_as_themselves(painter: str) -> None:
     with pytest.raises(RuntimeError, match="KeyError: 'bug'"):
         model.predict([job("bug")])
     assert model.predict([job("", Picture("lazy", lambda: b"bytes"))]) == ["bytes"]
+    model.close()
+
+
+def test_a_worker_is_asked_how_many_jobs_fit_on_its_device(painter: str) -> None:
+    model = worker(painter)
+    assert model.batch_size([job("x", Picture("lazy", lambda: b""))] * 3) == 30
     model.close()
 
 
