@@ -292,9 +292,11 @@ def read_scores(folder: Path) -> list[Score]:
 
 
 def _whole(score: Score) -> Score:
-    if not isinstance(score.value, int | float | None) or type(score.index) is not int:
+    """Return a score read from JSON whose fields have their types. Raises TypeError."""
+    value, index, sample, protocol = map(type, (score.value, score.index, score.sample_id, score.protocol))
+    if value not in (int, float, type(None)) or index is not int:
         raise TypeError(f"value {score.value!r} of output {score.index!r}")
-    if not isinstance(score.sample_id, str) or not isinstance(score.protocol, str):
+    if sample is not str or protocol is not str:
         raise TypeError(f"sample {score.sample_id!r} under {score.protocol!r}")
     return score
 

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,7 @@ SLOW = """
 import sys, time
 sys.path[:0] = [{root!r}, {root!r} + "/evals"]
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from support.worlds import Painter
 from test_runner import carry_out
