@@ -266,7 +266,7 @@ def _run(args: argparse.Namespace) -> int:
         if not record.complete:
             code = code or Incomplete.exit_code
         if not args.json:
-            print(_summary(record, pair.folder))
+            print(_visible(_summary(record, pair.folder)))
     if args.json:
         from .store import record_to_json
 
@@ -289,6 +289,13 @@ def _summary(record: Any, folder: Path) -> str:
     from ..reports.summary import run_summary
 
     return run_summary(record, folder)
+
+
+def _visible(text: str) -> str:
+    """Return `text` with control codes spelled out: a model's answer shall not move the terminal's cursor."""
+    from ..reports.table import clean
+
+    return "\n".join(map(clean, text.split("\n")))
 
 
 def _score(args: argparse.Namespace) -> int:
@@ -338,7 +345,8 @@ def _show(args: argparse.Namespace) -> int:
         count = show.pictures(args.run, args.draw, sample=args.id, failed=args.failed, count=max(1, args.count))
         print(f"{count} pictures drawn: {args.draw}")
         return 0
-    print(show.show(args.run, sample=args.id, failed=args.failed, as_json=args.json))
+    text = show.show(args.run, sample=args.id, failed=args.failed, as_json=args.json)
+    print(text if args.json else _visible(text))
     return 0
 
 

@@ -232,6 +232,7 @@ def select(samples: Sequence[Sample], limit: str | None, ids: str | None) -> tup
     match = re.fullmatch(r"(\d+)-(\d+)", limit)
     if match:
         first, last = int(match[1]), int(match[2])
+        written = f"{first}-{last}"
     else:
         try:
             number = float(limit)
@@ -242,10 +243,11 @@ def select(samples: Sequence[Sample], limit: str | None, ids: str | None) -> tup
         if not 0 < number < float("inf") or (number >= 1 and number != int(number)):
             raise UsageError(f"--limit {limit!r}: expected a number of samples, a share below 1, or a range A-B")
         first, last = 0, int(number) if number >= 1 else max(1, round(len(samples) * number))
+        written = f"{number:g}" if number < 1 else str(last)  # 02 and 2.0 are the same run as 2
     chosen = samples[first:last]
     if not chosen:
         raise UsageError(f"--limit {limit!r} leaves no sample of {len(samples)}")
-    return chosen, None if len(chosen) == len(samples) else limit
+    return chosen, None if len(chosen) == len(samples) else written
 
 
 def evaluate(
@@ -270,6 +272,8 @@ def evaluate(
     """Run one model on one benchmark from Python, as `janus-eval run` does, and return the record."""
     if limit is not None and ids is not None:
         raise UsageError("limit and ids exclude each other")
+    if type(seed) is not int:
+        raise UsageError(f"seed {seed!r}: expected a whole number")
     names = registry.resolve("models", model), registry.resolve("benchmarks", benchmark)
     chosen = {**(benchmark_options or {}), **(observer_options or {})}
     known = {*registry.parameters("benchmarks", names[1])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import traceback
@@ -256,8 +257,15 @@ def _score(
             why = budget.why.get((job.sample.id, job.index), "it gave no evidence")
             scores.append(_no_verdict(job, f"unscored: the observer failed: {why}"))
         else:
-            scores += benchmark.score(job.sample, predictions[key], evidence.get(key))
+            scores += map(_finite, benchmark.score(job.sample, predictions[key], evidence.get(key)))
     return scores
+
+
+def _finite(score: Score) -> Score:
+    """Return the score; a value that is no number is no verdict."""
+    if score.value is None or math.isfinite(score.value):
+        return score
+    return replace(score, value=None, reason=f"unscored: the rule gave {score.value}; {score.reason}")
 
 
 def _no_verdict(job: Job, reason: str) -> Score:

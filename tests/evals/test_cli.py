@@ -80,7 +80,15 @@ def test_listing_names_everything_registered(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize(
     ("limit", "first", "last", "written"),
-    [("3", 0, 3, "3"), ("0.1", 0, 5, "0.1"), ("10-20", 10, 20, "10-20"), ("50", 0, 50, None), ("1000", 0, 50, None)],
+    [
+        ("3", 0, 3, "3"),
+        ("03", 0, 3, "3"),
+        ("3.0", 0, 3, "3"),
+        ("0.10", 0, 5, "0.1"),
+        ("10-20", 10, 20, "10-20"),
+        ("50", 0, 50, None),
+        ("1000", 0, 50, None),
+    ],
 )
 def test_limit_takes_a_number_a_share_or_a_range(limit: str, first: int, last: int, written: str | None) -> None:
     assert plan.select(SAMPLES, limit, None) == (SAMPLES[first:last], written)

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from janus_eval.evals.errors import EnvironmentProblem, Incomplete
 from janus_eval.evals.progress import progress
 from janus_eval.evals.runner import Settings, run
 from janus_eval.evals.store import RunStore, read_record, read_scores
-from janus_eval.evals.types import Job, RunRecord, Sample
+from janus_eval.evals.types import Job, RunRecord, Sample, Score
 from support.worlds import Eye, Painter, Redness, spec
 
 
@@ -138,6 +139,18 @@ def test_a_picture_that_fails_while_it_is_fetched_costs_only_itself(tmp_path: Pa
     assert "no finite pixels" in (tmp_path / "errors.jsonl").read_text()
 
 
+def test_a_score_that_is_no_number_is_no_verdict(tmp_path: Path) -> None:
+    class Broken(Redness):
+        def score(self, *given: Any) -> list[Score]:
+            return [replace(each, value=float("nan")) for each in super().score(*given)]
+
+    with RunStore(tmp_path, spec()) as store:
+        samples = Redness().samples()
+        record = run(spec(), [Painter()], Broken(), Eye(), store, samples, Settings(), progress, dict)
+    assert record.counts["scored"] == 0 and not record.complete
+    assert read_scores(tmp_path)[0].reason.startswith("unscored: the rule gave nan")
+
+
 def test_allow_unscored_keeps_the_headline(tmp_path: Path) -> None:
     record = carry_out(tmp_path, Painter(fail_ids=frozenset(["002"])), allow_unscored=True)
     assert not record.complete
@@ -211,6 +224,7 @@ SLOW = """
 import sys, time
 sys.path[:0] = [{root!r}, {root!r} + "/evals"]
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from support.worlds import Painter
