@@ -88,6 +88,7 @@ class Gallery:
 
 
 def _decoded(row: Row, column: str, value: Json) -> bytes:
+    place = f"{row.file.name} line {row.line}"  # without the folder: the reason is stored with the scores
     if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
         return value["bytes"]
     if isinstance(value, bytes):
@@ -97,8 +98,8 @@ def _decoded(row: Row, column: str, value: Json) -> bytes:
         try:
             return base64.b64decode("".join(text.split()), validate=True)
         except (binascii.Error, ValueError) as error:
-            raise InvalidImage(f"{row.where}: column {column!r} is no base64 picture ({error})") from error
-    raise InvalidImage(f"{row.where}: column {column!r} holds no picture bytes")
+            raise InvalidImage(f"{place}: column {column!r} is no base64 picture ({error})") from error
+    raise InvalidImage(f"{place}: column {column!r} holds no picture bytes")
 
 
 def _names(value: Json) -> list[str]:

@@ -53,3 +53,13 @@ class OutOfMemory(JanusEvalError):
 
 class InvalidImage(JanusEvalError):
     """A picture cannot be decoded; it is a counted outcome of its own, never a wrong answer."""
+
+
+def why_undecodable(error: Exception) -> str:
+    """Return a picture library's reason without paths and memory addresses: equal runs give equal bytes."""
+    if "cannot identify image file" in str(error):  # PIL goes on with the path, or the buffer's address
+        return "its format cannot be identified"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(getattr(error, "err", error))  # cv2's whole message names the folder where cv2 was built
+    return " ".join(text.split())[:200] or type(error).__name__

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..evals import data
-from ..evals.errors import EnvironmentProblem, InvalidImage, JanusEvalError, UsageError
+from ..evals.errors import EnvironmentProblem, InvalidImage, JanusEvalError, UsageError, why_undecodable
 from ..evals.types import Job, Json, Kind, Output, Picture
 from .device import Dtype, at_least, loading, memory, place
 
@@ -201,4 +201,4 @@ def _open(picture: Picture) -> Image:
     except JanusEvalError:
         raise
     except (OSError, ValueError, SyntaxError, images.DecompressionBombError) as error:
-        raise InvalidImage(f"the picture {picture.name} cannot be decoded: {error}") from error
+        raise InvalidImage(f"the picture {picture.name} cannot be decoded: {why_undecodable(error)}") from error

@@ -11,7 +11,7 @@ from typing import Literal
 from PIL import Image, PngImagePlugin
 
 from ..evals.chat import Chat, RequestFailed, Terms, picture_part, read_key
-from ..evals.errors import UsageError
+from ..evals.errors import UsageError, why_undecodable
 from ..evals.types import Job, Json, Kind, Output
 
 
@@ -130,7 +130,9 @@ class OpenAIModel:
         try:
             picture = Image.open(io.BytesIO(drawing.image)).convert("RGB")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise RequestFailed(f"openai:{self._name}: the picture cannot be decoded: {error}") from error
+            raise RequestFailed(
+                f"openai:{self._name}: the picture cannot be decoded: {why_undecodable(error)}"
+            ) from error
         if drawing.revised_prompt:
             # Whoever saves the picture as PNG saves the service's own prompt with it.
             notes = PngImagePlugin.PngInfo()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...evals.errors import InvalidImage, UsageError
+from ...evals.errors import InvalidImage, UsageError, why_undecodable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,7 +33,7 @@ class Source:
             with PIL.Image.open(self.path) as picture:
                 return (picture.crop(self.box) if self.box else picture).convert("RGB")
         except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-            raise InvalidImage(f"invalid image {self.path.name}: {_reason(error)}") from error
+            raise InvalidImage(f"invalid image {self.path.name}: {why_undecodable(error)}") from error
 
 
 @dataclass(slots=True)
@@ -135,12 +135,7 @@ def _size(path: Path) -> tuple[int, int]:
         with PIL.Image.open(path) as picture:
             return picture.size
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-        raise InvalidImage(f"invalid image {path.name}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """Return the error's words without the folder's name, so that equal runs give equal scores."""
-    return "cannot be identified" if "cannot identify" in str(error) else str(error) or type(error).__name__
+        raise InvalidImage(f"invalid image {path.name}: {why_undecodable(error)}") from error
 
 
 def write_grid(target: Path, pictures: Iterable[Path]) -> str | None:

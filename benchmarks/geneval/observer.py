@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from ...evals import data
-from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError
+from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError, why_undecodable
 from ...evals.types import Evidence, Json, Prediction, Sample
 from ..toy.weights import DIGESTS, packaged
 from .colour import ColourDtype, ColourNames, ImageText, OpenClip, TransformersClip, crop
@@ -219,7 +219,7 @@ class GenEvalObserver:
         except InvalidImage as error:
             return Evidence(sample.id, prediction.index, {"invalid": str(error)})
         except OSError as error:
-            return Evidence(sample.id, prediction.index, error=f"{prediction.image}: {error.strerror or error}")
+            return Evidence(sample.id, prediction.index, error=f"{prediction.image.name}: {why_undecodable(error)}")
 
     def _row(self, sample: Sample, picture: _Picture, found: Detections, crops: list[_Crop]) -> dict[str, Json]:
         """Return one picture's evidence; its colours follow when its crops are named."""
@@ -241,7 +241,7 @@ class GenEvalObserver:
                     crops.append(_Crop(self._colours.prepare([object_])[0], name, answers))
         except (ValueError, OSError) as error:
             # PIL cannot turn the picture into RGB, or sees another size than cv2: the official script ends here.
-            return {"invalid": f"{sample.id}: its colours cannot be read: {error}"}
+            return {"invalid": f"{sample.id}: its colours cannot be read: {why_undecodable(error)}"}
         return row
 
     def _name(self, crops: list[_Crop]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ...evals.errors import InvalidImage
+from ...evals.errors import InvalidImage, why_undecodable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -83,11 +83,11 @@ def decode(data: bytes) -> tuple[Bgr, Image]:
         picture.load()
         picture = ImageOps.exif_transpose(picture)
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError) as error:
-        raise InvalidImage(f"cannot be decoded: {error}") from error
+        raise InvalidImage(f"cannot be decoded: {why_undecodable(error)}") from error
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise InvalidImage(f"cannot be decoded: {' '.join(str(error).split())[:200]}") from error
+        raise InvalidImage(f"cannot be decoded: {why_undecodable(error)}") from error
     if pixels is None:
         raise InvalidImage(f"cv2 cannot decode this {picture.format or 'picture'}")
     return pixels.astype(np.uint8, copy=False), picture

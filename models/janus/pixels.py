@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...evals.errors import EnvironmentProblem, InvalidImage
+from ...evals.errors import EnvironmentProblem, InvalidImage, why_undecodable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +69,7 @@ def open_picture(data: bytes, name: str) -> Image:
         with Image.open(io.BytesIO(data)) as picture:
             return picture.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidImage(f"picture {name!r} cannot be decoded: {error}") from error
+        raise InvalidImage(f"picture {name!r} cannot be decoded: {why_undecodable(error)}") from error
 
 
 def resized_size(width: int, height: int, size: int, min_size: int = 14) -> tuple[int, int]:

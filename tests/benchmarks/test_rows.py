@@ -159,7 +159,7 @@ def test_a_picture_outside_the_folder_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_base64_is_an_invalid_image(tmp_path: Path) -> None:
     rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "image": "!" * 2000}))
-    with pytest.raises(InvalidImage, match="line 1: column 'image' is no base64"):
+    with pytest.raises(InvalidImage, match=r"^a\.jsonl line 1: column 'image' is no base64"):
         Gallery(rows).of(rows[0])[0].read()
 
 

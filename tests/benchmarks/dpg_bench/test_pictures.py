@@ -103,6 +103,12 @@ def test_a_truncated_picture_is_an_invalid_image(tmp_path: Path) -> None:
         Source(file).read()
 
 
+def test_a_picture_that_is_gone_is_named_without_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(InvalidImage) as caught:
+        Source(tmp_path / "a.png").read()
+    assert str(caught.value) == "invalid image a.png: No such file or directory"
+
+
 def test_pictures_of_different_sizes_make_no_grid_and_say_so(tmp_path: Path) -> None:
     files = [single(tmp_path / "1.png", "red", 8), single(tmp_path / "2.png", "red", 9)]
     assert "8x8, 9x9 form no grid" in (write_grid(tmp_path / "g" / "a.png", files) or "")

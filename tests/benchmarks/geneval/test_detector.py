@@ -249,7 +249,16 @@ def test_a_picture_that_cannot_be_decoded_is_its_own_outcome(toy: GenEvalObserve
 
 def test_a_missing_picture_can_be_tried_again(toy: GenEvalObserver, folder: Path) -> None:
     seen = toy.observe([pair(folder / "gone.png")])
-    assert seen[0].data is None and "gone.png" in (seen[0].error or "")
+    assert seen[0].data is None and seen[0].error == "gone.png: No such file or directory"
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_an_invalid_picture_gives_the_same_evidence_in_every_run(
+    toy: GenEvalObserver, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    (seen,) = toy.observe([pair(tmp_path / "a.png")])
+    assert seen.data == {"invalid": "a.png: cannot be decoded: its format cannot be identified"}
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8000, 200)])
