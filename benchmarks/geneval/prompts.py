@@ -29,6 +29,8 @@ teddy bear|hair drier|toothbrush""".replace("\n", "|").split("|")
 
 COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 RELATIONS = ("left of", "right of", "above", "below")
+LARGEST_SIZE = 100_000
+"""Prompts drawn for a task at most: seconds of work; a larger number is a slip of the finger."""
 TASKS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 
 _NUMBERS = {2: "two", 3: "three", 4: "four"}
@@ -38,10 +40,13 @@ def suite(seed: int = OFFICIAL_SEED, size: int = OFFICIAL_SIZE) -> list[dict[str
     """Return the prompts' metadata, `size` drawn for each task, exact duplicates dropped.
 
     single_object draws each class once, whatever the size, as the official script does. Source:
-    djghosh13/geneval af4902f, prompts/create_prompts.py. Raises UsageError for a negative value.
+    djghosh13/geneval af4902f, prompts/create_prompts.py. Raises UsageError for a negative
+    value and for a size above LARGEST_SIZE.
     """
     if seed < 0 or size < 0:
         raise UsageError(f"the GenEval suite needs a seed and a size of 0 or more: got seed {seed}, size {size}")
+    if size > LARGEST_SIZE:
+        raise UsageError(f"the GenEval suite draws at most {LARGEST_SIZE} prompts for a task: got size {size}")
     import numpy
 
     rng = numpy.random.default_rng(seed)

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from janus_eval.benchmarks.geneval.benchmark import GenEval
 from janus_eval.benchmarks.geneval.prompts import CLASSES, OFFICIAL_SHA256, TASKS, metadata_bytes, suite
 from janus_eval.evals.errors import UsageError
 
@@ -55,3 +56,10 @@ def test_a_negative_seed_or_size_is_refused():
         suite(-1)
     with pytest.raises(UsageError, match="size -2"):
         suite(0, -2)
+
+
+def test_a_size_that_would_run_for_minutes_is_refused_at_once():
+    with pytest.raises(UsageError, match="at most 100000 prompts for a task: got size 99999999999"):
+        GenEval().data_export(size=99_999_999_999)
+    with pytest.raises(UsageError, match="got size 100001"):
+        GenEval(suite_size=100_001).samples()
