@@ -42,8 +42,10 @@ def read_answers(path: Path) -> StoredAnswers:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error}); expected answers as JSON lines") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); expected answers as JSON lines") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is no UTF-8 text; expected answers as JSON lines") from error
     stored = StoredAnswers()
     scorers: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
@@ -52,7 +54,7 @@ def read_answers(path: Path) -> StoredAnswers:
         where = f"{path}: line {number}"
         try:
             row: Any = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{where} is no JSON ({error})") from error
         _add(stored, row, where)
         scorers.setdefault(str(row.get("scorer", MPLUG)), number)

@@ -14,6 +14,7 @@ from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score, Scored
 from . import pictures, rescore, scoring
+from .answers import read_answers
 from .questions import Item, Question, read_questions
 
 OFFICIAL_ITEMS = 1065
@@ -179,7 +180,9 @@ class DpgBench:
         if images is None:
             if answers is None:
                 raise UsageError("dpg_bench needs --answers FILE.jsonl or --images DIR")
-            return rescore.stored(suite.items, answers)
+            given = read_answers(answers)  # before the questions, which may have to be fetched
+            return rescore.stored(suite.items, given)
+        pictures.need_folder(images)
         from .vqa import DpgVqa
 
         observer = DpgVqa(vqa or self.vqa, device=device, dtype=dtype, offline=offline, vqa_base_url=vqa_base_url)

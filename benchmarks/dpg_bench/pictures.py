@@ -65,8 +65,7 @@ def read_folder(folder: Path, item_ids: Iterable[str], resolution: int | None, p
     grids without `resolution` (the official script then fails every item) and for a folder
     without a single known picture.
     """
-    if not folder.is_dir():
-        raise UsageError(f"--images {folder}: no such folder")
+    need_folder(folder)
     known = set(item_ids)
     found = Folder(pic_num or 0)
     root = folder.resolve()
@@ -90,6 +89,12 @@ def read_folder(folder: Path, item_ids: Iterable[str], resolution: int | None, p
         for number in [number for number in each if number >= found.pictures]:
             del each[number]
     return found
+
+
+def need_folder(folder: Path) -> None:
+    """Raise UsageError where there is no folder of pictures."""
+    if not folder.is_dir():
+        raise UsageError(f"--images {folder}: no such folder")
 
 
 def _subfolder(found: Folder, path: Path, known: set[str]) -> None:

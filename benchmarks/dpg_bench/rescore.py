@@ -33,9 +33,9 @@ class Scorer(Protocol):
         ...
 
 
-def stored(items: Sequence[Item], path: Path) -> Scored:
-    """Score a file of answers; pictures are those that the file has of an item."""
-    return _scored(items, read_answers(path), {}, {}, "absent")
+def stored(items: Sequence[Item], answers: StoredAnswers) -> Scored:
+    """Score stored answers; pictures are those that the file has of an item."""
+    return _scored(items, answers, {}, {}, "absent")
 
 
 def folder(

@@ -170,7 +170,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise EnvironmentProblem(f"{path} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise EnvironmentProblem(f"{path} holds no settings")

@@ -90,6 +90,7 @@ def test_rows_said_twice_count_once_and_are_counted(tmp_path: Path) -> None:
     ("line", "words"),
     [
         ("{", "line 1 is no JSON"),
+        ("[" * 200_000, "line 1 is no JSON"),
         ("[1]", "line 1 is no object"),
         ('{"item_id": "a", "image": 0, "answer": "yes"}', "line 1 has no 'proposition_id'"),
         ('{"item_id": "a", "image": 0, "proposition_id": 1, "answer": true}', "answer True is no text"),
@@ -122,6 +123,15 @@ def test_two_scorers_in_one_file_are_refused(tmp_path: Path) -> None:
 def test_nothing_to_score_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--answers FILE\.jsonl or --images DIR"):
         DpgBench().rescore(questions=suite(tmp_path, row("a", 1)))
+
+
+def test_a_missing_file_is_said_before_the_questions_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "empty"))
+    for given in ({"predictions": tmp_path / "NOPE"}, {"answers": tmp_path / "NOPE"}, {"images": tmp_path / "NOPE"}):
+        with pytest.raises(UsageError, match=r"NOPE: (cannot be read \(No such file or directory\)|no such folder)"):
+            DpgBench().rescore(**given, offline=True)
 
 
 def test_scoring_stored_answers_imports_no_torch(tmp_path: Path) -> None:
