@@ -83,7 +83,9 @@ class DpgVqa:
                 del card["dtype"]
             elif Path(rest).is_dir():
                 card["weights"] = data.fingerprint(Path(rest))
-        elif self.vqa != "toy":
+        elif self.vqa == "toy":
+            card["vqa"] = "toy-random"  # its weights are drawn, not trained: the numbers mean nothing
+        else:
             card["vqa"] = f"{MPLUG}:{data.fingerprint(Path(self.vqa))}"
         return card
 

@@ -48,6 +48,10 @@ def test_batches_of_any_size_give_equal_evidence(tmp_path: Path) -> None:
     assert observer.observe(asked) == [each for pair in asked for each in observer.observe([pair])]
 
 
+def test_the_toy_scorers_card_says_that_its_weights_are_random() -> None:
+    assert DpgVqa("toy").card["vqa"] == DpgVqa(world="toy").card["vqa"] == "toy-random"
+
+
 def test_the_evidence_scores_under_both_protocols(tmp_path: Path) -> None:
     asked = pairs(tmp_path)
     suite = DpgBench("example", world="toy")
