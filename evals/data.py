@@ -22,6 +22,7 @@ from .hub import hub_folder, is_offline
 __all__ = [
     "Asset",
     "cache_root",
+    "expanded",
     "fetch",
     "file_digests",
     "fingerprint",
@@ -42,10 +43,12 @@ def list_assets() -> tuple[Asset, ...]:
 def asset(name: str) -> Asset:
     """Return the catalogue's entry; `hub:ORG/NAME` and `hub-dataset:ORG/NAME` name any repository.
 
-    Raises UsageError with the nearest match for an unknown name.
+    Raises UsageError for an unknown name (with the nearest match) and where ORG/NAME is no such pair.
     """
     kind, colon, repo = name.partition(":")
     if colon and kind in ("hub", "hub-dataset"):
+        if not re.fullmatch(r"[^/\s]+(/[^/\s]+)?", repo):
+            raise UsageError(f"{name!r} names no hub repository; expected {kind}:ORG/NAME")
         return Asset(name=name, kind="weights" if kind == "hub" else "dataset", hub=(repo,))
     wanted = name.replace("_", "-").lower()
     known = {each.name: each for each in CATALOGUE}
@@ -62,9 +65,17 @@ def cache_root() -> Path:
     """Return the folder for fetched files: $JANUS_EVAL_CACHE, else janus-eval under the user's cache."""
     given = os.environ.get("JANUS_EVAL_CACHE")
     if given:
-        return Path(given).expanduser()
+        return expanded(given, "JANUS_EVAL_CACHE")
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "janus-eval"
+
+
+def expanded(path: str, what: str) -> Path:
+    """Return a path with ~ replaced by the home folder; raise UsageError where `~name` is no user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{what} {path}: {path.partition('/')[0]} is nobody's home folder on this machine") from error
 
 
 def place(name: str | Asset) -> Path | None:

@@ -313,6 +313,18 @@ def test_names_accept_underscores_and_suggest_the_nearest() -> None:
         data.asset("genevl-detector")
 
 
+@pytest.mark.parametrize("name", ["hub:", "hub-dataset:", "hub:/", "hub:org/", "hub: ", "hub:a/b/c"])
+def test_a_hub_name_without_a_repository_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"names no hub repository; expected hub(-dataset)?:ORG/NAME"):
+        data.fetch(name, offline=True)
+
+
+def test_a_cache_in_the_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JANUS_EVAL_CACHE", "~no-such-user-here/x")
+    with pytest.raises(UsageError, match="JANUS_EVAL_CACHE ~no-such-user-here/x: ~no-such-user-here is nobody's home"):
+        data.cache_root()
+
+
 def test_the_catalogue_is_consistent() -> None:
     flat = [part for each in CATALOGUE for part in (each, *each.files)]
     assert len({each.name for each in flat}) == len(flat)
