@@ -104,7 +104,7 @@ class Gqa:
                 found[f"{protocol}/{kind}"] = percent(part)
         return found
 
-    def rescore(self, *, predictions: Path | None = None, data: Path | None = None) -> Scored:
+    def rescore(self, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
         """Score answers made elsewhere: rows of `id, answer, response`, or `id, response` with the data set."""
         file = given(predictions)
         rows = read_rows(file)

@@ -122,7 +122,7 @@ class MmVet:
         self,
         *,
         predictions: Path | None = None,
-        data: Path | None = None,
+        data: str | Path | None = None,
         grades: Path | None = None,
         allow_unscored: bool = False,
         judge: str | None = None,

@@ -102,7 +102,7 @@ class Mme:
             found |= halves
         return found
 
-    def rescore(self, *, predictions: Path | None = None, data: Path | None = None) -> Scored:
+    def rescore(self, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
         """Score answers made elsewhere: the official tool's folder of .txt files, one a subtask, or rows of
         `category, image, question, answer, response`."""
         file = given(predictions)

@@ -163,7 +163,7 @@ class Mmmu:
         self,
         *,
         predictions: Path | None = None,
-        data: Path | None = None,
+        data: str | Path | None = None,
         judge: str | None = None,
         judge_base_url: str | None = None,
         judge_key_env: str = "OPENAI_API_KEY",

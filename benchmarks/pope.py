@@ -87,7 +87,7 @@ class Pope:
                 found |= {f"{protocol}/{name}_{key}": rate for key, rate in rates.items()}
         return found
 
-    def rescore(self, *, predictions: Path | None = None, data: Path | None = None) -> Scored:
+    def rescore(self, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
         """Score answers made elsewhere: rows of `id, category, answer, response`, or `id, category, response`
         with the data set."""
         file = given(predictions)

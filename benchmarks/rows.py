@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import csv
+import importlib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -86,9 +88,14 @@ def missing(value: Json) -> bool:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return all rows of a file; raise UsageError naming file and line where it cannot be read."""
-    if not path.is_file():
+    """Return all rows of a file; raise UsageError naming file and line where it cannot be read.
+
+    A pipe (`<(command)`) is read once, as JSON or JSON lines.
+    """
+    if not path.exists():
         raise UsageError(f"{path}: no such file")
+    if not (path.is_file() or path.is_fifo()):
+        raise UsageError(f"{path}: not a regular file, expected one of {', '.join(SUFFIXES)}")
     reader = {".tsv": _delimited, ".csv": _delimited, ".parquet": _parquet}.get(path.suffix.lower(), _json)
     try:
         rows = list(reader(path))
@@ -96,6 +103,10 @@ def read_rows(path: Path) -> list[Row]:
         raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
     except csv.Error as error:
         raise UsageError(f"{path}: not a table ({error})") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: lists or objects are nested too deeply in it") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     if not rows:
         raise UsageError(f"{path}: empty, expected at least one row")
     return rows
@@ -116,23 +127,25 @@ def is_picture_column(name: str) -> bool:
 
 
 def _json(path: Path) -> Iterator[Row]:
-    if path.suffix.lower() == ".json":
-        content = _whole(path)
+    piped = None if path.is_file() else path.read_bytes()
+    if piped or (piped is None and path.suffix.lower() == ".json"):
+        content = _whole(path, (piped or path.read_bytes()).decode("utf-8-sig"))
         if content is not None:
             yield from _from_json(path, content)
             return
-    yield from _json_lines(path)
+    yield from _json_lines(path, piped)
 
 
-def _whole(path: Path) -> Json:
-    """Return the file as one JSON value, None where it is JSON lines under the name .json."""
-    text = path.read_text(encoding="utf-8-sig")
+def _whole(path: Path, text: str) -> Json:
+    """Return the text as one JSON value, None where it is JSON lines."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             return None
         raise UsageError(f"{path} line {error.lineno}: not JSON ({error.msg}): half-written?") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, a list in a list in a list ...
+        raise UsageError(f"{path}: not JSON that can be read ({error})") from error
 
 
 def _from_json(path: Path, content: Json) -> Iterator[Row]:
@@ -154,16 +167,17 @@ def _from_json(path: Path, content: Json) -> Iterator[Row]:
         raise UsageError(f"{path}: holds {_kind(content)}, expected rows")
 
 
-def _json_lines(path: Path) -> Iterator[Row]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
+def _json_lines(path: Path, piped: bytes | None) -> Iterator[Row]:
+    size = path.stat().st_size if piped is None else len(piped)
+    with path.open("rb") if piped is None else io.BytesIO(piped) as file:
         start = 0
         for number, line in enumerate(file, 1):
             end = start + len(line)
             if line.strip():
                 fields = _object(path, number, _line(path, number, line, last=end == size))
-                for name in [name for name in fields if is_picture_column(name) and _long(fields[name])]:
-                    fields[name] = _defer(path, (start, end), name, fields[name])
+                if piped is None:  # a pipe cannot be read again: its pictures stay in memory
+                    for name in [name for name in fields if is_picture_column(name) and _long(fields[name])]:
+                        fields[name] = _defer(path, (start, end), name, fields[name])
                 yield Row(fields, path, number)
             start = end
 
@@ -171,7 +185,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
 def _line(path: Path, number: int, line: bytes, *, last: bool) -> Json:
     try:
         return json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         why = "half-written last line; remove or complete it" if last and not line.endswith(b"\n") else str(error)
         raise UsageError(f"{path} line {number}: not JSON ({why})") from error
 
@@ -236,9 +250,16 @@ def _delimited(path: Path) -> Iterator[Row]:
             fields: dict[str, Json] = dict(zip(header, cells, strict=True))
             for number, (name, cell) in enumerate(zip(header, cells, strict=True)):
                 if len(cell) > HEAVY and is_picture_column(name):
-                    items = len(listed(cell)) if cell.startswith("[") else 1
+                    items = _count(path, reader.line_num, name, cell) if cell.startswith("[") else 1
                     fields[name] = Deferred(_cell_reader(path, span, number, delimiter), items)
             yield Row(fields, path, reader.line_num)
+
+
+def _count(path: Path, line: int, column: str, cell: str) -> int:
+    try:
+        return len(listed(cell))
+    except ValueError as error:
+        raise UsageError(f"{path} line {line}: column {column!r}: {error}") from error
 
 
 def _cell_reader(path: Path, span: tuple[int, int], column: int, delimiter: str) -> Callable[[], Json]:
@@ -270,13 +291,16 @@ def _parquet(path: Path) -> Iterator[Row]:
     try:
         import datasets
         import pyarrow as pa
-        import pyarrow.compute as pc
+        from datasets.exceptions import DatasetGenerationError
+
+        # Its functions are made when it is imported: no type checker sees them.
+        compute: Any = importlib.import_module("pyarrow.compute")
     except ImportError as error:
         raise EnvironmentProblem(f'{path} needs the package {error.name}: pip install "janus-eval[data]"') from error
     try:
         datasets.disable_progress_bars()  # the command has its own
         table: Any = datasets.Dataset.from_parquet(str(path))
-    except (pa.ArrowInvalid, datasets.exceptions.DatasetGenerationError) as error:
+    except (pa.ArrowInvalid, DatasetGenerationError) as error:
         raise UsageError(f"{path}: not a readable Parquet file ({error})") from error
     for name, feature in table.features.items():
         if isinstance(feature, datasets.Image):
@@ -288,9 +312,9 @@ def _parquet(path: Path) -> Iterator[Row]:
     for name in pictures:
         column = table.data.column(name)
         if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-            counts[name] = [each or 0 for each in pc.list_value_length(column).to_pylist()]
+            counts[name] = [each or 0 for each in compute.list_value_length(column).to_pylist()]
         else:
-            counts[name] = [int(valid) for valid in pc.is_valid(column).to_pylist()]
+            counts[name] = [int(valid) for valid in compute.is_valid(column).to_pylist()]
     plain = table.select_columns([name for name in table.column_names if name not in pictures])
     for number in range(len(table)):
         fields: dict[str, Json] = dict(plain[number])

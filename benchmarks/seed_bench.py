@@ -123,7 +123,7 @@ class SeedBench:
                 found[f"{protocol}/{slug(name)}"] = percent(part)
         return found
 
-    def rescore(self, *, predictions: Path | None = None, data: Path | None = None) -> Scored:
+    def rescore(self, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
         """Score answers made elsewhere: rows of `id, answer, response`, with `type` and options A to D
         where they are known, or `id, response` with the data set."""
         file = given(predictions)

@@ -31,21 +31,21 @@ class Source:
     def tables(self, data: str, *, offline: bool = False) -> list[Path]:
         """Return the files that hold the rows.
 
-        `data` is a file, a folder, a hub data set ORG/NAME, a data world that a plugin registers
-        (entry-point group janus_eval.data), or empty: the table in VLMEvalKit's folder or our
+        `data` is a data world that a plugin registers (entry-point group janus_eval.data), a file,
+        a folder, a hub data set ORG/NAME, or empty: the table in VLMEvalKit's folder or our
         cache, else the hub's data set. Raises UsageError or EnvironmentProblem with what to do.
         """
         if not data:
             table = store.locate(self.tsv)
             return [store.fetch(self.tsv, offline=True)] if table else self._in(store.fetch(self.hub, offline=offline))
-        path = Path(data).expanduser()
+        world = find_world(data)  # before a folder of that name, which is reached as ./NAME
+        if world is not None:
+            return self._in(world(self.suite))
+        path = store.expanded(data, "--data")
         if path.is_file():
             return [path]
         if path.is_dir():
             return self._in(path)
-        world = find_world(data)
-        if world is not None:
-            return self._in(world(self.suite))
         if _HUB_NAME.fullmatch(data):
             return self._in(store.fetch(f"hub-dataset:{data}", offline=offline))
         raise UsageError(

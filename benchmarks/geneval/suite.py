@@ -35,8 +35,8 @@ class Suite:
 
 
 def load(data: str, seed: int, size: int) -> Suite:
-    """Return the suite that `data` names: "official", a metadata file, a folder in the official layout, or a
-    data world that a plugin registers ("toy"; entry-point group janus_eval.data).
+    """Return the suite that `data` names: "official", a data world that a plugin registers ("toy";
+    entry-point group janus_eval.data), a metadata file, or a folder in the official layout.
 
     "official" generates the suite of `seed` and `size`. A folder whose prompts all stand where that
     suite has them is a part of it: the whole is returned, so that what the folder lacks is missed.
@@ -44,14 +44,14 @@ def load(data: str, seed: int, size: int) -> Suite:
     """
     if data in ("", "official"):
         return _suite(_numbered(prompts.suite(seed, size)))
+    world = find_world(data)  # before a folder of that name, which is reached as ./NAME
+    if world is not None:
+        return _suite(_file(world("geneval") / _WORLD_FILE))
     path = Path(data)
     if path.is_dir():
         return _suite(_folder(path, _numbered(prompts.suite(seed, size))))
     if path.is_file():
         return _suite(_file(path))
-    world = find_world(data)
-    if world is not None:
-        return _suite(_file(world("geneval") / _WORLD_FILE))
     raise UsageError(f"--data {data!r}: no such file or folder; 'official' names GenEval's own prompts")
 
 
@@ -61,7 +61,7 @@ def pictures(data: str) -> int:
     The official script judges whatever number lies there.
     """
     root = Path(data)
-    if data in ("", "official") or not root.is_dir():
+    if data in ("", "official") or find_world(data) or not root.is_dir():
         return 0
     most = 0
     for folder in _numbered_folders(root):

@@ -128,7 +128,7 @@ class MmBench:
         self,
         *,
         predictions: Path | None = None,
-        data: Path | None = None,
+        data: str | Path | None = None,
         judge: str | None = None,
         judge_base_url: str | None = None,
         judge_key_env: str = "OPENAI_API_KEY",

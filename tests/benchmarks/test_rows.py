@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,49 @@ def test_a_line_that_is_no_object_is_an_error(tmp_path: Path, line: str, message
     (tmp_path / "a.jsonl").write_text(line + "\n")
     with pytest.raises(UsageError, match=f"line 1: {message}"):
         read_rows(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"id": ' * 200_000, "[" + "9" * 5000 + "]"])
+def test_json_that_python_cannot_hold_is_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(UsageError, match=r"a\.json: not JSON that can be read"):
+        read_rows(tmp_path / "a.json")
+
+
+def test_pictures_nested_too_deeply_are_an_error(tmp_path: Path) -> None:
+    deep = "[" * 900 + "]" * 900
+    (tmp_path / "a.jsonl").write_text(f'{{"id": 1, "image": {deep}}}\n')
+    with contextlib.suppress(UsageError):  # how deep is too deep differs between Python's versions
+        read_rows(tmp_path / "a.jsonl")
+
+
+def test_a_long_cell_that_begins_like_a_list_and_is_none_is_named(tmp_path: Path) -> None:
+    file = write_tsv(tmp_path / "a.tsv", {"id": "1", "image": "[" + "x" * 2000})
+    with pytest.raises(UsageError, match=r"a\.tsv line 2: column 'image': expected a list"):
+        read_rows(file)
+
+
+@pytest.mark.parametrize("content", ['{"id": 1}\n{"id": 2}\n', '[{"id": 1}, {"id": 2}]'])
+def test_a_pipe_is_read_once(content: str) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, content.encode())
+    os.close(writing)
+    assert [row.fields["id"] for row in read_rows(Path(f"/dev/fd/{reading}"))] == [1, 2]
+    os.close(reading)
+
+
+def test_pictures_that_come_through_a_pipe_are_kept(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, json.dumps({"id": 1, "image": BASE64}).encode() + b'\n{"id": 2}\n')
+    os.close(writing)
+    rows = read_rows(Path(f"/dev/fd/{reading}"))
+    os.close(reading)
+    assert Gallery(rows).of(rows[0])[0].read() == PIXELS
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a regular file"):
+        read_rows(tmp_path)
 
 
 def test_bytes_that_are_no_text_are_an_error(tmp_path: Path) -> None:
@@ -214,6 +259,17 @@ def test_a_table_of_vlmevalkit_is_used_where_it_lies(tmp_path: Path, monkeypatch
 def test_a_data_world_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path))
     assert source().tables("toy")[0].name == "POPE.tsv"
+
+
+def test_a_data_worlds_name_wins_over_a_folder_which_a_path_still_reaches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "POPE.tsv").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert source().tables("toy") == [tmp_path / "cache" / "toy" / "pope-1" / "POPE.tsv"]
+    assert source().tables("./toy") == [Path("toy/POPE.tsv")]
 
 
 def test_a_path_that_is_not_there_is_an_error() -> None:

@@ -148,6 +148,15 @@ def test_a_folder_that_is_no_layout_is_named(tmp_path):
 # -- scores and metrics -------------------------------------------------------------------------------
 
 
+def test_the_toy_worlds_name_wins_over_a_folder_which_a_path_still_reaches(tmp_path, monkeypatch):
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "toy" / "00000" / "samples").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "toy" / "00000" / "samples" / "0000.png")
+    monkeypatch.chdir(tmp_path)
+    assert len(GenEval(data="toy").samples()) == 288 and GenEval(data="toy").outputs == 4
+    assert len(GenEval(data="./toy").samples()) == 553 and GenEval(data="./toy").outputs == 1
+
+
 def test_a_picture_that_cannot_be_decoded_is_no_wrong_answer(suite):
     benchmark = GenEval(data=suite)
     sample = benchmark.samples()[0]
