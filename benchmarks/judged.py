@@ -53,7 +53,7 @@ def _read(file: Path) -> dict[str, Json]:
             try:
                 row = json.loads(line)
                 found[row["key"]] = row["data"]
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue
     return found
 

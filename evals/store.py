@@ -284,7 +284,7 @@ def read_scores(folder: Path) -> list[Score]:
             for number, line in enumerate(file, 1):
                 try:
                     scores.append(_whole(Score(**json.loads(line))))
-                except (ValueError, TypeError) as error:
+                except (ValueError, TypeError, RecursionError) as error:
                     raise UsageError(f"{path} line {number} is damaged: {error}; run the same command again") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
@@ -390,7 +390,7 @@ def _unseal(line: bytes) -> dict[str, Json] | None:
         row = json.loads(line)
         total = row.pop("sum")
         body = _dump(row).encode()
-    except (ValueError, AttributeError, KeyError):
+    except (ValueError, AttributeError, KeyError, RecursionError):
         return None
     return row if hashlib.sha256(body).hexdigest()[:8] == total else None
 

@@ -164,7 +164,7 @@ def _run_options(folder: Path) -> dict[str, Any]:
         spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
         name, card = spec["benchmark"], spec["benchmark_card"]
         found = {key: card[key] for key in _OPTIONS if key in card}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{folder} is no run: spec.json cannot be read ({error})") from error
     if name != "geneval":
         raise UsageError(f"{folder} is a run of {name}, not of geneval")
@@ -188,7 +188,7 @@ def _unsealed(line: str) -> dict[str, Any] | None:
     try:
         row = json.loads(line)
         total = row.pop("sum")
-    except (ValueError, AttributeError, KeyError):
+    except (ValueError, AttributeError, KeyError, RecursionError):
         return None
     body = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
     return row if hashlib.sha256(body.encode(errors="replace")).hexdigest()[:8] == total else None

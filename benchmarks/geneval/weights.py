@@ -143,7 +143,7 @@ def _row(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: {error}; convert the checkpoint again") from error
     if not isinstance(row, dict):
         raise UsageError(f"{path}: an object is expected; convert the checkpoint again")

@@ -96,8 +96,8 @@ def holds(relation: str, a: Thing, b: Thing) -> bool:
 @cache
 def _tile(name: str, color: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     pixels = np.asarray(icon(name, color), dtype=np.float32)
-    alpha = pixels[..., 3:] / 255
-    return pixels[..., :3] * alpha, alpha
+    alpha = np.divide(pixels[..., 3:], 255, dtype=np.float32)
+    return np.multiply(pixels[..., :3], alpha, dtype=np.float32), alpha
 
 
 def background(texture: int | None) -> NDArray[np.float32]:
