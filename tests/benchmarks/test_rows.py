@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from janus_eval.benchmarks.pictures import Gallery
+from janus_eval.benchmarks.pope import Pope
 from janus_eval.benchmarks.rows import Deferred, read_rows
 from janus_eval.benchmarks.sources import Source
+from janus_eval.evals import registry
 from janus_eval.evals.errors import InvalidImage, UsageError
 
 PIXELS = bytes(range(256)) * 8
@@ -281,3 +283,15 @@ def test_a_row_without_a_picture_is_an_error(tmp_path: Path) -> None:
     rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "question": "q"}))
     with pytest.raises(UsageError, match="line 1: no picture"):
         Gallery(rows).of(rows[0])
+
+
+def test_scoring_reads_the_folder_that_a_path_names_although_a_world_has_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy").mkdir()
+    row = {"id": "7", "category": "random", "question": "Is there a cat?", "answer": "yes", "response": "yes"}
+    write_tsv(tmp_path / "toy" / "POPE.tsv", row)
+    file = write_lines(tmp_path / "answers.jsonl", row)
+    scored = registry.call_with(Pope().rescore, "pope", {"predictions": str(file), "data": "./toy"})
+    assert scored.n == 1 and scored.extra["missing"] == []

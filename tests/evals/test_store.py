@@ -148,6 +148,12 @@ def test_a_damaged_score_is_named(tmp_path: Path, change: dict[str, Any]) -> Non
         read_scores(tmp_path)
 
 
+def test_a_score_that_nests_too_deeply_is_named(tmp_path: Path) -> None:
+    (tmp_path / "scores.jsonl").write_text("[" * 200_000 + "\n")
+    with pytest.raises(UsageError, match="line 1 is damaged"):
+        read_scores(tmp_path)
+
+
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text("{")
     with pytest.raises(UsageError, match=r"record\.json is damaged"):
