@@ -34,7 +34,7 @@ class Gallery:
         found = [picture for name in names for picture in self._cell(row, name, row.fields.get(name))]
         if not found and columns is None:
             column = next((name for name in _FILE_COLUMNS if not missing(row.fields.get(name))), "")
-            found = [Picture(name, self._file(row, column, name).read_bytes) for name in _names(row.find(column))]
+            found = [Picture(name, self._file(row, column, name).read_bytes) for name in _names(row, column)]
             if not found:
                 raise UsageError(f"{row.where}: no picture: expected a column image, image_1 or image_path")
         return tuple(found)
@@ -44,8 +44,7 @@ class Gallery:
             return []
         if isinstance(value, Deferred):
             return [self._late(row, column, value, number) for number in range(value.items)]
-        if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
-            value = listed(value)
+        value = _listed(row, column, value)
         if isinstance(value, list):
             return [each for part in value for each in self._cell(row, column, part, follow)]
         if isinstance(value, dict):
@@ -102,7 +101,16 @@ def _decoded(row: Row, column: str, value: Json) -> bytes:
     raise InvalidImage(f"{place}: column {column!r} holds no picture bytes")
 
 
-def _names(value: Json) -> list[str]:
-    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
-        value = listed(value)
+def _listed(row: Row, column: str, value: Json) -> Json:
+    """Return the list that a text in brackets holds, any other value as it is."""
+    if not (isinstance(value, str) and value.startswith("[") and value.endswith("]")):
+        return value
+    try:
+        return listed(value)
+    except ValueError as error:
+        raise UsageError(f"{row.where}: column {column!r}: {error}") from error
+
+
+def _names(row: Row, column: str) -> list[str]:
+    value = _listed(row, column, row.find(column))
     return [str(each) for each in value] if isinstance(value, list) else [] if value is None else [str(value)]

@@ -195,6 +195,13 @@ def test_pictures_lie_beside_the_table_or_in_images(tmp_path: Path) -> None:
     assert Gallery(rows).of(rows[0])[0].read() == PIXELS
 
 
+@pytest.mark.parametrize("column", ["image", "image_path"])
+def test_a_cell_in_brackets_that_is_no_list_is_named(tmp_path: Path, column: str) -> None:
+    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, column: "[a.png]"}))
+    with pytest.raises(UsageError, match=rf"line 1: column '{column}': expected a list"):
+        Gallery(rows).of(rows[0])
+
+
 def test_a_picture_outside_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(PIXELS)
     (tmp_path / "data").mkdir()
