@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -94,16 +95,32 @@ class Network:
         weight = self._llama.embed_tokens.weight
         self.device: torch.device = weight.device
         self.dtype: torch.dtype = weight.dtype
-        self._layers = [self._joined(layer, pack=pack) for layer in self._llama.layers]
-        self._word_head = joined([model.lm_head], pack=pack)
-        aligner, head = core.generation_aligner, core.generation_head
-        self._aligner = (
-            joined([aligner.fc1], pack=pack),
-            aligner.activation_fn,
-            [joined([layer], pack=pack) for layer in aligner.hidden_layers],
-        )
-        self._head = (joined([head.proj_out], pack=pack), head.activation_fn, joined([head.vision_head], pack=pack))
+        self._pack = pack
         self._rope = _Rope(self._llama.rotary_emb, weight)
+        if self.device.type != "cpu":  # before the free memory is looked at
+            _ = self._layers, self._word_head, self._aligner, self._head
+
+    # What a run never uses is never laid out: drawing needs no word head, answering no picture head.
+
+    @cached_property
+    def _layers(self) -> list[_Layer]:
+        return [self._joined(layer) for layer in self._llama.layers]
+
+    @cached_property
+    def _word_head(self) -> Linear:
+        return joined([self.model.lm_head], pack=self._pack)
+
+    @cached_property
+    def _aligner(self) -> tuple[Linear, Any, list[Linear]]:
+        aligner = self._core.generation_aligner
+        rest = [joined([layer], pack=self._pack) for layer in aligner.hidden_layers]
+        return joined([aligner.fc1], pack=self._pack), aligner.activation_fn, rest
+
+    @cached_property
+    def _head(self) -> tuple[Linear, Any, Linear]:
+        head = self._core.generation_head
+        vision = joined([head.vision_head], pack=self._pack)
+        return joined([head.proj_out], pack=self._pack), head.activation_fn, vision
 
     def row_bytes(self, prompt: int, end: int) -> int:
         """Return what one row takes, in bytes: a cache of `end` positions, activations of `prompt` ones."""
@@ -187,7 +204,8 @@ class Network:
         """Return what the heads take: hidden states after the last norm."""
         return self._llama.norm(x)
 
-    def _joined(self, layer: Any, *, pack: bool) -> _Layer:
+    def _joined(self, layer: Any) -> _Layer:
+        pack = self._pack
         attention, mlp = layer.self_attn, layer.mlp
         joint = _Layer(
             norm=layer.input_layernorm,
