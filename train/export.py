@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -29,6 +30,28 @@ def store(folder: Path, tensors: dict[str, Tensor]) -> None:
     from safetensors.torch import save_file
 
     save_file(half(tensors), folder / "model.safetensors", metadata={"format": "pt"})
+
+
+_SWIN = "model.pixel_level_module.encoder."
+_OLDER = (
+    (r"^swin\.", ""),
+    (r"\.attention\.([qkv])_proj\.", lambda found: f".attention.self.{_LONG[found[1]]}."),
+    (r"\.attention\.o_proj\.", ".attention.output.dense."),
+    (r"\.attention\.relative_position_bias\.(?=relative_position_bias_table$)", ".attention.self."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+)
+_LONG = {"q": "query", "k": "key", "v": "value"}
+
+
+def older(name: str) -> str:
+    """Return a tensor's name as transformers 4.57 has it; every later version reads that one too."""
+    if not name.startswith(_SWIN):
+        return name
+    inner = name.removeprefix(_SWIN)
+    for pattern, new in _OLDER:
+        inner = re.sub(pattern, new, inner)
+    return _SWIN + inner
 
 
 def janus(trained: list[Path], folder: Path, guidance: float, temperature: float) -> None:
@@ -74,7 +97,7 @@ def detector(trained: list[Path], folder: Path) -> None:
     model.load_state_dict(kept["model"])
     model.config.architectures = ["Mask2FormerForUniversalSegmentation"]
     model.config.save_pretrained(folder)
-    store(folder, model.state_dict())
+    store(folder, {older(name): each for name, each in model.state_dict().items()})
     settings = asdict(Settings(scale=(64, 64), max_per_image=16))
     row = {**settings, "source": {"trained": "train/detector.py", "steps": kept["step"]}}
     row["weights_sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()

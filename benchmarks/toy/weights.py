@@ -12,7 +12,7 @@ from ...evals.errors import EnvironmentProblem
 ROOT = Path(__file__).parent / "weights"
 DIGESTS: Mapping[str, str] = {
     "clip": "cec2c7df8c44e9e203b9696a16df3af66b40d71c05e55a78c729e70b063ab283",
-    "detector": "0d0e356ad530cf2d60a5583254b373c11c6d97ee26cb609a1a791e9bd3200244",
+    "detector": "8bc88c5c7fd999fe08c5f27333ff8082cf0f17d4a1bbc0d517496670f8b362c0",
 }
 """SHA-256 of each folder's model.safetensors, as train/export.py printed it."""
 
