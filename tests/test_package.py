@@ -40,7 +40,7 @@ def test_every_package_data_pattern_matches_a_file() -> None:
 
 def test_no_file_names_this_machine() -> None:
     # A path under a home folder of the author's machine helps nobody else.
-    bad = re.compile(rb"(?<![\\w.])/(?:root|home/[a-z]+)/")
+    bad = re.compile(rb"(?<![\w.])/(?:root|home/[a-z]+)/")
     suffixes = {".py", ".md", ".toml", ".ini", ".json", ".txt", ".csv", ".yml"}
     named = [
         path.relative_to(ROOT)
