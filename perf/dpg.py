@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from janus_eval.benchmarks.dpg_bench import toy
 from janus_eval.benchmarks.dpg_bench.benchmark import DpgBench
 from janus_eval.benchmarks.dpg_bench.mplug import MPlug, Sizes
 from janus_eval.benchmarks.dpg_bench.tokens import Tokens
@@ -30,7 +29,7 @@ from janus_eval.benchmarks.dpg_bench.vqa import MPlugVqa, to_pixels
 from PIL import Image
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-from support import plain_mplug
+from support import mplug_folder, plain_mplug
 
 T = TypeVar("T")
 
@@ -62,10 +61,10 @@ def full_sizes(stride: int, words: int) -> Sizes:
 
 
 def large(stride: int) -> tuple[MPlug, Tokens]:
-    small = toy.toy_tokens()
+    small = mplug_folder.tokens()
     tokens = Tokens([*small.words, *(f"[filler{n}]" for n in range(30522 - len(small.words)))])
     network = MPlug(full_sizes(stride, len(tokens.words)))
-    toy.fill(network)
+    mplug_folder.fill(network)
     head = network.text_decoder.get_submodule("cls.predictions")
     with torch.no_grad():
         head.get_parameter("decoder.weight").mul_(0.05)

@@ -1,4 +1,4 @@
-"""Questions about pictures as training batches: four to a picture, blind to each other."""
+"""Questions about pictures as training batches: a picture is read once for all of its questions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import tokenizer as words
 import torch
 import torch.nn.functional as F
-from codes import codes, grid
 from janus_eval.benchmarks.toy.questions import OPEN, YES_NO, choice, opened, scene, yes_no
-from janus_eval.benchmarks.toy.world import GRID, Scene, pixels
+from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES, Scene, pixels
 from machine import placed
+from sight import SIDES, look_loss, where, word_loss
 from torch import Tensor
+from transformers import DynamicCache
 
 if TYPE_CHECKING:
     from janus import Pupil
@@ -26,13 +27,33 @@ SYSTEMS = (
     "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
     "provides, and assist the user with a variety of tasks using natural language.",
 )
-A_PICTURE = 4
+A_PICTURE = 8
+EASY = ("color", "name")
+
+
+def easy(rng: Random, seen: Scene) -> tuple[str, str, str]:
+    """Return a bare question about one thing, its answer, and its kind: what is asked first."""
+    while True:
+        form = rng.random()
+        if form < 0.15:
+            asked = where(rng, seen)
+            if asked is not None:
+                return f"\n{asked[0]}", asked[1], "open/where"
+            continue
+        if form < 0.65:
+            question = yes_no(rng, seen, "existence", rng.random() < 0.5)
+            if question is not None:
+                return f"\n{question.text}", question.answer.capitalize(), "yes_no/existence"
+        kind = rng.choice(EASY)
+        question = opened(rng, seen, kind)
+        if question is not None:
+            return f"\n{question.text}", question.answer, f"open/{kind}"
 
 
 def turn(rng: Random, seen: Scene) -> tuple[str, str, str]:
     """Return a user text after the picture, its answer, and the question's kind."""
     while True:
-        form = rng.choices(["yes_no", "open", "choice"], [10, 5, 7])[0]
+        form = rng.choices(["yes_no", "open", "choice"], [9, 6, 7])[0]
         if form == "yes_no":
             question = yes_no(rng, seen, rng.choice(YES_NO), rng.random() < 0.5)
             if question is None:
@@ -65,62 +86,51 @@ def seen_tensor(scenes: list[Scene]) -> Tensor:
     return placed(np.stack([pixels(each) for each in scenes])).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def look_loss(pupil: Pupil, features: Tensor, scenes: list[Scene]) -> Tensor:
-    """Return the loss of naming every patch's shape and colour: teaches the eyes densely."""
-    cells = placed(np.stack([grid(each.things) for each in scenes]))
-    table = codes()
-    said = pupil.teacher(features).float()
-    shape = F.cross_entropy(
-        said[..., : table.shapes].flatten(0, 1), placed(table.shape)[cells].flatten(), reduction="none"
-    )
-    color = F.cross_entropy(
-        said[..., table.shapes :].flatten(0, 1), placed(table.color)[cells].flatten(), reduction="none"
-    )
-    weight = torch.where(cells.flatten() > 0, 1.0, 0.2)
-    return ((shape + color) * weight).sum() / weight.sum()
-
-
-def pack(pupil: Pupil, rng: Random, seen: Scene) -> tuple[list[int], list[int], list[int], list[int], list[str]]:
-    """Return ids, group (0 the prefix, 1.. the turns), positions, targets (-100 elsewhere), and kinds."""
-    system = rng.choice(SYSTEMS) + "\n\n" if rng.random() < 0.25 else ""
-    ids = [pupil.ids["bos"], *pupil.encode(f"{system}{words.USER}: "), pupil.ids["boi"]]
-    ids += [pupil.ids["image"]] * (GRID * GRID) + [pupil.ids["eoi"]]
-    group, position, target, kinds = [0] * len(ids), list(range(len(ids))), [-100] * len(ids), []
-    for number in range(A_PICTURE):
-        text, answer, kind = turn(rng, seen)
-        asked = pupil.encode(f"{text}\n\n{words.ASSISTANT}:")
-        said = [*pupil.encode(answer), pupil.ids["eos"]]
-        own = asked + said[:-1]
-        target += [-100] * (len(asked) - 1) + said
-        position += range(group.count(0), group.count(0) + len(own))
-        group += [number + 1] * len(own)
-        ids += own
-        kinds.append(kind)
-    return ids, group, position, target, kinds
-
-
-def answer_batch(pupil: Pupil, rng: Random, size: int) -> dict[str, Tensor]:
-    """Return the loss of the answers and of the eyes for `size` pictures."""
-    scenes = [scene(rng) for _ in range(size)]
-    packed = [pack(pupil, rng, each) for each in scenes]
-    longest = max(len(row[0]) for row in packed)
-
-    def padded(column: int, fill: int) -> Tensor:
-        return torch.tensor([list(row[column]) + [fill] * (longest - len(row[column])) for row in packed])
-
-    ids, group, position, target = padded(0, pupil.ids["pad"]), padded(1, -1), padded(2, 0), padded(3, -100)
-    may = (group[:, None, :] == group[:, :, None]) | (group[:, None, :] == 0)
-    may &= torch.ones(longest, longest, dtype=torch.bool).tril()
+def see(pupil: Pupil, scenes: list[Scene]) -> tuple[Tensor, Tensor]:
+    """Return the pictures as the language model gets them (n, 64, width), and the loss of the eyes."""
     model = pupil.janus.model
     features = model.vision_model(seen_tensor(scenes)).last_hidden_state
-    text = model.language_model.embed_tokens(ids)
-    where = (ids == pupil.ids["image"])[..., None]
-    embeds = text.masked_scatter(where, model.aligner(features).to(text.dtype))
-    mask = torch.zeros(may.shape, dtype=embeds.dtype).masked_fill(~may, torch.finfo(embeds.dtype).min)[:, None]
-    hidden = model.language_model(inputs_embeds=embeds, attention_mask=mask, position_ids=position).last_hidden_state
-    asked = target >= 0
-    said = F.cross_entropy(pupil.janus.lm_head(hidden[asked]).float(), target[asked])
-    return {"answer": said, "look": look_loss(pupil, features, scenes)}
+    seen = model.aligner(features)
+    names, colors, sides = (pupil.voices(group) for group in (NAMES, COLOR_NAMES, SIDES))
+    return seen, look_loss(pupil.teacher, features, scenes) + word_loss(seen, names, colors, sides, scenes)
+
+
+def read(pupil: Pupil, seen: Tensor, system: str, asked: list[list[int]]) -> Tensor:
+    """Return the hidden states (n * questions, length, width) of `asked`, as many to each picture of `seen`.
+
+    A picture and what stands before it are read once; its questions are blind to each other.
+    """
+    model = pupil.janus.model.language_model
+    before = torch.tensor([pupil.ids["bos"], *pupil.encode(f"{system}{words.USER}: "), pupil.ids["boi"]])
+    first, last = model.embed_tokens(before), model.embed_tokens(torch.tensor([pupil.ids["eoi"]]))
+    wide = (each.expand(len(seen), -1, -1) for each in (first, last))
+    prefix = torch.cat([next(wide), seen, next(wide)], dim=1)
+    cache = DynamicCache()
+    model(inputs_embeds=prefix, past_key_values=cache, use_cache=True)
+    cache.batch_repeat_interleave(len(asked) // len(seen))
+    longest = max(map(len, asked))
+    ids = torch.tensor([row + [pupil.ids["pad"]] * (longest - len(row)) for row in asked])
+    places = torch.arange(prefix.shape[1], prefix.shape[1] + longest)[None]
+    return model(inputs_embeds=model.embed_tokens(ids), past_key_values=cache, position_ids=places).last_hidden_state
+
+
+def answer_batch(pupil: Pupil, rng: Random, size: int, hard: float) -> dict[str, Tensor]:
+    """Return the loss of the answers and of the eyes for `size` pictures; `hard` is the share that is not easy."""
+    scenes = [scene(rng) for _ in range(size)]
+    system = rng.choice(SYSTEMS) + "\n\n" if rng.random() < 0.15 else ""
+    asked: list[list[int]] = []
+    said: list[list[int]] = []
+    for each in scenes:
+        for _ in range(A_PICTURE):
+            text, answer, _ = (turn if rng.random() < hard else easy)(rng, each)
+            said.append([*pupil.encode(answer), pupil.ids["eos"]])
+            asked.append([*pupil.encode(f"{text}\n\n{words.ASSISTANT}:"), *said[-1][:-1]])
+    seen, look = see(pupil, scenes)
+    hidden = read(pupil, seen, system, asked)
+    rows = torch.tensor([row for row, each in enumerate(said) for _ in each])
+    places = torch.tensor([len(asked[row]) - len(each) + n for row, each in enumerate(said) for n in range(len(each))])
+    logits = pupil.janus.lm_head(hidden[rows, places])
+    return {"answer": F.cross_entropy(logits, torch.tensor([n for each in said for n in each])), "look": 0.3 * look}
 
 
 @torch.no_grad()
@@ -131,21 +141,11 @@ def quiz(pupil: Pupil, seed: int, size: int) -> dict[str, float]:
     right: dict[str, list[bool]] = {}
     for _ in range(size):
         seen = scene(rng)
-        ids, group, position, target, kinds = pack(pupil, rng, seen)
-        tensor, groups = torch.tensor([ids]), torch.tensor([group])
-        may = (groups[:, None, :] == groups[:, :, None]) | (groups[:, None, :] == 0)
-        may &= torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
-        model = pupil.janus.model
-        text = model.language_model.embed_tokens(tensor)
-        seeing = model.aligner(model.vision_model(seen_tensor([seen])).last_hidden_state)
-        embeds = text.masked_scatter((tensor == pupil.ids["image"])[..., None], seeing.to(text.dtype))
-        mask = torch.zeros(may.shape).masked_fill(~may, torch.finfo(torch.float32).min)[:, None]
-        hidden = model.language_model(
-            inputs_embeds=embeds, attention_mask=mask, position_ids=torch.tensor([position])
-        ).last_hidden_state
-        said = pupil.janus.lm_head(hidden)[0].argmax(1).tolist()
-        for number, kind in enumerate(kinds):
-            own = [i for i in range(len(ids)) if group[i] == number + 1 and target[i] >= 0]
-            right.setdefault(kind, []).append(said[own[0]] == target[own[0]])
+        turns = [turn(rng, seen) for _ in range(12)]
+        asked = [pupil.encode(f"{text}\n\n{words.ASSISTANT}:") for text, _, _ in turns]
+        hidden = read(pupil, see(pupil, [seen])[0], "", asked)
+        for row, (_, answer, kind) in enumerate(turns):
+            token = pupil.janus.lm_head(hidden[row, len(asked[row]) - 1]).argmax().item()
+            right.setdefault(kind, []).append(token == pupil.encode(answer)[0])
     pupil.train()
     return {kind: sum(each) / len(each) for kind, each in sorted(right.items())}

@@ -19,7 +19,7 @@ from detector import coarse
 from janus_eval.benchmarks.geneval.colour import TEMPLATES, crop, pixels
 from janus_eval.benchmarks.toy.questions import scene
 from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES, Scene, Thing, draw
-from machine import arguments, begin, placed
+from machine import arguments, begin, keep, kept, placed
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
@@ -125,8 +125,13 @@ def main() -> None:
         return F.normalize(model.visual_projection(model.vision_model(pixel_values=views).pooler_output), dim=-1)
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
+    start = 0
+    if before := kept(args.out):
+        model.load_state_dict(before["model"])
+        optimizer.load_state_dict(before["optimizer"])
+        start = before["step"]
     began = time.time()
-    for step in range(args.steps):
+    for step in range(start, args.steps):
         rng = Random(f"{args.seed}/{step}")
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * min(1.0, (step + 1) / 50) * max(0.02, 1 - step / args.steps)
@@ -145,12 +150,13 @@ def main() -> None:
                 views, names, colors = examples(Random("judge"), 200)
                 mean = F.normalize(sum((texts(each) for each in TEMPLATES), torch.zeros(())), dim=-1)
                 right = (torch.einsum("nd,ncd->nc", images(views), mean[names]).argmax(1) == colors).float().mean()
-            speed = (step + 1) / (time.time() - began)
+            speed = (step + 1 - start) / (time.time() - began)
             left = (args.steps - step) / speed / 60
             print(
                 f"{step + 1}/{args.steps} loss {loss.item():.3f} colours {right.item():.3f}, {left:.1f} min left",
                 flush=True,
             )
+            keep(args.out, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1})
     model.eval().half().save_pretrained(args.out)
 
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from janus_eval.benchmarks.geneval.prompts import CLASSES
 from janus_eval.benchmarks.toy.world import CELL, COLOR_NAMES, NAMES, SIDE, Scene, Thing, mask, pixels, places
-from machine import arguments, begin, bfloat16, keep, kept, placed
+from machine import arguments, begin, keep, kept, placed
 from torch import Tensor, nn
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
@@ -170,8 +170,7 @@ def main() -> None:
             group["lr"] = (
                 args.rate * min(1.0, (step + 1) / 100) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * step / args.steps))
             )
-        with bfloat16():
-            loss = losses(model, Random(f"{args.seed}/{step}"), args.batch)
+        loss = losses(model, Random(f"{args.seed}/{step}"), args.batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 5.0)

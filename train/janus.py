@@ -1,7 +1,8 @@
-"""Train the toy Janus's language model to draw and to answer: `python train/janus.py --out DIR [--steps N]`.
+"""Train the toy Janus's eyes and language model to draw and to answer: `python train/janus.py --out DIR`.
 
-Resumes from DIR/last.pt. The examples of a step depend on the seed and the step alone, so an
-interrupted training goes on as if it had not been.
+The eyes come first, taught patch by patch (sight.py); then every step draws and answers. Resumes
+from DIR/last.pt. The examples of a step depend on the seed and the step alone, so an interrupted
+training goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -10,24 +11,37 @@ import argparse
 import json
 import math
 import time
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
 
 import numpy as np
 import tokenizer as words
 import torch
 import torch.nn.functional as F
-from answering import answer_batch, quiz
-from codes import codes, grid
+from answering import answer_batch, quiz, see
+from codes import grid
 from drawing import TASKS, example, fulfils, read
-from machine import arguments, begin, bfloat16, keep, kept, placed
-from network import Factored, build
+from janus_eval.benchmarks.toy.questions import scene
+from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES
+from machine import arguments, begin, keep, kept, placed
+from network import Factored, build, sort_words, turned
+from sight import teacher
 from torch import Tensor, nn
 from transformers import JanusForConditionalGeneration
 
-FIRST_WEIGHTS = (30, 10, 10, 30, 8, 8, 4)
-TASK_WEIGHTS = (6, 14, 18, 8, 20, 22, 12)
-LATER_WEIGHTS = (2, 6, 14, 4, 35, 36, 3)  # from --answer-from on: what is hardest to draw
+EYES, ANSWERS = 700, 1100
+"""Before the first step the eyes learn alone; before the second questions come in; then it draws too."""
+WEIGHTS: tuple[tuple[float, tuple[int, ...]], ...] = (
+    (ANSWERS + 300, (30, 10, 10, 30, 8, 8, 4)),
+    (ANSWERS + 800, (6, 14, 18, 8, 22, 24, 8)),
+    (math.inf, (3, 6, 14, 6, 32, 34, 5)),
+)
+"""How often each of TASKS is drawn before which step: what is hard to draw is drawn more later."""
+HARD = (ANSWERS, ANSWERS + 600)
+"""Questions are bare and about one thing before the first of these steps; from the last on they are of all kinds."""
+HARDEST = 0.9
 UNCONDITIONAL = 0.1
 
 
@@ -44,8 +58,10 @@ class Pupil(nn.Module):
         self.ids = {**ids, "boi": self.token(words.BOI), "eoi": self.token(words.EOI)}
         self.janus: JanusForConditionalGeneration = build(self.text.get_vocab_size(), ids)
         self.janus.set_attn_implementation("eager")  # a third faster than sdpa's backward at this length on a CPU
+        nouns = [self.token(f"Ġ{name}{end}") for name in NAMES for end in ("", "s")]
+        sort_words(self.janus, (nouns, [self.token(f"Ġ{color}") for color in COLOR_NAMES]), self.encode(":")[0])
         self.factored = Factored()
-        self.teacher = nn.Linear(128, codes().shapes + 11)
+        self.teacher = teacher(128)
         for part in (self.janus.model.vqmodel, self.janus.model.generation_embeddings):
             part.requires_grad_(False)
         self.janus.model.generation_head.vision_head.requires_grad_(False)
@@ -54,6 +70,12 @@ class Pupil(nn.Module):
         found = self.text.token_to_id(text)
         assert found is not None, text
         return found
+
+    def voices(self, group: Sequence[str]) -> Tensor:
+        """Return what patches that show the words are drawn to (words, width): see `network.answering`."""
+        ids = [self.encode(f" {word}") for word in group]
+        assert all(len(each) == 1 for each in ids)
+        return turned(self.janus.model.language_model.embed_tokens(torch.tensor(ids)[:, 0]))
 
     def encode(self, text: str) -> list[int]:
         return self.text.encode(text, add_special_tokens=False).ids
@@ -135,8 +157,7 @@ def judge(pupil: Pupil, seed: int, each: int, guidance: float = 1.5, temperature
         rng = Random(f"{seed}/{task}")
         wishes = [example(rng, task) for _ in range(each)]
         texts = [text for text, _ in wishes]
-        with bfloat16():
-            drawn = draw(pupil, texts, guidance, temperature, seed)
+        drawn = draw(pupil, texts, guidance, temperature, seed)
         good = 0
         for (text, wish), cells in zip(wishes, drawn, strict=True):
             relation = next((r for r in ("left of", "right of", "above", "below") if f" {r} " in text), None)
@@ -148,17 +169,39 @@ def judge(pupil: Pupil, seed: int, each: int, guidance: float = 1.5, temperature
 
 
 def rate(step: int, steps: int, top: float) -> float:
-    if step < 150:
-        return top * (step + 1) / 150
-    return top * max(0.02, 0.5 * (1 + math.cos(math.pi * (step - 150) / max(1, steps - 150))))
+    """Return the learning rate: a line down while the eyes learn, then 150 steps up and a cosine down."""
+    if step < EYES:
+        return top * min(1.0, (step + 1) / 50) * max(0.05, 1 - step / EYES)
+    done, left = step - EYES, max(1, steps - EYES - 150)
+    if done < 150:
+        return top * (done + 1) / 150
+    return top * max(0.02, 0.5 * (1 + math.cos(math.pi * (done - 150) / left)))
+
+
+def looked(pupil: Pupil, seed: str, size: int) -> dict[str, Tensor]:
+    rng = Random(seed)
+    return {"look": see(pupil, [scene(rng) for _ in range(size)])[1]}
+
+
+def drawn(pupil: Pupil, seed: str, size: int, step: int) -> dict[str, Tensor]:
+    weights = next(each for until, each in WEIGHTS if step < until)
+    grown = min(1.0, (step - ANSWERS + 1) / 200)  # at once it would undo what was learned
+    return {"draw": grown * draw_loss(pupil, Random(seed), size, weights)}
+
+
+def derived(
+    trained: list[nn.Parameter], part: Callable[[], dict[str, Tensor]]
+) -> tuple[dict[str, float], Sequence[Tensor | None]]:
+    """Return the losses of a part of a step, and their gradients."""
+    losses = part()
+    gradients = torch.autograd.grad(sum(losses.values(), torch.zeros(())), trained, allow_unused=True)
+    return {key: each.item() for key, each in losses.items()}, gradients
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    arguments(parser, seed=1, steps=3000, batch=32)
-    parser.add_argument("--answer-from", type=int, default=1600, help="step from which questions are mixed in")
-    parser.add_argument("--answer-batch", type=int, default=12)
-    parser.add_argument("--eyes", type=Path, help="eyes.py's folder: what the vision encoder begins from")
+    arguments(parser, seed=1, steps=3400, batch=32)
+    parser.add_argument("--answer-batch", type=int, default=6, help="pictures that are asked about in a step")
     parser.add_argument("--rate", type=float, default=2e-3)
     args = parser.parse_args()
     begin(args)
@@ -170,43 +213,45 @@ def main() -> None:
         pupil.load_state_dict(before["pupil"])
         optimizer.load_state_dict(before["optimizer"])
         start = before["step"]
-    if args.eyes and start <= args.answer_from:
-        parts = nn.ModuleDict({"vision": pupil.janus.model.vision_model, "teacher": pupil.teacher})
-        parts.load_state_dict((kept(args.eyes) or {})["parts"])
     print(f"parameters {sum(p.numel() for p in pupil.janus.parameters()):,}, from step {start}", flush=True)
+    # Answers and drawing side by side, a thread each, scale better than two threads in every operation.
+    side = ThreadPoolExecutor(args.threads, initializer=torch.set_default_device, initargs=(args.device,))
+    torch.set_num_threads(1)
     means: dict[str, float] = {}
-    began = time.time()
+    began, timed = time.time(), start
     for step in range(start, args.steps):
+        if step in (EYES, ANSWERS):
+            began, timed = time.time(), step
         for group in optimizer.param_groups:
             group["lr"] = rate(step, args.steps, args.rate)
-        rng = Random(f"{args.seed}/{step}")
-        losses: dict[str, Tensor] = {}
-        with bfloat16():
-            weights = FIRST_WEIGHTS if step < 400 else TASK_WEIGHTS if step < args.answer_from else LATER_WEIGHTS
-            losses["draw"] = draw_loss(pupil, rng, args.batch, weights)
-            if args.answer_batch and step >= args.answer_from:
-                losses |= answer_batch(pupil, rng, args.answer_batch)
-        loss = sum(losses.values(), torch.zeros(()))
+        parts = [partial(looked, pupil, f"{args.seed}/{step}", args.batch // 2)]
+        if step >= EYES:
+            pictures = args.answer_batch * (1 if step >= ANSWERS else 2)
+            hard = min(HARDEST, max(0.0, (step - HARD[0]) / (HARD[1] - HARD[0])))
+            parts = [partial(answer_batch, pupil, Random(f"{args.seed}/{step}"), pictures, hard)]
+        if step >= ANSWERS:
+            parts.append(partial(drawn, pupil, f"{args.seed}/{step}/draw", args.batch, step))
+        losses: dict[str, float] = {}
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        for found, gradients in side.map(partial(derived, trained), parts):
+            losses |= found
+            for each, gradient in zip(trained, gradients, strict=True):
+                if gradient is not None:
+                    each.grad = gradient if each.grad is None else each.grad + gradient
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         for key, value in losses.items():
-            means[key] = 0.98 * means.get(key, value.item()) + 0.02 * value.item()
+            means[key] = 0.98 * means.get(key, value) + 0.02 * value
         if (step + 1) % 50 == 0:
-            speed = (step + 1 - start) / (time.time() - began)
+            speed = (step + 1 - timed) / (time.time() - began)
             shown = " ".join(f"{key} {value:.3f}" for key, value in means.items())
-            print(
-                f"{step + 1}/{args.steps} {shown} {speed:.2f} steps/s, {(args.steps - step) / speed / 60:.0f} min left",
-                flush=True,
-            )
-        if (step + 1) % 200 == 0 or step + 1 == args.steps:
+            left = (args.steps - step) / speed / 60
+            print(f"{step + 1}/{args.steps} {shown} {speed:.2f} steps/s, {left:.0f} min left", flush=True)
+        if (step + 1) % 100 == 0 or step + 1 == args.steps:
             content = {"pupil": pupil.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             keep(args.out, content)
-        if (step + 1) % 400 == 0 or step + 1 == args.steps:
-            scores = judge(pupil, seed=777, each=16)
-            if args.answer_batch and step >= args.answer_from:
-                scores |= quiz(pupil, 777, 60)
+        if step > EYES and ((step + 1) % 400 == 0 or step + 1 == args.steps):
+            scores = judge(pupil, seed=777, each=16) | quiz(pupil, 777, 60)
             print(json.dumps({"step": step + 1, **{k: round(v, 2) for k, v in scores.items()}}), flush=True)
 
 

@@ -34,10 +34,6 @@ def placed(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(array).to(torch.get_default_device())
 
 
-def bfloat16() -> torch.autocast:
-    return torch.autocast(torch.get_default_device().type, torch.bfloat16)
-
-
 def kept(folder: Path) -> dict[str, Any] | None:
     """Return the last checkpoint of a folder, None where training begins."""
     path = folder / "last.pt"

@@ -1,7 +1,7 @@
-"""How well the toy's detector and colour classifier see: `python train/measure.py [--scenes N] [--seed TEXT]`.
+"""How well the toy's scorers see: `python train/measure.py [--scenes N] [--seed TEXT]`.
 
-Ground-truth scenes of their own seed, plain and textured, go through GenEval's observer as any
-picture does; what it reports is compared with what was drawn.
+Ground-truth scenes of their own seed, plain and textured, go through GenEval's observer and through
+DPG-Bench's as any picture does; what they report is compared with what was drawn.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from detector import scene
+from janus_eval.benchmarks.dpg_bench.vqa import DpgVqa
 from janus_eval.benchmarks.geneval.observer import GenEvalObserver
 from janus_eval.benchmarks.toy.world import Scene, draw
 from janus_eval.evals.types import Prediction, Sample
+from vqa import KINDS, question
 
 COUNTING = 0.9
 PRESENCE = 0.3
@@ -30,13 +33,8 @@ def pair(folder: Path, number: int, seen: Scene) -> tuple[Sample, Prediction]:
     return Sample(str(number), "", target=target), Prediction(str(number), 0, "image", image=path)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenes", type=int, default=500)
-    parser.add_argument("--seed", default="measure-1")
-    args = parser.parse_args()
-    rng = Random(args.seed)
-    scenes = [scene(rng) for _ in range(args.scenes)]
+def detector(scenes: list[Scene]) -> dict[str, Any]:
+    """Return the shares of scenes whose classes and counts are all right, and of things whose colour is."""
     observer = GenEvalObserver(world="toy", device="cpu")
     right: Counter[str] = Counter()
     things = colored = 0
@@ -55,7 +53,38 @@ def main() -> None:
             things += wanted[name]
             colored += sum((drawn & Counter(sure)).values())
     shares = {name: count / len(scenes) for name, count in right.items()}
-    print(json.dumps({"scenes": len(scenes), **shares, "things": things, "colour": colored / things}, indent=1))
+    return {**shares, "things": things, "colour": colored / things}
+
+
+def answers(rng: Random, scenes: list[Scene]) -> dict[str, Any]:
+    """Return the share of DPG-Bench's kinds of question that are answered right, as many yes as no of each."""
+    asked = [
+        [
+            (text, "yes" if yes else "no", kind)
+            for kind in KINDS
+            for yes in (True, False)
+            if (text := question(rng, seen, kind, yes)) is not None
+        ]
+        for seen in scenes
+    ]
+    said = DpgVqa("toy", device="cpu").ask(
+        [draw(seen) for seen in scenes], [[text for text, _, _ in row] for row in asked]
+    )
+    right: dict[str, list[bool]] = {}
+    for row, replies in zip(asked, said, strict=True):
+        for (_, wanted, kind), (reply, _) in zip(row, replies, strict=True):
+            right.setdefault(f"{kind}, {wanted}", []).append(reply == wanted)
+    return {key: {"questions": len(each), "right": sum(each) / len(each)} for key, each in sorted(right.items())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenes", type=int, default=500)
+    parser.add_argument("--seed", default="measure-1")
+    args = parser.parse_args()
+    rng = Random(args.seed)
+    scenes = [scene(rng) for _ in range(args.scenes)]
+    print(json.dumps({"scenes": args.scenes, "geneval": detector(scenes), "dpg": answers(rng, scenes)}, indent=1))
 
 
 if __name__ == "__main__":

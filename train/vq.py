@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from codes import codes, grid, picture
 from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES, Scene, Thing, pixels, places
-from machine import arguments, begin, bfloat16, keep, kept, placed
+from machine import arguments, begin, keep, kept, placed
 from network import CODE_WIDTH, build
 from torch import Tensor, nn
 from transformers.models.janus.modeling_janus import JanusVQVAE
@@ -93,15 +93,13 @@ def main() -> None:
         for group in optimizer.param_groups:
             group["lr"] = 2e-3 * min(1.0, (step + 1) / 100) * max(0.02, 1 - done)
         seen, plain, cells = batch(Random(f"{args.seed}/{step}"), args.batch)
-        with bfloat16():
-            drawn = vq.decode(cells)
+        drawn = vq.decode(cells)
         error = drawn.float() - plain
         loss = 4 * (error.abs().mean() + error.square().mean())
         # The encoder learns sooner than the decoder: a few pictures a step, later every tenth step.
         if step < 500 or (step + 1) % 10 == 0:
             some = max(4, args.batch // 4)
-            with bfloat16():
-                named = vq.quant_conv(vq.encoder(seen[:some]))
+            named = vq.quant_conv(vq.encoder(seen[:some]))
             vectors = named.float().permute(0, 2, 3, 1).flatten(0, 2)
             near = F.normalize(vectors, dim=1) @ book.T
             truth = cells[:some].flatten()

@@ -1,7 +1,8 @@
 """Train the toy's mPLUG, which answers DPG-Bench's questions: `python train/vqa.py --out DIR [--steps N]`. Resumes.
 
-Pictures show what a dense prompt asks for, or something else; the questions are those of the
-prompt, as many yes as no of each kind. A dense loss teaches the eyes beside: every patch's shape and colour.
+The eyes come first, taught patch by patch (sight.py). Then questions: those of DPG-Bench, as many
+yes as no of each kind, and open ones ("what color is the cat?"), from whose one-word answers the
+network learns sooner where to look than from yes and no.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from random import Random
 import numpy as np
 import torch
 import torch.nn.functional as F
-from codes import codes, grid
-from janus_eval.benchmarks.dpg_bench.mplug import Memory, MPlug, Sizes
+from janus_eval.benchmarks.dpg_bench.mplug import Memory, MPlug, Projections, Sizes
 from janus_eval.benchmarks.dpg_bench.tokens import Tokens
 from janus_eval.benchmarks.dpg_bench.vqa import to_pixels
 from janus_eval.benchmarks.toy.dense import NUMBERS, dense
 from janus_eval.benchmarks.toy.dense import things as dense_things
-from janus_eval.benchmarks.toy.questions import scene
+from janus_eval.benchmarks.toy.questions import OPEN, opened, scene
 from janus_eval.benchmarks.toy.world import (
     COLOR_NAMES,
+    GRID,
     NAMES,
     RELATIONS,
     Scene,
@@ -33,12 +34,21 @@ from janus_eval.benchmarks.toy.world import (
     pixels,
     with_article,
 )
-from machine import arguments, begin, bfloat16, keep, kept, placed
+from machine import arguments, begin, keep, kept
 from PIL import Image
+from sight import SIDES, look_loss, match, teacher, where, word_loss
 from torch import Tensor, nn
 
 ASKED = 8
 KINDS = ("whole", "color", "count", "spatial")
+ALL = (*KINDS, *(f"open {kind}" for kind in OPEN), "where")
+LESSONS: tuple[tuple[float, tuple[str, ...]], ...] = (
+    (700, ()),
+    (2000, ALL),
+    (math.inf, (*ALL, "count", "open count", "open place", "spatial", "spatial")),
+)
+"""Which questions are asked before which step, chosen evenly: none while the eyes learn; what is learned last, more
+often later. A kind that came in late would undo what was learned: all are there from the start."""
 
 
 def vocabulary() -> list[str]:
@@ -46,7 +56,10 @@ def vocabulary() -> list[str]:
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
     words = ["[PAD]", *(f"[unused{n}]" for n in range(99)), "[UNK]", "[CLS]", "[SEP]", "[MASK]", "yes", "no"]
     words += [*letters, *(f"##{each}" for each in letters), *"?.,;:'!-"]
-    said = "is are there an the of left right above below one two three four picture image in color does show"
+    said = (
+        "is are there an the of left right above below one two three four zero picture image in color how many what "
+        "which thing on at or top bottom"
+    )
     more = [*said.split(), *COLOR_NAMES, *NAMES, *(f"{name}s" for name in NAMES)]
     return words + [each for each in dict.fromkeys(more) if each not in words]
 
@@ -104,13 +117,24 @@ def configs(folder: Path, words: list[str]) -> None:
 
 
 def initialise(network: nn.Module) -> None:
+    """Begin with words and patches passing through: places and what a layer adds are small beside them."""
     with torch.no_grad():
         for name, each in network.named_parameters():
             if each.dim() == 1:
                 each.fill_(1.0 if re.search(r"(LayerNorm|ln_\w+|layer_norm)\.weight$", name) else 0.0)
+            elif "word_embedding" in name:
+                nn.init.normal_(each)
+            elif "embedding" in name:
+                nn.init.normal_(each, std=0.2)
             else:
-                std = 0.5 if "embedding" in name else 1 / math.sqrt(each[0].numel())
-                nn.init.normal_(each, std=std)
+                added = re.search(r"(output\.dense|out_proj|c_proj)\.weight$", name)
+                nn.init.normal_(each, std=(0.3 if added else 1.0) / math.sqrt(each[0].numel()))
+        place = network.visual_encoder.get_submodule("visual").get_parameter("positional_embedding")
+        rows, columns = torch.randn(2, GRID, place.shape[1]) / 2
+        place[1:] = (rows[:, None] + columns).flatten(0, 1)  # what is left or right is so in every row
+    for name, each in network.named_modules():
+        if name.endswith("crossattention.self") and isinstance(each, Projections):
+            match(each.query, each.key)
 
 
 def question(rng: Random, seen: Scene, kind: str, yes: bool) -> str | None:
@@ -148,18 +172,32 @@ def question(rng: Random, seen: Scene, kind: str, yes: bool) -> str | None:
     return f"Is the {a.name} {said} the {b.name}?"
 
 
-def example(rng: Random) -> tuple[Scene, list[tuple[str, bool, str]]]:
-    """Return a scene and eight questions with their answers and kinds, each about to be asked alone."""
+def example(rng: Random, lesson: tuple[str, ...]) -> tuple[Scene, list[tuple[str, str, str]]]:
+    """Return a scene and eight questions of the lesson's kinds with their answers, each about to be asked alone."""
     while True:
         seen = Scene(dense_things(rng, dense(rng))) if rng.random() < 0.6 else scene(rng)
-        asked: list[tuple[str, bool, str]] = []
+        asked: list[tuple[str, str, str]] = []
         for _ in range(60):
-            kind, yes = rng.choice(KINDS), rng.random() < 0.5
-            text = question(rng, seen, kind, yes)
-            if text is not None:
-                asked.append((text, yes, kind))
+            kind = rng.choice(lesson)
+            if kind in KINDS:
+                answer = rng.choice(("yes", "no"))
+                text = question(rng, seen, kind, answer == "yes")
+                found = None if text is None else (text, answer, kind)
+            elif kind == "where":
+                side = where(rng, seen)
+                found = None if side is None else (*side, kind)
+            else:
+                made = opened(rng, seen, kind.removeprefix("open "))
+                found = None if made is None else (made.text, made.answer, kind)
+            if found is not None:
+                asked.append(found)
             if len(asked) == ASKED:
                 return seen, asked
+
+
+def lesson(step: int) -> tuple[str, ...]:
+    """Return the kinds of question that a step asks: none, while the eyes learn; at last all."""
+    return next(kinds for until, kinds in LESSONS if step < until)
 
 
 def shown(rng: Random, seen: Scene) -> Tensor:
@@ -170,20 +208,24 @@ def shown(rng: Random, seen: Scene) -> Tensor:
     return to_pixels(Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)), 64)
 
 
-def forward(network: MPlug, tokens: Tokens, pictures: Tensor, texts: list[list[str]]) -> tuple[Tensor, Memory]:
-    """Return the picture tokens and what the decoder needs for the questions (P, Q)."""
+def ask(network: MPlug, tokens: Tokens, pictures: Tensor, texts: list[list[str]]) -> Memory:
+    """Return what the decoder needs to answer the questions (P, Q) about encoded pictures (P, N, D)."""
     encoded = [[tokens.encode(text)[0] for text in row] for row in texts]
     longest = max(len(ids) for row in encoded for ids in row)
     ids = torch.tensor([[each + [tokens.pad] * (longest - len(each)) for each in row] for row in encoded])
     mask = (ids != tokens.pad).long()
     words = network.encode_questions(ids.flatten(0, 1), mask.flatten(0, 1)).unflatten(0, ids.shape[:2])
-    seen = network.encode_pictures(pictures)
-    return seen, network.remember(*network.fuse(seen, words, mask), mask)
+    return network.remember(*network.fuse(pictures, words, mask), mask)
+
+
+def rate(step: int, steps: int, top: float) -> float:
+    """Return the learning rate: it rises for 200 steps and falls as a cosine."""
+    return top * min(1.0, (step + 1) / 200) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * step / steps))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    arguments(parser, seed=5, steps=3000, batch=16)
+    arguments(parser, seed=5, steps=9000, batch=16)
     parser.add_argument("--rate", type=float, default=1e-3)
     args = parser.parse_args()
     begin(args)
@@ -192,52 +234,50 @@ def main() -> None:
     configs(args.out, words)
     network = MPlug(sizes(len(words))).train()
     initialise(network)
-    teacher = nn.Linear(128, codes().shapes + 11)
-    trained = [*network.parameters(), *teacher.parameters()]
+    head = teacher(128)
+    trained = [*network.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     start = 0
     if before := kept(args.out):
         network.load_state_dict(before["network"])
-        teacher.load_state_dict(before["teacher"])
+        head.load_state_dict(before["teacher"])
         optimizer.load_state_dict(before["optimizer"])
         start = before["step"]
-    yes, no = words.index("yes"), words.index("no")
+    names, colors, sides = ([words.index(each) for each in group] for group in (NAMES, COLOR_NAMES, SIDES))
+    vectors = network.text_encoder.embeddings.word_embeddings.weight
     began = time.time()
     rights: dict[str, float] = {}
     for step in range(start, args.steps):
-        done = step / args.steps
         for group in optimizer.param_groups:
-            group["lr"] = args.rate * min(1.0, (step + 1) / 200) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * done))
+            group["lr"] = rate(step, args.steps, args.rate)
         rng = Random(f"{args.seed}/{step}")
-        rows = [example(rng) for _ in range(args.batch)]
-        pictures = torch.stack([shown(rng, seen) for seen, _ in rows]).to(args.device)
-        answers = torch.tensor([[yes if each[1] else no for each in asked] for _, asked in rows]).flatten()
-        with bfloat16():
-            seen, memory = forward(network, tokens, pictures, [[each[0] for each in asked] for _, asked in rows])
+        asking = lesson(step)
+        rows = [example(rng, asking or KINDS) for _ in range(args.batch)]
+        scenes = [scene_ for scene_, _ in rows]
+        pictures = torch.stack([shown(rng, each) for each in scenes]).to(args.device)
+        seen = network.encode_pictures(pictures)
+        patches = seen[:, 1:]
+        look = look_loss(head, patches, scenes)
+        look = look + word_loss(patches, vectors[names], vectors[colors], vectors[sides], scenes)
+        loss = look
+        if asking:
+            asked = [each for _, row in rows for each in row]
+            answers = torch.tensor([words.index(answer) for _, answer, _ in asked])
+            memory = ask(network, tokens, seen, [[text for text, _, _ in row] for _, row in rows])
             cache = network.begin(len(answers))
-            first = network.step(torch.full((len(answers), 1), tokens.start), memory, cache)[:, 0].float()
-            second = network.step(answers[:, None], memory, cache)[:, 0].float()
-            said = teacher(seen[:, 1:]).float()
-        loss = F.cross_entropy(first, answers)
-        ends = F.cross_entropy(second, torch.full_like(answers, tokens.end))
-        cells = placed(np.stack([grid(scene_.things) for scene_, _ in rows]))
-        table = codes()
-        shape, color = placed(table.shape)[cells].flatten(), placed(table.color)[cells].flatten()
-        weight = torch.where(cells.flatten() > 0, 1.0, 0.2)
-        looked = F.cross_entropy(said[..., : table.shapes].flatten(0, 1), shape, reduction="none")
-        looked = looked + F.cross_entropy(said[..., table.shapes :].flatten(0, 1), color, reduction="none")
-        look = (looked * weight).sum() / weight.sum()
+            first = network.step(torch.full((len(answers), 1), tokens.start), memory, cache)[:, 0]
+            second = network.step(answers[:, None], memory, cache)[:, 0]
+            ends = F.cross_entropy(second, torch.full_like(answers, tokens.end))
+            loss = F.cross_entropy(first, answers) + 0.3 * ends + 0.3 * look
+            for (_, _, kind), right in zip(asked, (first.argmax(1) == answers).tolist(), strict=True):
+                rights[kind] = 0.995 * rights.get(kind, 0.5) + 0.005 * right
         optimizer.zero_grad(set_to_none=True)
-        (loss + 0.3 * ends + 0.5 * look).backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
-        right = (first.detach().argmax(1) == answers).view(args.batch, ASKED)
-        for row, (_, asked) in enumerate(rows):
-            for column, (_, _, kind) in enumerate(asked):
-                rights[kind] = 0.995 * rights.get(kind, 0.5) + 0.005 * right[row, column].item()
         if (step + 1) % 50 == 0:
             speed = (step + 1 - start) / (time.time() - began)
-            seen_right = " ".join(f"{kind} {rights.get(kind, 0):.2f}" for kind in KINDS)
+            seen_right = " ".join(f"{kind} {share:.2f}" for kind, share in sorted(rights.items()))
             left = (args.steps - step) / speed / 60
             print(
                 f"{step + 1}/{args.steps} loss {loss.item():.3f} look {look.item():.3f} right: {seen_right} "
@@ -245,7 +285,7 @@ def main() -> None:
                 flush=True,
             )
         if (step + 1) % 250 == 0 or step + 1 == args.steps:
-            content = {"network": network.state_dict(), "teacher": teacher.state_dict(), "step": step + 1}
+            content = {"network": network.state_dict(), "teacher": head.state_dict(), "step": step + 1}
             keep(args.out, {**content, "optimizer": optimizer.state_dict()})
 
 

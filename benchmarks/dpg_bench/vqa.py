@@ -12,6 +12,7 @@ from ...evals import data
 from ...evals.chat import Terms
 from ...evals.errors import InvalidImage, OutOfMemory, UsageError
 from ...evals.types import Evidence, Json, Prediction, Sample
+from ..toy.weights import DIGESTS, packaged
 from .pictures import Source
 from .questions import Question
 from .scoring import MPLUG, scorer_label
@@ -43,8 +44,8 @@ class DpgVqa:
 
     "official": mPLUG-large, fetched on first use. A path: an mPLUG model folder as ModelScope
     has it, or one converted to safetensors. "hf:ORG/NAME": a VQA or vision-language model of the
-    hub. "openai:NAME": an endpoint at `vqa_base_url`. "toy": a tiny untrained mPLUG, which is also
-    what "official" means in the world "toy".
+    hub. "openai:NAME": an endpoint at `vqa_base_url`. "toy": the embedded world's small trained mPLUG,
+    which ships with the package and is also what "official" means in the world "toy".
 
     Evidence.data is {"answers": {proposition id: answer}, "scorer", "cut": [proposition ids]}.
     """
@@ -84,7 +85,7 @@ class DpgVqa:
             elif Path(rest).is_dir():
                 card["weights"] = data.fingerprint(Path(rest))
         elif self.vqa == "toy":
-            card["vqa"] = "toy-random"  # its weights are drawn, not trained: the numbers mean nothing
+            card["vqa"] = f"toy-{DIGESTS['vqa'][:12]}"
         else:
             card["vqa"] = f"{MPLUG}:{data.fingerprint(Path(self.vqa))}"
         return card
@@ -156,13 +157,12 @@ class DpgVqa:
             from .other_scorers import hub_vqa
 
             return hub_vqa(rest, self._device, dtype, offline=self.offline)
-        if self.vqa == "toy":
-            from .toy import toy_network
-
-            return MPlugVqa(*toy_network(), self._device, dtype)
         from .weights import load
 
-        folder = data.fetch("mplug", offline=self.offline) if self.vqa == "official" else Path(self.vqa)
+        if self.vqa == "toy":
+            folder = packaged("vqa")
+        else:
+            folder = data.fetch("mplug", offline=self.offline) if self.vqa == "official" else Path(self.vqa)
         return MPlugVqa(*load(folder, self._device, dtype), self._device, dtype)
 
 

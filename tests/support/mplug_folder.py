@@ -4,15 +4,45 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from janus_eval.benchmarks.dpg_bench import toy
+from janus_eval.benchmarks import dpg_bench
 from janus_eval.benchmarks.dpg_bench.mplug import MPlug, Sizes
+from janus_eval.benchmarks.dpg_bench.tokens import SPECIAL, Tokens
 
-WORDS = toy.toy_tokens().words
+
+def tokens() -> Tokens:
+    """Return a tokenizer over yes, no, letters and the example's words; 101 and 102 are [CLS] and [SEP]."""
+    text = (Path(dpg_bench.__path__[0]) / "example.csv").read_text(encoding="utf-8").lower()
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    words = ["[PAD]", *(f"[unused{n}]" for n in range(99)), "[UNK]", "[CLS]", "[SEP]", "[MASK]", "yes", "no"]
+    words += [*letters, *(f"##{each}" for each in letters), *"?.,;:'!-"]
+    words += sorted(set(re.findall(r"[a-z]{2,}", text)) - set(words))
+    assert words.index("[CLS]") == 101
+    assert set(SPECIAL) <= set(words)
+    return Tokens(words)
+
+
+WORDS = tokens().words
+
+
+def fill(network: MPlug, seed: int = 0) -> None:
+    """Give a network random weights of its own seed: linear 1/sqrt(fan in), embeddings 1, norms 1 and 0."""
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, each in network.named_parameters():
+            if each.dim() == 1:
+                each.fill_(1.0 if re.search(r"(LayerNorm|ln_\w+|layer_norm)\.weight$", name) else 0.0)
+                continue
+            scale = 1.0 if "embedding" in name else 1 / math.sqrt(each[0].numel())
+            each.copy_(torch.randn(each.shape, generator=random) * scale)
+        head = network.text_decoder.get_submodule("cls.predictions")
+        words = network.text_decoder.get_parameter("bert.embeddings.word_embeddings.weight")
+        head.get_parameter("decoder.weight").copy_(words)
 
 
 def sizes(stride: int = 2, **changes: Any) -> Sizes:
@@ -44,7 +74,7 @@ def sizes(stride: int = 2, **changes: Any) -> Sizes:
 def network(made: Sizes, seed: int = 0, end: float = 2.0) -> MPlug:
     """Return a calm random network whose beams end after few tokens; `end` is the end token's bias."""
     found = MPlug(made)
-    toy.fill(found, seed)
+    fill(found, seed)
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, each in found.named_parameters():

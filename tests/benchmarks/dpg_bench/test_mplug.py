@@ -9,7 +9,6 @@ import pytest
 import torch
 from janus_eval.benchmarks.dpg_bench.beam import END, START, beam_search
 from janus_eval.benchmarks.dpg_bench.tokens import Tokens
-from janus_eval.benchmarks.dpg_bench.toy import toy_tokens
 from janus_eval.benchmarks.dpg_bench.vqa import MPlugVqa, to_pixels
 from PIL import Image
 from support import mplug_folder, plain_mplug
@@ -31,7 +30,7 @@ def picture(seed: int, width: int = 40, height: int = 30) -> Image.Image:
 
 
 def vqa(stride: int, dtype: torch.dtype = torch.float64, **changes: float) -> MPlugVqa:
-    return MPlugVqa(mplug_folder.network(mplug_folder.sizes(stride), **changes), toy_tokens(), "cpu", dtype)
+    return MPlugVqa(mplug_folder.network(mplug_folder.sizes(stride), **changes), mplug_folder.tokens(), "cpu", dtype)
 
 
 def plain(model: MPlugVqa, image: Image.Image, question: str) -> list[tuple[float, list[int]]]:
@@ -162,7 +161,7 @@ def test_the_last_step_stores_what_there_is() -> None:
 
 
 def test_a_question_is_cut_at_25_tokens_and_says_so() -> None:
-    tokens = toy_tokens()
+    tokens = mplug_folder.tokens()
     ids, cut = tokens.encode("apple " * 23)
     assert (len(ids), cut) == (25, False)
     longer, cut = tokens.encode("apple " * 24 + "?")

@@ -12,6 +12,7 @@ import torch
 from janus_eval.benchmarks.dpg_bench.benchmark import DpgBench
 from janus_eval.benchmarks.dpg_bench.other_scorers import first_word
 from janus_eval.benchmarks.dpg_bench.vqa import DpgVqa, out_of_memory
+from janus_eval.benchmarks.toy.weights import DIGESTS
 from janus_eval.evals.errors import EnvironmentProblem, OutOfMemory, UsageError
 from janus_eval.evals.types import Prediction, Sample
 from PIL import Image
@@ -48,8 +49,8 @@ def test_batches_of_any_size_give_equal_evidence(tmp_path: Path) -> None:
     assert observer.observe(asked) == [each for pair in asked for each in observer.observe([pair])]
 
 
-def test_the_toy_scorers_card_says_that_its_weights_are_random() -> None:
-    assert DpgVqa("toy").card["vqa"] == DpgVqa(world="toy").card["vqa"] == "toy-random"
+def test_the_toy_scorers_card_names_its_weights() -> None:
+    assert DpgVqa("toy").card["vqa"] == DpgVqa(world="toy").card["vqa"] == f"toy-{DIGESTS['vqa'][:12]}"
 
 
 def test_the_evidence_scores_under_both_protocols(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The measurement discriminates: the trained toy draws what is asked, the untrained one does not."""
+"""The measurement discriminates: the trained toy draws and answers what is asked, the untrained one does neither."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from janus_eval.benchmarks.geneval.benchmark import GenEval
 from janus_eval.benchmarks.geneval.observer import GenEvalObserver
+from janus_eval.benchmarks.pope import Pope
 from janus_eval.evals import registry
 from janus_eval.evals.types import Job, Prediction, job_seed
 
@@ -34,3 +35,16 @@ def test_trained_weights_draw_and_random_ones_do_not(weights: str, least: float,
     ]
     share = sum(value or 0.0 for value in values) / len(values)
     assert least <= share <= most
+
+
+@pytest.mark.parametrize(("weights", "least", "most"), [("packaged", 0.8, 1.0), ("random", 0.0, 0.6)])
+def test_trained_weights_answer_and_random_ones_are_at_chance(weights: str, least: float, most: float) -> None:
+    model = registry.create("models", "janus-toy", weights=weights, device="cpu")
+    benchmark = Pope(data="toy")
+    samples = benchmark.samples()[::5]
+    said = model.predict([Job(each, "text", 0, job_seed(0, each.id, 0)) for each in samples])
+    scores = [
+        benchmark.score(sample, Prediction(sample.id, 0, "text", text=str(text)), None)[0]
+        for sample, text in zip(samples, said, strict=True)
+    ]
+    assert least <= sum(each.value or 0.0 for each in scores) / len(scores) <= most

@@ -7,10 +7,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from janus_eval.benchmarks.dpg_bench.vqa import DpgVqa
 from janus_eval.benchmarks.geneval.observer import GenEvalObserver
 from janus_eval.benchmarks.toy import weights
 from janus_eval.benchmarks.toy.questions import scene
-from janus_eval.benchmarks.toy.world import draw
+from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES, draw, with_article
 from janus_eval.evals.errors import EnvironmentProblem
 from janus_eval.evals.types import Prediction, Sample
 
@@ -30,6 +31,27 @@ def test_the_detector_names_counts_and_colours_new_scenes(tmp_path: Path) -> Non
         sure = {name: sum(box[4] > 0.3 for box in rows) for name, rows in boxes.items()}
         right += sorted((name, each) for name, count in sure.items() for each in colors.get(name, [])[:count]) == things
     assert right >= 37
+
+
+def test_the_vqa_model_answers_about_new_scenes() -> None:
+    scenes = [scene(Random(f"test-scorers/{number}")) for number in range(20)]
+    asked: list[list[tuple[str, str]]] = []
+    for seen in scenes:
+        thing = seen.things[0]
+        absent = next(name for name in NAMES if not seen.count(name))
+        other = next(color for color in COLOR_NAMES if all(color != each.color for each in seen.things))
+        asked.append([(f"Is there {with_article(thing.name)}?", "yes"), (f"Is there {with_article(absent)}?", "no")])
+        if seen.count(thing.name) == 1:
+            asked[-1] += [(f"Is the {thing.name} {thing.color}?", "yes"), (f"Is the {thing.name} {other}?", "no")]
+    said = DpgVqa("toy", device="cpu").ask(
+        [draw(seen) for seen in scenes], [[text for text, _ in row] for row in asked]
+    )
+    right = [
+        reply == wanted
+        for row, replies in zip(asked, said, strict=True)
+        for (_, wanted), (reply, _) in zip(row, replies, strict=True)
+    ]
+    assert sum(right) / len(right) >= 0.95
 
 
 @pytest.mark.parametrize("name", weights.DIGESTS)

@@ -1,0 +1,132 @@
+"""Label a run's drawn pictures by eye, and hold GenEval's observer against the labels.
+
+    python train/label.py sheets RUN --to DIR     numbered pictures without their prompts, and a table to fill in
+    python train/label.py compare RUN LABELS.csv  how often classes, counts and colours agree
+
+`train/measure.py` asks the observer about pictures that the world drew; here the pictures are the
+model's and the truth is an eye's, so that model and scorer do not share an error. In the table's
+last column stand the things of a picture, "red apple, red apple, blue cup"; what cannot be
+recognised is "?", which no class stands for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES
+from janus_eval.evals.store import read_lines
+from PIL import Image, ImageDraw
+
+COLUMNS = ("number", "sample", "index", "sha256", "things")
+SIDE, PAD, A_ROW, A_SHEET = 192, 8, 5, 25
+UNKNOWN = "?"
+PRESENCE, COUNTING = 0.3, 0.9
+
+
+def pictures(run: Path) -> list[tuple[str, int, Path]]:
+    rows = sorted(read_lines(run, "predictions"), key=lambda row: (row["sample_id"], row["index"]))
+    return [(row["sample_id"], row["index"], run / row["image"]) for row in rows]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def sheets(run: Path, to: Path, count: int) -> None:
+    """Write `count` pictures spread evenly over the run, 25 a sheet, and labels.csv with an empty column."""
+    found = pictures(run)
+    chosen = [found[n * len(found) // count] for n in range(count)]
+    to.mkdir(parents=True, exist_ok=True)
+    for first in range(0, count, A_SHEET):
+        part = chosen[first : first + A_SHEET]
+        lines = -(-len(part) // A_ROW)
+        sheet = Image.new("RGB", (A_ROW * (SIDE + PAD) + PAD, lines * (SIDE + PAD + 14) + PAD), "white")
+        pen = ImageDraw.Draw(sheet)
+        for place, (_, _, path) in enumerate(part):
+            x, y = PAD + place % A_ROW * (SIDE + PAD), PAD + place // A_ROW * (SIDE + PAD + 14)
+            pen.text((x, y), str(first + place + 1), fill="black")
+            with Image.open(path) as picture:
+                sheet.paste(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.NEAREST), (x, y + 13))
+        sheet.save(to / f"sheet-{first // A_SHEET + 1}.png")
+    with (to / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
+        table.writerows((n, sample, index, digest(path), "") for n, (sample, index, path) in enumerate(chosen, 1))
+
+
+def things(text: str) -> list[tuple[str, str]]:
+    """Return (colour, name) pairs of a label. Raises SystemExit for a word that the world has not."""
+    found = []
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        color, _, name = part.rpartition(" ")
+        if part != UNKNOWN and (color not in COLOR_NAMES or name not in NAMES):
+            raise SystemExit(f"{part!r} is no thing of the world: colour and name, or {UNKNOWN}")
+        found.append((color, name))
+    return [each for each in found if each[1] != UNKNOWN]
+
+
+def compare(run: Path, labels: Path) -> dict[str, Any]:
+    """Return how often the observer agrees with the labels; pictures that changed since are counted apart."""
+    evidence = {(row["sample_id"], row["index"]): row["data"] for row in read_lines(run, "evidence")}
+    where = {(sample, index): path for sample, index, path in pictures(run)}
+    right: Counter[str] = Counter()
+    looked = colored = 0
+    wrong = []
+    with labels.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    same = [row for row in rows if digest(where[row["sample"], int(row["index"])]) == row["sha256"]]
+    for row in same:
+        data = evidence[row["sample"], int(row["index"])]
+        seen = things(row["things"])
+        wanted = Counter(name for _, name in seen)
+        for key, least in ((f"above_{PRESENCE}", PRESENCE), (f"above_{COUNTING}", COUNTING)):
+            counted = {name: sum(box[4] > least for box in boxes) for name, boxes in data["boxes"].items()}
+            agrees = {name: number for name, number in counted.items() if number} == wanted
+            right[key] += agrees
+            if not agrees:
+                wrong.append(f"{row['number']} {key}: eye {dict(wanted)}, detector {counted}")
+        for name, colors in data["colors"].items():
+            sure = [
+                color
+                for box, color in zip(data["boxes"][name], colors, strict=True)
+                if box[4] > PRESENCE and color is not None
+            ]
+            truth = Counter(color for color, each in seen if each == name)
+            matched = min(len(sure), truth.total())
+            looked += matched
+            colored += min(matched, (truth & Counter(sure)).total())
+    return {
+        "pictures": len(same),
+        "changed_since": len(rows) - len(same),
+        "classes_and_counts": {key: right[key] / len(same) for key in sorted(right)},
+        "things_with_a_colour": looked,
+        "colours": colored / looked if looked else None,
+        "disagreements": wrong,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("sheets")
+    make.add_argument("run", type=Path)
+    make.add_argument("--to", type=Path, required=True)
+    make.add_argument("--count", type=int, default=100)
+    hold = commands.add_parser("compare")
+    hold.add_argument("run", type=Path)
+    hold.add_argument("labels", type=Path)
+    args = parser.parse_args()
+    if args.command == "sheets":
+        sheets(args.run, args.to, args.count)
+    else:
+        print(json.dumps(compare(args.run, args.labels), indent=1))
+
+
+if __name__ == "__main__":
+    main()
