@@ -25,7 +25,7 @@ Weights = Literal["packaged", "random"]
 
 PACKAGED = Path(__file__).parent.parent / "toy" / "janus"
 """Where the trained weights lie, in the native format."""
-DIGEST = "9ed5f663ddefc0636f28a89a3fc8a0ad550e21ce5cda96c434f32e6827b76e35"
+DIGEST = "02e7428e72074f3aebe14d6e1f509cfa7de06b7cd33bb888ee86a35fcc6cf271"
 """SHA-256 of the packaged model.safetensors, as train/export.py printed it."""
 
 _DEFAULTS = (5.0, 1.0)
