@@ -200,7 +200,7 @@ def derived(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    arguments(parser, seed=1, steps=3400, batch=32)
+    arguments(parser, seed=1, steps=5000, batch=32)
     parser.add_argument("--answer-batch", type=int, default=6, help="pictures that are asked about in a step")
     parser.add_argument("--rate", type=float, default=2e-3)
     args = parser.parse_args()
