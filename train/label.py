@@ -80,7 +80,10 @@ def compare(run: Path, labels: Path) -> dict[str, Any]:
     wrong = []
     with labels.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    same = [row for row in rows if digest(where[row["sample"], int(row["index"])]) == row["sha256"]]
+    paths = [where.get((row["sample"], int(row["index"]))) for row in rows]
+    same = [row for row, path in zip(rows, paths, strict=True) if path and digest(path) == row["sha256"]]
+    if not same:
+        raise SystemExit(f"{run} has none of the pictures of {labels}: label this run's own")
     for row in same:
         data = evidence[row["sample"], int(row["index"])]
         seen = things(row["things"])
