@@ -1,4 +1,4 @@
-"""Train every model of the embedded world from its seed: `python train/all.py --out DIR`, then `export.py`'s work.
+"""Train every model of the embedded world from its seed, and export them: `python train/all.py --out DIR`.
 
 The stages run side by side, `--jobs` at a time with one thread each; each goes on from its last
 checkpoint, so that an interrupted run is typed again. What each says is in DIR/STAGE.log. The

@@ -1,7 +1,7 @@
 """Train the toy Janus's eyes and language model to draw and to answer: `python train/janus.py --out DIR`.
 
-The eyes come first, taught patch by patch (sight.py); then every step draws and answers. Resumes
-from DIR/last.pt. The examples of a step depend on the seed and the step alone, so an interrupted
+The eyes come first, taught patch by patch (sight.py); then it answers; then every step answers and
+draws. Resumes from DIR/last.pt. The examples of a step depend on the seed and the step alone, so an interrupted
 training goes on as if it had not been.
 """
 
@@ -72,7 +72,7 @@ class Pupil(nn.Module):
         return found
 
     def voices(self, group: Sequence[str]) -> Tensor:
-        """Return what patches that show the words are drawn to (words, width): see `network.answering`."""
+        """Return what patches that show the words are drawn to (words, width): see `network.turned`."""
         ids = [self.encode(f" {word}") for word in group]
         assert all(len(each) == 1 for each in ids)
         return turned(self.janus.model.language_model.embed_tokens(torch.tensor(ids)[:, 0]))
