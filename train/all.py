@@ -40,18 +40,20 @@ def last_line(path: Path) -> str:
 def train(out: Path, device: str, jobs: int, pause: float = 30.0) -> None:
     """Run all stages. Raises SystemExit where one fails; the others have kept their checkpoints."""
     waiting, running = list(STAGES), dict[str, subprocess.Popen[bytes]]()
+    begun: dict[str, float] = {}
     told = time.monotonic()
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 stage = waiting.pop(0)
-                running[stage] = start(stage, out, device)
+                running[stage], begun[stage] = start(stage, out, device), time.monotonic()
             for stage, process in list(running.items()):
                 if process.poll() is not None:
                     if process.returncode:
                         raise SystemExit(f"{stage} failed: see {out / stage}.log: {last_line(out / f'{stage}.log')}")
                     del running[stage]
-                    print(f"{stage}: done: {last_line(out / f'{stage}.log')}", flush=True)
+                    minutes = (time.monotonic() - begun[stage]) / 60
+                    print(f"{stage}: done in {minutes:.0f} min: {last_line(out / f'{stage}.log')}", flush=True)
             if time.monotonic() - told > pause:
                 told = time.monotonic()
                 for stage in running:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,19 @@ def arguments(parser: argparse.ArgumentParser, *, seed: int, steps: int, batch: 
 
 
 def begin(args: argparse.Namespace) -> None:
-    """Set threads, device and seed, and make the folder."""
+    """Set threads, device and seed, make the folder and hold it until the process ends, however it ends."""
     torch.set_num_threads(args.threads)
     torch.set_default_device(args.device)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
+    held = os.open(args.out / "lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        number = os.read(held, 20).decode() or "?"
+        raise SystemExit(f"{args.out} is being trained by process {number}: wait for it or stop it") from None
+    os.ftruncate(held, 0)
+    os.write(held, str(os.getpid()).encode())
 
 
 def placed(array: NDArray[Any]) -> Tensor:

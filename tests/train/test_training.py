@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from random import Random
 
 import pytest
 import torch
-from janus_eval.benchmarks.toy.world import Scene, Thing
+from janus_eval.benchmarks.toy.world import RELATIONS, Scene, Thing, holds
 
 TRAIN = Path(__file__).parents[2] / "train"
 
@@ -63,3 +64,28 @@ def test_labels_are_things_of_the_world_or_unknown() -> None:
     assert things("") == []
     with pytest.raises(SystemExit, match="'red dragon' is no thing of the world"):
         things("red dragon")
+
+
+@pytest.mark.parametrize("task", ["two_object", "color_attr", "position", "dense"])
+def test_the_prompt_tells_which_thing_is_drawn_first(task: str) -> None:
+    from drawing import example
+
+    for seed in range(60):
+        text, things = example(Random(f"order/{seed}"), task)
+        drawn = sorted(things, key=lambda thing: (thing.row, thing.column))
+        relation = next((each for each in RELATIONS if f" {each} " in text), None)
+        assert [drawn.index(thing) for thing in things] == (
+            [1, 0] if relation in ("right of", "below") else list(range(len(things)))
+        ), text
+        if relation:
+            assert holds(relation, *things)
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("12345")
+        lock.flush()
+        done = run("clip.py", "--out", str(tmp_path), "--steps", "1")
+    assert done.returncode == 1
+    assert done.stderr == f"{tmp_path} is being trained by process 12345: wait for it or stop it\n"
