@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("what", choices=("janus", "detector", "clip", "vqa"))
     parser.add_argument("trained", type=Path, nargs="+")
     parser.add_argument("--to", type=Path, required=True)
-    parser.add_argument("--guidance", type=float, default=1.5)
+    parser.add_argument("--guidance", type=float, default=1.35)
     parser.add_argument("--temperature", type=float, default=0.6)
     args = parser.parse_args()
     args.to.mkdir(parents=True, exist_ok=True)

@@ -149,7 +149,7 @@ def draw(pupil: Pupil, prompts: list[str], guidance: float, temperature: float, 
     return torch.stack(drawn, dim=1).cpu().numpy()
 
 
-def judge(pupil: Pupil, seed: int, each: int, guidance: float = 1.5, temperature: float = 0.6) -> dict[str, float]:
+def judge(pupil: Pupil, seed: int, each: int, guidance: float = 1.35, temperature: float = 0.6) -> dict[str, float]:
     """Return the share of pictures that fulfil their prompt, by task, read exactly from the codes."""
     pupil.eval()
     result: dict[str, float] = {}
