@@ -33,10 +33,13 @@ from transformers import JanusForConditionalGeneration
 
 EYES, ANSWERS = 700, 1100
 """Before the first step the eyes learn alone; before the second questions come in; then it draws too."""
+AGAIN, HEIGHT = 5000, 0.35
+"""From this step on the learning rate goes through a second, lower round: answers need longer than drawing."""
 WEIGHTS: tuple[tuple[float, tuple[int, ...]], ...] = (
     (ANSWERS + 300, (30, 10, 10, 30, 8, 8, 4)),
     (ANSWERS + 800, (6, 14, 18, 8, 22, 24, 8)),
-    (math.inf, (3, 6, 14, 6, 32, 34, 5)),
+    (AGAIN, (3, 6, 14, 6, 32, 34, 5)),
+    (math.inf, (6, 12, 26, 10, 18, 18, 10)),
 )
 """How often each of TASKS is drawn before which step: what is hard to draw is drawn more later."""
 HARD = (ANSWERS, ANSWERS + 600)
@@ -169,13 +172,14 @@ def judge(pupil: Pupil, seed: int, each: int, guidance: float = 1.35, temperatur
 
 
 def rate(step: int, steps: int, top: float) -> float:
-    """Return the learning rate: a line down while the eyes learn, then 150 steps up and a cosine down."""
+    """Return the learning rate: a line down while the eyes learn, then two rounds of 150 steps up and a cosine down."""
     if step < EYES:
         return top * min(1.0, (step + 1) / 50) * max(0.05, 1 - step / EYES)
-    done, left = step - EYES, max(1, steps - EYES - 150)
+    first, last, height = (EYES, min(steps, AGAIN), 1.0) if step < AGAIN else (AGAIN, steps, HEIGHT)
+    done, left = step - first, max(1, last - first - 150)
     if done < 150:
-        return top * (done + 1) / 150
-    return top * max(0.02, 0.5 * (1 + math.cos(math.pi * (done - 150) / left)))
+        return top * height * (done + 1) / 150
+    return top * max(0.02, height * 0.5 * (1 + math.cos(math.pi * (done - 150) / left)))
 
 
 def looked(pupil: Pupil, seed: str, size: int) -> dict[str, Tensor]:
@@ -200,7 +204,7 @@ def derived(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    arguments(parser, seed=1, steps=5000, batch=32)
+    arguments(parser, seed=1, steps=7000, batch=32)
     parser.add_argument("--answer-batch", type=int, default=6, help="pictures that are asked about in a step")
     parser.add_argument("--rate", type=float, default=2e-3)
     args = parser.parse_args()
