@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import UsageError
+from .errors import EnvironmentProblem, UsageError
 
+SUMS = "SHA256SUMS"
+"""A folder's list of its files, as sha256sum writes and checks it."""
 _BLOCK = 1 << 20
 _WHOLE = 64 << 20
 
@@ -31,6 +33,35 @@ def fingerprint(path: Path) -> str:
         if file.is_file() and file.suffix != ".md" and not any(part.startswith(".") for part in name.parts):
             total.update(f"{name.as_posix()}\0{file.stat().st_size}\0".encode() + _content(file))
     return total.hexdigest()[:16]
+
+
+def sums(folder: Path) -> str:
+    """Return the list of a folder's files, SUMS itself left out: a line each, SHA-256 and name."""
+    files = sorted(each for each in folder.iterdir() if each.name != SUMS)
+    return "".join(f"{hashlib.sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in files)
+
+
+def check(folder: Path, expected: str, remedy: str) -> Path:
+    """Return the folder where its SUMS has the SHA-256 `expected` and its files have those that stand in SUMS.
+
+    Raises EnvironmentProblem for the first file that is missing or another one, with both digests and
+    the remedy.
+    """
+    wanted = {SUMS: expected}
+    while wanted:
+        name, digest = wanted.popitem()
+        try:
+            content = (folder / name).read_bytes()
+            found = hashlib.sha256(content).hexdigest()
+        except OSError as error:
+            content, found = b"", (error.strerror or str(error)).lower()
+        if found != digest:
+            raise EnvironmentProblem(
+                f"{folder / name} is damaged or missing: expected SHA-256 {digest}, found {found}; {remedy}"
+            )
+        if name == SUMS:
+            wanted = {line[66:]: line[:64] for line in content.decode().splitlines()}
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

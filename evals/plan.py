@@ -112,6 +112,8 @@ def pairs(args: argparse.Namespace) -> list[Pair]:
     for flag, found in (("--model", models), ("--bench", benchmarks)):
         if not found:
             raise UsageError(f"{flag} names nothing: see janus-eval list")
+    if args.data == "":
+        raise UsageError("--data names nothing: toy, official or a path")
     if args.limit is not None and args.ids is not None:
         raise UsageError("--limit and --ids exclude each other")
     if args.base_url is not None and not any("base_url" in registry.parameters("models", each) for each in models):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -58,7 +60,15 @@ def pictures(folder: Path, out: Path, *, sample: str | None, failed: bool, count
         for key in chosen
     ]
     try:
-        benchmark.sheet(cards).save(out)
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=".part-", suffix=out.suffix)
+        os.close(handle)
+        try:
+            benchmark.sheet(cards).save(name)
+            Path(name).chmod(0o644)
+            Path(name).replace(out)
+        except BaseException:
+            Path(name).unlink()
+            raise
     except (OSError, ValueError) as error:
         raise EnvironmentProblem(f"cannot write {out}: {error}") from error
     return len(cards)

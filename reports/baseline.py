@@ -55,13 +55,17 @@ def _packed(scores: Sequence[Score]) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k not in _EMPTY or v != _EMPTY[k]} for row in rows]
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
 def read(path: Path) -> list[Run]:
     """Return the runs of a baseline. Raises UsageError where it is missing, foreign or damaged."""
     try:
         data = path.read_bytes()
         if path.suffix == ".gz":
             data = gzip.decompress(data)
-        found = json.loads(data)
+        found = json.loads(data, parse_constant=_refuse)
     except FileNotFoundError:
         raise UsageError(
             f"no baseline at {path}: write one with janus-eval gate RUN --baseline {path} --update"

@@ -1,18 +1,22 @@
 """Train every model of the embedded world from its seed, and export them: `python train/all.py --out DIR`.
 
 The stages run side by side, `--jobs` at a time with one thread each; each goes on from its last
-checkpoint, so that an interrupted run is typed again. What each says is in DIR/STAGE.log. The
+checkpoint, so that an interrupted run is typed again (after `kill -9`, which leaves the stages
+running, when they have ended). What each says is in DIR/STAGE.log. The
 folders that the package ships are written to DIR/export, with their digests.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from machine import at_least, hold
 
 HERE = Path(__file__).parent
 STAGES = ("janus", "vqa", "vq", "detector", "clip")
@@ -50,7 +54,8 @@ def train(out: Path, device: str, jobs: int, pause: float = 30.0) -> None:
             for stage, process in list(running.items()):
                 if process.poll() is not None:
                     if process.returncode:
-                        raise SystemExit(f"{stage} failed: see {out / stage}.log: {last_line(out / f'{stage}.log')}")
+                        how = "failed" if process.returncode > 0 else f"was stopped by signal {-process.returncode}"
+                        raise SystemExit(f"{stage} {how}: see {out / stage}.log: {last_line(out / f'{stage}.log')}")
                     del running[stage]
                     minutes = (time.monotonic() - begun[stage]) / 60
                     print(f"{stage}: done in {minutes:.0f} min: {last_line(out / f'{stage}.log')}", flush=True)
@@ -62,22 +67,27 @@ def train(out: Path, device: str, jobs: int, pause: float = 30.0) -> None:
     finally:
         for process in running.values():
             process.terminate()
+        for process in running.values():
+            process.wait()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=at_least(1), default=2)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    train(args.out, args.device, args.jobs)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    hold(args.out)
+    try:
+        train(args.out, args.device, args.jobs)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     for what, stages in EXPORTS.items():
         folders = [str(args.out / stage) for stage in stages]
-        subprocess.run(
-            [sys.executable, str(HERE / "export.py"), what, *folders, "--to", str(args.out / "export" / what)],
-            check=True,
-        )
+        command = [sys.executable, str(HERE / "export.py"), what, *folders, "--to", str(args.out / "export" / what)]
+        if code := subprocess.run(command, check=False).returncode:
+            raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ def main() -> None:
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
     start = 0
-    if before := kept(args.out):
+    if before := kept(args.out, "model", "optimizer"):
         model.load_state_dict(before["model"])
         optimizer.load_state_dict(before["optimizer"])
         start = before["step"]
@@ -153,7 +153,8 @@ def main() -> None:
             speed = (step + 1 - start) / (time.time() - began)
             left = (args.steps - step) / speed / 60
             print(
-                f"{step + 1}/{args.steps} loss {loss.item():.3f} colours {right.item():.3f}, {left:.1f} min left",
+                f"{step + 1}/{args.steps} loss {loss.item():.3f} colours {right.item():.3f} "
+                f"{speed:.2f} steps/s, {left:.1f} min left",
                 flush=True,
             )
             keep(args.out, {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1})

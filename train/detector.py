@@ -159,11 +159,11 @@ def main() -> None:
     trained = list(model.parameters())
     optimizer = torch.optim.AdamW(trained, lr=args.rate, weight_decay=0.01)
     start = 0
-    if before := kept(args.out):
+    if before := kept(args.out, "model", "optimizer"):
         model.load_state_dict(before["model"])
         optimizer.load_state_dict(before["optimizer"])
         start = before["step"]
-    print(f"parameters {sum(p.numel() for p in trained):,}, from step {start}", flush=True)
+    print(f"parameters {sum(p.numel() for p in trained):,}", flush=True)
     began, mean = time.time(), 0.0
     for step in range(start, args.steps):
         for group in optimizer.param_groups:

@@ -1,7 +1,8 @@
 """Write trained networks as the folders that the package ships: `python train/export.py WHAT TRAINED... --to DIR`.
 
 WHAT is janus (the language model's and the picture tokenizer's training folders), detector, clip or vqa.
-Weights are stored as fp16 safetensors; their SHA-256 is printed and belongs into the package's tables of digests.
+Weights are stored as fp16 safetensors; SHA256SUMS lists the files, and its own SHA-256 is
+printed and belongs into the package's tables of digests.
 """
 
 from __future__ import annotations
@@ -12,9 +13,20 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
+from janus_eval.evals.digests import SUMS, sums
+from machine import kept
 from torch import Tensor
+
+
+def trained_parts(folder: Path, *needed: str) -> dict[str, Any]:
+    """Return a training's last checkpoint. Raises SystemExit where there is none."""
+    found = kept(folder, *needed)
+    if found is None:
+        raise SystemExit(f"{folder} holds no checkpoint")
+    return found
 
 
 def half(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -59,7 +71,7 @@ def janus(trained: list[Path], folder: Path, guidance: float, temperature: float
     from janus import Pupil
     from network import Factored
 
-    language, pictures = (torch.load(each / "last.pt", weights_only=True) for each in trained)
+    language, pictures = trained_parts(trained[0], "pupil"), trained_parts(trained[1], "vq")
     pupil = Pupil()
     pupil.load_state_dict(language["pupil"])
     model = pupil.janus
@@ -92,29 +104,31 @@ def detector(trained: list[Path], folder: Path) -> None:
     from janus_eval.benchmarks.geneval.pixels import Settings
     from janus_eval.benchmarks.geneval.weights import SETTINGS_FILE, load, response
 
-    kept = torch.load(trained[0] / "last.pt", weights_only=True)
+    found = trained_parts(trained[0], "model")
     model = network()
-    model.load_state_dict(kept["model"])
+    model.load_state_dict(found["model"])
     model.config.architectures = ["Mask2FormerForUniversalSegmentation"]
     model.config.save_pretrained(folder)
     store(folder, {older(name): each for name, each in model.state_dict().items()})
     settings = asdict(Settings(scale=(64, 64), max_per_image=16))
-    row = {**settings, "source": {"trained": "train/detector.py", "steps": kept["step"]}}
+    row = {**settings, "source": {"trained": "train/detector.py", "steps": found["step"]}}
     row["weights_sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     row["response"] = response(load(str(folder)))
     (folder / SETTINGS_FILE).write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
 
 
 def clip(trained: list[Path], folder: Path) -> None:
-    for path in trained[0].iterdir():
-        if path.suffix in (".json", ".txt", ".safetensors"):
-            shutil.copyfile(path, folder / path.name)
+    if not (trained[0] / "model.safetensors").is_file():
+        raise SystemExit(f"{trained[0]} holds no finished training")
+    for name in ("config.json", "merges.txt", "model.safetensors", "tokenizer_config.json", "vocab.json"):
+        shutil.copyfile(trained[0] / name, folder / name)
 
 
 def vqa(trained: list[Path], folder: Path) -> None:
+    network = trained_parts(trained[0], "network")["network"]
     for name in ("config.yaml", "config_bert.json", "vocab.txt"):
         shutil.copyfile(trained[0] / name, folder / name)
-    store(folder, torch.load(trained[0] / "last.pt", weights_only=True)["network"])
+    store(folder, network)
 
 
 def main() -> None:
@@ -125,14 +139,19 @@ def main() -> None:
     parser.add_argument("--guidance", type=float, default=1.35)
     parser.add_argument("--temperature", type=float, default=0.6)
     args = parser.parse_args()
+    if len(args.trained) != (2 if args.what == "janus" else 1):
+        parser.error(f"{args.what}: {'two folders, of janus and of vq' if args.what == 'janus' else 'one folder'}")
+    if args.to.resolve() in (each.resolve() for each in args.trained):
+        parser.error("--to: another folder than that of the training")
     args.to.mkdir(parents=True, exist_ok=True)
     if args.what == "janus":
         janus(args.trained, args.to, args.guidance, args.temperature)
     else:
         {"detector": detector, "clip": clip, "vqa": vqa}[args.what](args.trained, args.to)
-    weights = args.to / "model.safetensors"
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    print(f"{args.to}: {weights.stat().st_size / 1e6:.2f} MB, SHA-256 {digest}")
+    listed = sums(args.to)
+    (args.to / SUMS).write_text(listed, encoding="utf-8")
+    size = (args.to / "model.safetensors").stat().st_size / 1e6
+    print(f"{args.to}: {size:.2f} MB, SHA-256 of {SUMS} {hashlib.sha256(listed.encode()).hexdigest()}")
 
 
 if __name__ == "__main__":

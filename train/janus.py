@@ -25,7 +25,7 @@ from codes import grid
 from drawing import TASKS, example, fulfils, read
 from janus_eval.benchmarks.toy.questions import scene
 from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES
-from machine import arguments, begin, keep, kept, placed
+from machine import arguments, at_least, begin, keep, kept, placed
 from network import Factored, build, sort_words, turned
 from sight import teacher
 from torch import Tensor, nn
@@ -205,7 +205,7 @@ def derived(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     arguments(parser, seed=1, steps=7000, batch=32)
-    parser.add_argument("--answer-batch", type=int, default=6, help="pictures that are asked about in a step")
+    parser.add_argument("--answer-batch", type=at_least(1), default=6, help="pictures that are asked about in a step")
     parser.add_argument("--rate", type=float, default=2e-3)
     args = parser.parse_args()
     begin(args)
@@ -213,11 +213,11 @@ def main() -> None:
     trained = [p for p in pupil.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     start = 0
-    if before := kept(args.out):
+    if before := kept(args.out, "pupil", "optimizer"):
         pupil.load_state_dict(before["pupil"])
         optimizer.load_state_dict(before["optimizer"])
         start = before["step"]
-    print(f"parameters {sum(p.numel() for p in pupil.janus.parameters()):,}, from step {start}", flush=True)
+    print(f"parameters {sum(p.numel() for p in pupil.janus.parameters()):,}", flush=True)
     # Answers and drawing side by side, a thread each, scale better than two threads in every operation.
     side = ThreadPoolExecutor(args.threads, initializer=torch.set_default_device, initargs=(args.device,))
     torch.set_num_threads(1)

@@ -5,8 +5,8 @@
 
 `train/measure.py` asks the observer about pictures that the world drew; here the pictures are the
 model's and the truth is an eye's, so that model and scorer do not share an error. In the table's
-last column stand the things of a picture, "red apple, red apple, blue cup"; what cannot be
-recognised is "?", which no class stands for.
+last column stand the things of a picture, "red apple, red apple, blue cup", or "nothing"; what
+cannot be recognised is "?", which no class stands for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from PIL import Image, ImageDraw
 
 COLUMNS = ("number", "sample", "index", "sha256", "things")
 SIDE, PAD, A_ROW, A_SHEET = 192, 8, 5, 25
-UNKNOWN = "?"
+UNKNOWN, NOTHING = "?", "nothing"
 PRESENCE, COUNTING = 0.3, 0.9
 
 
@@ -41,6 +41,10 @@ def digest(path: Path) -> str:
 def sheets(run: Path, to: Path, count: int) -> None:
     """Write `count` pictures spread evenly over the run, 25 a sheet, and labels.csv with an empty column."""
     found = pictures(run)
+    if not 1 <= count <= len(found):
+        raise SystemExit(f"--count {count}: {run} has {len(found)} pictures")
+    if (to / "labels.csv").exists():
+        raise SystemExit(f"{to / 'labels.csv'} exists: take another folder, so that no label is lost")
     chosen = [found[n * len(found) // count] for n in range(count)]
     to.mkdir(parents=True, exist_ok=True)
     for first in range(0, count, A_SHEET):
@@ -61,7 +65,11 @@ def sheets(run: Path, to: Path, count: int) -> None:
 
 
 def things(text: str) -> list[tuple[str, str]]:
-    """Return (colour, name) pairs of a label. Raises SystemExit for a word that the world has not."""
+    """Return (colour, name) pairs of a label. Raises SystemExit for none and for a word that the world has not."""
+    if not text.strip():
+        raise SystemExit(f"a picture is not labelled: what shows nothing is {NOTHING!r}")
+    if text.strip() == NOTHING:
+        return []
     found = []
     for part in filter(None, (each.strip() for each in text.split(","))):
         color, _, name = part.rpartition(" ")
@@ -71,6 +79,22 @@ def things(text: str) -> list[tuple[str, str]]:
     return [each for each in found if each[1] != UNKNOWN]
 
 
+def read(labels: Path) -> list[dict[str, str]]:
+    """Return the rows of a table of labels. Raises SystemExit for a table that is not whole."""
+    try:
+        with labels.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SystemExit(f"{labels} cannot be read: {error}") from None
+    for line, row in enumerate(rows, 2):
+        if tuple(row) != COLUMNS or None in row.values() or not row["index"].isdecimal():
+            raise SystemExit(f"{labels}, row {line}: not the columns {', '.join(COLUMNS)}")
+    (most, times), *_ = Counter((row["sample"], row["index"]) for row in rows).most_common(1) or [(("", ""), 0)]
+    if times > 1:
+        raise SystemExit(f"{labels}: {'/'.join(most)} is labelled twice")
+    return rows
+
+
 def compare(run: Path, labels: Path) -> dict[str, Any]:
     """Return how often the observer agrees with the labels; pictures that changed since are counted apart."""
     evidence = {(row["sample_id"], row["index"]): row["data"] for row in read_lines(run, "evidence")}
@@ -78,8 +102,7 @@ def compare(run: Path, labels: Path) -> dict[str, Any]:
     right: Counter[str] = Counter()
     looked = colored = 0
     wrong = []
-    with labels.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read(labels)
     paths = [where.get((row["sample"], int(row["index"]))) for row in rows]
     same = [row for row, path in zip(rows, paths, strict=True) if path and digest(path) == row["sha256"]]
     if not same:

@@ -19,6 +19,7 @@ from janus_eval.benchmarks.dpg_bench.vqa import DpgVqa
 from janus_eval.benchmarks.geneval.observer import GenEvalObserver
 from janus_eval.benchmarks.toy.world import Scene, draw
 from janus_eval.evals.types import Prediction, Sample
+from machine import at_least
 from vqa import KINDS, question
 
 COUNTING = 0.9
@@ -79,7 +80,7 @@ def answers(rng: Random, scenes: list[Scene]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scenes", type=int, default=500)
+    parser.add_argument("--scenes", type=at_least(1), default=500)
     parser.add_argument("--seed", default="measure-1")
     args = parser.parse_args()
     rng = Random(args.seed)

@@ -82,7 +82,7 @@ def main() -> None:
     trained = [p for p in vq.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.0)
     start = 0
-    if before := kept(args.out):
+    if before := kept(args.out, "vq", "optimizer"):
         vq.load_state_dict(before["vq"])
         optimizer.load_state_dict(before["optimizer"])
         start = before["step"]

@@ -238,7 +238,7 @@ def main() -> None:
     trained = [*network.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
     start = 0
-    if before := kept(args.out):
+    if before := kept(args.out, "network", "teacher", "optimizer"):
         network.load_state_dict(before["network"])
         head.load_state_dict(before["teacher"])
         optimizer.load_state_dict(before["optimizer"])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...evals.data import cache_root
+from ...evals.digests import SUMS, sums
 from ...evals.errors import EnvironmentProblem, UsageError
 from . import tables
 
@@ -44,7 +45,7 @@ def file(suite: str) -> Path:
         raise UsageError(f"the toy world has no data for {suite!r}; it has {', '.join(SUITES)}")
     name, rows = _FILES[suite]
     place = cache_root() / "toy" / f"{suite}-{VERSION}"
-    if not (place / name).is_file():
+    if not _is_whole(place, name):
         try:
             _publish(place, name, table(name, rows()))
         except OSError as error:
@@ -67,18 +68,27 @@ def table(name: str, rows: Sequence[tables.Row]) -> bytes:
     return text.getvalue().encode()
 
 
+def _is_whole(place: Path, name: str) -> bool:
+    try:
+        return sums(place) == (place / SUMS).read_text(encoding="utf-8") and (place / name).is_file()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def _publish(place: Path, name: str, content: bytes) -> None:
-    """Write a folder of one file so that it appears whole; another process may have been faster."""
+    """Write a folder of one table and its digest so that it appears whole; another process may have been faster."""
     place.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
         (scratch / name).write_bytes(content)
+        (scratch / SUMS).write_text(sums(scratch), encoding="utf-8")
         scratch.chmod(0o755)
+        if place.is_dir() and not _is_whole(place, name):
+            shutil.rmtree(place)
         try:
             scratch.rename(place)
         except OSError:
-            if not (place / name).is_file():
-                place.mkdir(exist_ok=True)
-                (scratch / name).replace(place / name)
+            if not _is_whole(place, name):
+                raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -7,15 +7,16 @@ so that the toy takes the same path as the real models.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
+from ...evals.digests import check
 from ...evals.errors import EnvironmentProblem
 from ..device import Dtype, at_least
 from .adapter import Janus, knobs
@@ -25,8 +26,8 @@ Weights = Literal["packaged", "random"]
 
 PACKAGED = Path(__file__).parent.parent / "toy" / "janus"
 """Where the trained weights lie, in the native format."""
-DIGEST = "02e7428e72074f3aebe14d6e1f509cfa7de06b7cd33bb888ee86a35fcc6cf271"
-"""SHA-256 of the packaged model.safetensors, as train/export.py printed it."""
+DIGEST = "3deb219856fe48ceaac2513a6159c47e954069b7e5c615e48fb07b9194fe03f9"
+"""SHA-256 of its SHA256SUMS, as train/export.py printed it."""
 
 _DEFAULTS = (5.0, 1.0)
 _SPECIALS = ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>")
@@ -82,14 +83,7 @@ def toy(
 
 def packaged() -> Path:
     """Return the folder of the trained weights. Raises EnvironmentProblem unless they are those that were trained."""
-    path = PACKAGED / "model.safetensors"
-    found = sha256(path.read_bytes()).hexdigest() if path.is_file() else "no such file"
-    if found != DIGEST:
-        raise EnvironmentProblem(
-            f"the packaged weights {path} are damaged or missing: expected SHA-256 {DIGEST}, found {found}; "
-            "install janus-eval again, or use weights=random"
-        )
-    return PACKAGED
+    return check(PACKAGED, DIGEST, "install janus-eval again, or use weights=random")
 
 
 @cache
@@ -231,7 +225,10 @@ def _recipe(folder: Path) -> tuple[float, float]:
         return _DEFAULTS
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        return float(table.get("guidance", _DEFAULTS[0])), float(table.get("temperature", _DEFAULTS[1]))
+        found = float(table.get("guidance", _DEFAULTS[0])), float(table.get("temperature", _DEFAULTS[1]))
+        if not all(map(math.isfinite, found)):
+            raise ValueError(f"{found} is not finite")
+        return found
     except (ValueError, TypeError, AttributeError) as error:
         raise EnvironmentProblem(f"{path} names no guidance and temperature ({error}): mend or remove it") from error
 

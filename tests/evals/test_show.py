@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,13 @@ def test_pictures_are_drawn_on_one_sheet(run: Path, capsys: pytest.CaptureFixtur
 def test_a_sheet_that_cannot_be_written_is_one_clear_error(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, str(run), "--draw", "/no/such/folder/sheet.png")
     assert code == 6 and "cannot write" in err and err.count("\n") == 1
+
+
+def test_a_full_disk_leaves_the_sheet_that_was_there(run: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    sheet.write_bytes(b"an older sheet")
+    command = f'ulimit -f 4; exec "{sys.executable}" -m janus_eval.evals.cli show "{run}" --draw "{sheet}"'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 6 and "cannot write" in done.stderr
+    assert sheet.read_bytes() == b"an older sheet"
+    assert list(tmp_path.iterdir()) == [sheet]

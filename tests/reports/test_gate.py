@@ -231,7 +231,8 @@ def test_a_baseline_holds_what_the_test_needs(tmp_path: Path, stored: Path, base
 
 @pytest.mark.parametrize("name", ["b.json", "b.json.gz"])
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b'{"format": 9, "runs": []}', b'{"format": 1, "runs": []}', b"\x1f\x8b"]
+    "data",
+    [b"", b"{", b"[]", b'{"format": 9, "runs": []}', b'{"format": 1, "runs": []}', b'{"format": NaN}', b"\x1f\x8b"],
 )
 def test_a_damaged_baseline_is_named(tmp_path: Path, name: str, data: bytes) -> None:
     path = tmp_path / name

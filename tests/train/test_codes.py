@@ -30,6 +30,19 @@ def test_codes_draw_a_scene_exactly_and_are_read_back() -> None:
         assert fulfils(things, task, None, found)
 
 
+def test_a_wish_is_its_things_its_colours_and_its_relation() -> None:
+    from drawing import fulfils
+
+    cat, cup = Thing("cat", "red", 0, 0), Thing("cup", "blue", 0, 5)
+    wish = (cat, cup)
+    assert fulfils(wish, "position", "left of", [cup, cat])
+    assert not fulfils(wish, "position", "right of", [cup, cat])
+    assert not fulfils(wish, "two_object", None, [cat])
+    swapped = [Thing("cat", "blue", 0, 0), Thing("cup", "red", 0, 5)]
+    assert fulfils(wish, "two_object", None, swapped)
+    assert not fulfils(wish, "color_attr", None, swapped)
+
+
 def test_a_broken_thing_is_no_thing() -> None:
     from codes import grid
     from drawing import read

@@ -59,10 +59,20 @@ def test_packaged_weights_are_those_that_were_trained(name: str) -> None:
     assert (weights.packaged(name) / "model.safetensors").stat().st_size < 10_000_000
 
 
-def test_damaged_and_missing_weights_name_the_digest_that_was_expected(tmp_path: Path) -> None:
-    shutil.copytree(weights.ROOT / "clip", tmp_path / "clip")
-    (tmp_path / "clip" / "model.safetensors").write_bytes(b"cut short")
-    with pytest.raises(EnvironmentProblem, match=f"damaged or missing: expected SHA-256 {weights.DIGESTS['clip']}"):
-        weights.packaged("clip", tmp_path)
-    with pytest.raises(EnvironmentProblem, match="found no such file"):
-        weights.packaged("detector", tmp_path)
+@pytest.mark.parametrize("name", weights.DIGESTS)
+def test_a_damaged_or_missing_file_is_named_with_the_digest_that_was_expected(name: str, tmp_path: Path) -> None:
+    """Not the weights only: without its settings or with another vocabulary a scorer gives other scores."""
+    for number, path in enumerate(sorted((weights.ROOT / name).iterdir())):
+        root = tmp_path / str(number)
+        shutil.copytree(weights.ROOT / name, root / name)
+        assert weights.packaged(name, root) == root / name
+        weights.packaged.cache_clear()
+        content = path.read_bytes()
+        (root / name / path.name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(
+            EnvironmentProblem, match=rf"/{path.name} is damaged or missing: expected SHA-256 \w{{64}},"
+        ):
+            weights.packaged(name, root)
+        (root / name / path.name).unlink()
+        with pytest.raises(EnvironmentProblem, match=rf"/{path.name} is damaged.*found no such file.*install"):
+            weights.packaged(name, root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import io
 import json
 from collections import Counter
@@ -14,6 +15,18 @@ from janus_eval.benchmarks.geneval import suite
 from janus_eval.benchmarks.toy import data, tables
 from janus_eval.evals.errors import EnvironmentProblem, UsageError
 from PIL import Image
+
+TABLES = {
+    "geneval": "a3de81654ed38553",
+    "dpg_bench": "2c751141998721fa",
+    "pope": "3da74f861cddc9b4",
+    "mme": "2ed6959619db5722",
+    "mmbench": "9e50d5fc186157eb",
+    "seed_bench": "3ef57de16cabbcc5",
+    "gqa": "6b761528181f0f7b",
+    "mmmu": "dde8469e8c9f9c11",
+    "mm_vet": "524b667474986fc1",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +113,35 @@ def test_a_cache_that_cannot_be_written_is_an_environment_problem(cache: Path) -
         data.folder("pope")
 
 
-def test_a_table_cut_short_by_a_crash_is_never_seen(cache: Path) -> None:
+def test_a_table_cut_short_by_a_crash_is_never_seen(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:100])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "write_bytes", cut)
+        data.folder("mm_vet")
+    assert list((cache / "toy").iterdir()) == []
     place = data.folder("mm_vet")
-    assert [each.name for each in place.iterdir()] == ["MMVet.tsv"]
-    assert [each.name for each in place.parent.iterdir()] == [place.name]
+    assert sorted(each.name for each in place.iterdir()) == ["MMVet.tsv", "SHA256SUMS"]
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_damaged_table_is_made_again() -> None:
+    path = data.file("geneval")
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:20]))
+    assert data.file("geneval").read_bytes() == whole
+
+
+def test_the_tables_have_changed_only_with_their_version() -> None:
+    """Who changes a table counts VERSION up, else an older copy in a cache is taken for it. Pictures left out."""
+    shown: dict[str, str] = {}
+    for name in data.SUITES:
+        path = data.file(name)
+        text = path.read_text(encoding="utf-8")
+        if path.suffix != ".jsonl":
+            text = json.dumps([{key: cell for key, cell in row.items() if key != "image"} for row in read(path)])
+        shown[name] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert (data.VERSION, shown) == ("1", TABLES)

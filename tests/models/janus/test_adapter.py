@@ -198,11 +198,13 @@ def test_the_toy_is_the_same_every_time_and_of_its_own_world() -> None:
 def test_missing_and_damaged_toy_weights_name_the_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from janus_eval.models.janus import toy
 
-    monkeypatch.setattr(toy, "PACKAGED", tmp_path)
-    with pytest.raises(EnvironmentProblem, match=f"expected SHA-256 {toy.DIGEST}, found no such file"):
+    shutil.copytree(toy.PACKAGED, tmp_path / "janus")
+    monkeypatch.setattr(toy, "PACKAGED", tmp_path / "janus")
+    (tmp_path / "janus" / "recipe.json").unlink()
+    with pytest.raises(EnvironmentProblem, match=r"recipe.json is damaged or missing: expected SHA-256 [0-9a-f]{64}"):
         registry.create("models", "janus-toy")
-    (tmp_path / "model.safetensors").write_bytes(b"cut short")
-    with pytest.raises(EnvironmentProblem, match="damaged or missing"):
+    (tmp_path / "janus" / "SHA256SUMS").write_text("")
+    with pytest.raises(EnvironmentProblem, match=f"SHA256SUMS is damaged or missing: expected SHA-256 {toy.DIGEST}"):
         registry.create("models", "janus-toy")
 
 
@@ -211,6 +213,7 @@ def test_a_folders_recipe_is_its_default_and_a_broken_one_is_named(native: Path,
     shutil.copytree(native, folder)
     (folder / "recipe.json").write_text('{"guidance": 1.5}')
     assert registry.create("models", "janus-toy", path=str(folder)).card["guidance"] == 1.5
-    (folder / "recipe.json").write_text("[1")
-    with pytest.raises(EnvironmentProblem, match="names no guidance"):
-        registry.create("models", "janus-toy", path=str(folder))
+    for broken in ("[1", '{"guidance": "NaN"}'):
+        (folder / "recipe.json").write_text(broken)
+        with pytest.raises(EnvironmentProblem, match="names no guidance"):
+            registry.create("models", "janus-toy", path=str(folder))
