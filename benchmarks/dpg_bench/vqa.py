@@ -12,7 +12,7 @@ from ...evals import data
 from ...evals.chat import Terms
 from ...evals.errors import InvalidImage, OutOfMemory, UsageError
 from ...evals.types import Evidence, Json, Prediction, Sample
-from ..toy.weights import DIGESTS, packaged
+from ..toy.weights import identity, packaged
 from .pictures import Source
 from .questions import Question
 from .scoring import MPLUG, scorer_label
@@ -85,7 +85,7 @@ class DpgVqa:
             elif Path(rest).is_dir():
                 card["weights"] = data.fingerprint(Path(rest))
         elif self.vqa == "toy":
-            card["vqa"] = f"toy-{DIGESTS['vqa'][:12]}"
+            card["vqa"] = identity("vqa")
         else:
             card["vqa"] = f"{MPLUG}:{data.fingerprint(Path(self.vqa))}"
         return card

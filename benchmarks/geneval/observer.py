@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...evals import data
 from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError, why_undecodable
 from ...evals.types import Evidence, Json, Prediction, Sample
-from ..toy.weights import DIGESTS, packaged
+from ..toy.weights import identity, packaged
 from .colour import ColourDtype, ColourNames, ImageText, OpenClip, TransformersClip, crop
 from .detector import (
     DTYPES,
@@ -127,7 +127,7 @@ class GenEvalObserver:
     @property
     def _clip_identity(self) -> str:
         if self._clip == "toy":
-            return f"toy-{DIGESTS['clip'][:12]}"
+            return identity("clip")
         return self._clip if self._clip == "official" else data.fingerprint(Path(self._clip))[:12]
 
     @cached_property

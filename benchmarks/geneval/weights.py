@@ -74,7 +74,7 @@ class Weights:
         if self.kind in _ASSETS:
             return f"mask2former-swin-s-{_ASSETS[self.kind][1]}"
         if self.kind == "toy":
-            return f"toy-{toy_world.DIGESTS['detector'][:12]}"
+            return toy_world.identity("detector")
         if self.kind == "hub":
             return f"{self.name} (approximation: another training run than GenEval's)"
         path = Path(self.name)

@@ -17,10 +17,20 @@ DIGESTS: Mapping[str, str] = {
 """SHA-256 of each folder's SHA256SUMS, as train/export.py printed it."""
 
 
-@cache
-def packaged(name: str, root: Path = ROOT) -> Path:
+def packaged(name: str) -> Path:
     """Return the folder of a packaged network: detector, clip or vqa.
 
     Raises EnvironmentProblem where a file of it is missing or not the one that was trained.
     """
-    return check(root / name, DIGESTS[name], "install janus-eval again")
+    return _checked(ROOT / name, DIGESTS[name])
+
+
+def identity(name: str) -> str:
+    """Return what a signature says of a packaged network. Raises as `packaged`, and so before a run's first picture."""
+    packaged(name)
+    return f"toy-{DIGESTS[name][:12]}"
+
+
+@cache
+def _checked(folder: Path, expected: str) -> Path:
+    return check(folder, expected, "install janus-eval again")

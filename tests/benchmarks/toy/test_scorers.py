@@ -12,6 +12,7 @@ from janus_eval.benchmarks.geneval.observer import GenEvalObserver
 from janus_eval.benchmarks.toy import weights
 from janus_eval.benchmarks.toy.questions import scene
 from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES, draw, with_article
+from janus_eval.evals import evaluate
 from janus_eval.evals.errors import EnvironmentProblem
 from janus_eval.evals.types import Prediction, Sample
 
@@ -60,19 +61,34 @@ def test_packaged_weights_are_those_that_were_trained(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", weights.DIGESTS)
-def test_a_damaged_or_missing_file_is_named_with_the_digest_that_was_expected(name: str, tmp_path: Path) -> None:
+def test_a_damaged_or_missing_file_is_named_with_the_digest_that_was_expected(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not the weights only: without its settings or with another vocabulary a scorer gives other scores."""
-    for number, path in enumerate(sorted((weights.ROOT / name).iterdir())):
-        root = tmp_path / str(number)
-        shutil.copytree(weights.ROOT / name, root / name)
-        assert weights.packaged(name, root) == root / name
-        weights.packaged.cache_clear()
-        content = path.read_bytes()
-        (root / name / path.name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        with pytest.raises(
-            EnvironmentProblem, match=rf"/{path.name} is damaged or missing: expected SHA-256 \w{{64}},"
-        ):
-            weights.packaged(name, root)
-        (root / name / path.name).unlink()
-        with pytest.raises(EnvironmentProblem, match=rf"/{path.name} is damaged.*found no such file.*install"):
-            weights.packaged(name, root)
+    for number, file in enumerate(sorted(each.name for each in (weights.ROOT / name).iterdir())):
+        place = shutil.copytree(weights.ROOT / name, tmp_path / str(number) / name) / file
+        content = place.read_bytes()
+        with monkeypatch.context() as patched:
+            patched.setattr(weights, "ROOT", tmp_path / str(number))
+            place.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+            with pytest.raises(
+                EnvironmentProblem, match=rf"/{file} is damaged.*expected SHA-256 \w{{64}}, found \w{{64}};"
+            ):
+                weights.packaged(name)
+            place.unlink()
+            with pytest.raises(EnvironmentProblem, match=rf"/{file} is damaged.*found no such file.*install"):
+                weights.packaged(name)
+            place.write_bytes(content)
+            assert weights.packaged(name) == place.parent
+
+
+@pytest.mark.parametrize("suite, name", [("geneval", "detector"), ("geneval", "clip"), ("dpg_bench", "vqa")])
+def test_a_damaged_scorer_stops_a_run_before_its_first_picture(
+    suite: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(weights.ROOT, tmp_path / "weights")
+    (tmp_path / "weights" / name / "model.safetensors").write_bytes(b"cut short")
+    monkeypatch.setattr(weights, "ROOT", tmp_path / "weights")
+    with pytest.raises(EnvironmentProblem, match="is damaged or missing"):
+        evaluate("janus-toy", suite, output=tmp_path / "runs", limit="1")
+    assert not list((tmp_path / "runs").rglob("*.png"))
