@@ -75,6 +75,7 @@ class Janus:
     ) -> None:
         self._folder, self._source, self._knobs, self._batch = folder, source, knobs, batch
         self.world = world
+        self.image_size = 64 if world == "toy" else 384
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
