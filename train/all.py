@@ -2,8 +2,8 @@
 
 The stages run side by side, `--jobs` at a time with one thread each; each goes on from its last
 checkpoint, so that an interrupted run is typed again (after `kill -9`, which leaves the stages
-running, when they have ended). What each says is in DIR/STAGE.log. The
-folders that the package ships are written to DIR/export, with their digests.
+running, when they have ended). What each says is in DIR/STAGE.log. The folders that the package
+ships are written to DIR/export, with their digests.
 """
 
 from __future__ import annotations

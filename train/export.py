@@ -1,8 +1,8 @@
 """Write trained networks as the folders that the package ships: `python train/export.py WHAT TRAINED... --to DIR`.
 
 WHAT is janus (the language model's and the picture tokenizer's training folders), detector, clip or vqa.
-Weights are stored as fp16 safetensors; SHA256SUMS lists the files, and its own SHA-256 is
-printed and belongs into the package's tables of digests.
+Weights are stored as fp16 safetensors; SHA256SUMS lists the files, and its own SHA-256 is printed
+and belongs into the package's tables of digests.
 """
 
 from __future__ import annotations

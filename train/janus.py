@@ -1,8 +1,8 @@
 """Train the toy Janus's eyes and language model to draw and to answer: `python train/janus.py --out DIR`.
 
 The eyes come first, taught patch by patch (sight.py); then it answers; then every step answers and
-draws. Resumes from DIR/last.pt. The examples of a step depend on the seed and the step alone, so an interrupted
-training goes on as if it had not been.
+draws. Resumes from DIR/last.pt. The examples of a step depend on the seed and the step alone, so an
+interrupted training goes on as if it had not been.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...evals.data import cache_root
-from ...evals.digests import SUMS, sums
+from ...evals.digests import SUMS, file_digests, sums
 from ...evals.errors import EnvironmentProblem, UsageError
 from . import tables
 
@@ -69,26 +69,31 @@ def table(name: str, rows: Sequence[tables.Row]) -> bytes:
 
 
 def _is_whole(place: Path, name: str) -> bool:
+    """Return whether the table has the digest that stands beside it; other files in the folder do not matter."""
     try:
-        return sums(place) == (place / SUMS).read_text(encoding="utf-8") and (place / name).is_file()
+        return (place / SUMS).read_text(encoding="utf-8") == f"{file_digests(place / name).sha256}  {name}\n"
     except (OSError, UnicodeDecodeError):
         return False
 
 
 def _publish(place: Path, name: str, content: bytes) -> None:
-    """Write a folder of one table and its digest so that it appears whole; another process may have been faster."""
+    """Write a folder of one table and its digest so that it appears whole.
+
+    Another process may have been faster, and what lies there may be damaged: whoever writes, writes
+    the same bytes, so files are replaced one by one and none is ever taken away.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
         (scratch / name).write_bytes(content)
         (scratch / SUMS).write_text(sums(scratch), encoding="utf-8")
         scratch.chmod(0o755)
-        if place.is_dir() and not _is_whole(place, name):
-            shutil.rmtree(place)
         try:
             scratch.rename(place)
         except OSError:
             if not _is_whole(place, name):
-                raise
+                place.mkdir(exist_ok=True)
+                for each in (name, SUMS):
+                    (scratch / each).replace(place / each)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -72,10 +72,11 @@ class Janus:
         *,
         batch: int | None = None,
         world: str = "official",
+        image_size: int = 384,
     ) -> None:
         self._folder, self._source, self._knobs, self._batch = folder, source, knobs, batch
         self.world = world
-        self.image_size = 64 if world == "toy" else 384
+        self.image_size = image_size
 
     @cached_property
     def checkpoint(self) -> Checkpoint:

@@ -78,7 +78,7 @@ def toy(
     )
     at_least(1, batch_size=batch_size)
     name = "random" if ready is None else "packaged" if path is None else ready.name
-    return Janus(lambda: ready or random_folder(), name, chosen, batch=batch_size, world="toy")
+    return Janus(lambda: ready or random_folder(), name, chosen, batch=batch_size, world="toy", image_size=64)
 
 
 def packaged() -> Path:

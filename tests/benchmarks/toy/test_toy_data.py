@@ -133,6 +133,9 @@ def test_a_damaged_table_is_made_again() -> None:
     whole = path.read_bytes()
     path.write_bytes(b"".join(whole.splitlines(keepends=True)[:20]))
     assert data.file("geneval").read_bytes() == whole
+    path.with_name("of another program").write_text("")
+    made = path.stat().st_ino
+    assert data.file("geneval").stat().st_ino == made
 
 
 def test_the_tables_have_changed_only_with_their_version() -> None:
