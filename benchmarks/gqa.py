@@ -9,10 +9,10 @@ from typing import Final, Literal
 from ..evals import stats
 from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
-from .answers import short_llava, short_lmms, short_vlmevalkit
-from .pictures import Gallery
-from .rows import Row, is_picture_column, read_rows, read_tables
-from .scoring import (
+from .reading.answers import short_llava, short_lmms, short_vlmevalkit
+from .reading.pictures import Gallery
+from .reading.rows import Row, is_picture_column, read_rows, read_tables
+from .reading.scoring import (
     Read,
     by_protocol,
     data_card,
@@ -25,7 +25,7 @@ from .scoring import (
     scores_of,
     unique,
 )
-from .sources import Source
+from .reading.sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
 PROTOCOLS: Final = ("official", "official-raw", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")

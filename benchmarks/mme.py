@@ -16,11 +16,22 @@ from ..evals import stats
 from ..evals.errors import UsageError
 from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
-from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
-from .pictures import Gallery
-from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, data_card, elsewhere, given, grouped, hint_for, percent, placed, scores_of
-from .sources import Source
+from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
+from .reading.pictures import Gallery
+from .reading.rows import Row, read_rows, read_tables
+from .reading.scoring import (
+    Read,
+    by_protocol,
+    data_card,
+    elsewhere,
+    given,
+    grouped,
+    hint_for,
+    percent,
+    placed,
+    scores_of,
+)
+from .reading.sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
 PLEASE: Final = "Please answer yes or no."

@@ -9,11 +9,22 @@ from typing import Final, Literal
 from ..evals import stats
 from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
-from .answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
-from .pictures import Gallery
-from .rows import Row, read_rows, read_tables
-from .scoring import Read, by_protocol, data_card, elsewhere, given, hint_for, percent, placed, scores_of, unique
-from .sources import Source
+from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
+from .reading.pictures import Gallery
+from .reading.rows import Row, read_rows, read_tables
+from .reading.scoring import (
+    Read,
+    by_protocol,
+    data_card,
+    elsewhere,
+    given,
+    hint_for,
+    percent,
+    placed,
+    scores_of,
+    unique,
+)
+from .reading.sources import Source
 
 SHORT: Final = "\nAnswer the question using a single word or phrase."
 PLEASE: Final = " Please answer yes or no."

@@ -12,11 +12,11 @@ from typing import Final, Literal
 from ..evals import stats
 from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score, Scored
-from .answers import LETTER, letter_exact, letter_first
-from .choices import options_of, prompt_of
-from .pictures import Gallery
-from .rows import Row, read_rows, read_tables
-from .scoring import (
+from .reading.answers import LETTER, letter_exact, letter_first
+from .reading.choices import options_of, prompt_of
+from .reading.pictures import Gallery
+from .reading.rows import Row, read_rows, read_tables
+from .reading.scoring import (
     Read,
     by_protocol,
     data_card,
@@ -30,7 +30,7 @@ from .scoring import (
     slug,
     unique,
 )
-from .sources import Source
+from .reading.sources import Source
 
 PROTOCOLS: Final = ("official", "likelihood", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
 TYPES: Final = (

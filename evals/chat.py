@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from .download import retry_after, shown
+from .assets.download import retry_after, shown
 from .errors import EnvironmentProblem, JanusEvalError, UsageError
 
 T = TypeVar("T")

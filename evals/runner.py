@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 
-from . import data
+from .assets import fetch as data
 from .errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, Locked, OutOfMemory, UsageError
 from .registry import missing_package
 from .store import Key, RunStore

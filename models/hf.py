@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..evals import data
+from ..evals.assets import fetch as data
 from ..evals.errors import EnvironmentProblem, InvalidImage, JanusEvalError, UsageError, why_undecodable
 from ..evals.types import Job, Json, Kind, Output, Picture
 from .device import Dtype, at_least, loading, memory, place

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..evals import data
+from ..evals.assets import fetch as data
 from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError
 from ..evals.types import Job, Json, Kind, Output
 from .device import Dtype, at_least, loading, memory, place

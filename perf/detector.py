@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from janus_eval.benchmarks.geneval import convert, instances, small
-from janus_eval.benchmarks.geneval.detector import TransformersDetector, exact_math
+from janus_eval.benchmarks.geneval.detector import convert, instances, small
+from janus_eval.benchmarks.geneval.detector.backends import TransformersDetector, exact_math
+from janus_eval.benchmarks.geneval.detector.pixels import Settings, read
 from janus_eval.benchmarks.geneval.observer import GenEvalObserver
-from janus_eval.benchmarks.geneval.pixels import Settings, read
 from janus_eval.evals.types import Prediction, Sample
 from PIL import Image
 

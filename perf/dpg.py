@@ -23,9 +23,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from janus_eval.benchmarks.dpg_bench.benchmark import DpgBench
-from janus_eval.benchmarks.dpg_bench.mplug import MPlug, Sizes
-from janus_eval.benchmarks.dpg_bench.tokens import Tokens
-from janus_eval.benchmarks.dpg_bench.vqa import MPlugVqa, to_pixels
+from janus_eval.benchmarks.dpg_bench.vqa.mplug import MPlug
+from janus_eval.benchmarks.dpg_bench.vqa.observer import MPlugVqa, to_pixels
+from janus_eval.benchmarks.dpg_bench.vqa.sizes import Sizes
+from janus_eval.benchmarks.dpg_bench.vqa.tokens import Tokens
 from PIL import Image
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
@@ -146,7 +147,7 @@ def compare(arguments: argparse.Namespace) -> None:
 
 def check(folder: Path, answers: Path) -> None:
     """Hold both ways against a reference's answers: pictures and weights lie beside the model folder."""
-    from janus_eval.benchmarks.dpg_bench import weights
+    from janus_eval.benchmarks.dpg_bench.vqa import weights
     from safetensors.torch import load_file
 
     state = load_file(folder.parent / "weights.safetensors")

@@ -22,7 +22,7 @@ from typing import Any
 from janus_eval.benchmarks.gqa import Gqa
 from janus_eval.benchmarks.mmbench.benchmark import ROLL, MmBench
 from janus_eval.benchmarks.mme import SUBTASKS, Mme
-from janus_eval.benchmarks.mmmu import Mmmu
+from janus_eval.benchmarks.mmmu.benchmark import Mmmu
 from janus_eval.benchmarks.pope import SPLITS, Pope
 from janus_eval.benchmarks.seed_bench import SeedBench
 

@@ -15,9 +15,10 @@ from ..evals.errors import UsageError
 from ..evals.store import find_runs, read_record
 from ..evals.types import RunRecord
 from . import reported as published
+from .render import render
 from .report import marks
 from .reported import Reported
-from .table import Cell, Format, Group, Head, Row, Table, clean, render
+from .table import Cell, Format, Group, Head, Row, Table, clean
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -12,8 +12,9 @@ from ..evals.errors import UsageError
 from ..evals.stats import Difference, Estimate
 from ..evals.store import read_record, read_scores
 from ..evals.types import Benchmark, Json, RunRecord, RunSpec, Score
+from .render import render
 from .report import marks, protocol
-from .table import Cell, Format, Group, Head, Row, Table, render
+from .table import Cell, Format, Group, Head, Row, Table
 
 Key = tuple[str, int, str]
 """(sample id, index, protocol): what one score is about."""

@@ -14,8 +14,9 @@ from ..evals.errors import UsageError
 from ..evals.store import find_runs, read_record
 from ..evals.types import Json, Metric, RunRecord
 from . import reported as published
+from .render import render
 from .reported import Column, Layout, Reported
-from .table import Cell, Format, Group, Head, Row, Table, columns, ranked, render, sort
+from .table import Cell, Format, Group, Head, Row, Table, columns, ranked, sort
 
 TOY = "Toy data (compares with nothing above)"
 DASH = "-"

@@ -1,10 +1,10 @@
-"""One Table model, and its way into markdown, LaTeX, HTML, CSV, JSON and the terminal."""
+"""One Table model that every report fills: ranks, order, columns, and texts that are safe to print."""
 
 from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -181,24 +181,3 @@ def cleaned(table: Table) -> Table:
         notes=tuple(clean(note) for note in table.notes),
         stub=table.stub,
     )
-
-
-def render(tables: Sequence[Table], form: Format, *, color: bool = False, width: int | None = None) -> str:
-    """Return the tables in one format.
-
-    In the terminal's format `color` shows ranks as bold and underline, and tables wider than
-    `width` have their words broken over lines.
-    """
-    from . import latex, page, plain
-
-    writers: dict[str, Callable[[Sequence[Table]], str]] = {
-        "text": lambda all_: plain.text(all_, color=color, width=width),
-        "markdown": plain.markdown,
-        "csv": plain.comma_separated,
-        "json": plain.as_json,
-        "latex": latex.document,
-        "html": page.page,
-    }
-    if form not in writers:
-        raise UsageError(f"--format {form!r}: expected one of {', '.join(FORMATS)}")
-    return writers[form]([cleaned(table) for table in tables])

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 from ..evals.errors import EnvironmentProblem
 from .compare import decimals, number
 from .gate import GateResult, Judged, RunResult, line
-from .table import Cell, Format, Group, Head, Row, Table, clean, render
+from .render import render
+from .table import Cell, Format, Group, Head, Row, Table, clean
 
 _WORD = {"pass": "passed", "regression": "FAILED: regression", "incomplete": "FAILED: incomplete"}
 

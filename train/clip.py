@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from detector import coarse
-from janus_eval.benchmarks.geneval.colour import TEMPLATES, crop, pixels
+from janus_eval.benchmarks.geneval.detector.colour import TEMPLATES, crop, pixels
 from janus_eval.benchmarks.toy.questions import scene
 from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES, Scene, Thing, draw
 from machine import arguments, begin, keep, kept, placed

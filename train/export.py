@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from janus_eval.evals.digests import SUMS, sums
+from janus_eval.evals.assets.digests import SUMS, sums
 from machine import kept
 from torch import Tensor
 
@@ -68,8 +68,8 @@ def older(name: str) -> str:
 
 def janus(trained: list[Path], folder: Path, guidance: float, temperature: float) -> None:
     import tokenizer as words
-    from janus import Pupil
     from network import Factored
+    from pupil import Pupil
 
     language, pictures = trained_parts(trained[0], "pupil"), trained_parts(trained[1], "vq")
     pupil = Pupil()
@@ -101,8 +101,8 @@ def detector(trained: list[Path], folder: Path) -> None:
     from dataclasses import asdict
 
     from detector import network
-    from janus_eval.benchmarks.geneval.pixels import Settings
-    from janus_eval.benchmarks.geneval.weights import SETTINGS_FILE, load, response
+    from janus_eval.benchmarks.geneval.detector.folder import SETTINGS_FILE, load, response
+    from janus_eval.benchmarks.geneval.detector.pixels import Settings
 
     found = trained_parts(trained[0], "model")
     model = network()

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from detector import scene
-from janus_eval.benchmarks.dpg_bench.vqa import DpgVqa
+from janus_eval.benchmarks.dpg_bench.vqa.observer import DpgVqa
 from janus_eval.benchmarks.geneval.observer import GenEvalObserver
 from janus_eval.benchmarks.toy.world import Scene, draw
 from janus_eval.evals.types import Prediction, Sample

@@ -14,13 +14,15 @@ import re
 import time
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from janus_eval.benchmarks.dpg_bench.mplug import Memory, MPlug, Projections, Sizes
-from janus_eval.benchmarks.dpg_bench.tokens import Tokens
-from janus_eval.benchmarks.dpg_bench.vqa import to_pixels
+from janus_eval.benchmarks.dpg_bench.vqa.mplug import Memory, MPlug, Projections
+from janus_eval.benchmarks.dpg_bench.vqa.observer import to_pixels
+from janus_eval.benchmarks.dpg_bench.vqa.sizes import Sizes
+from janus_eval.benchmarks.dpg_bench.vqa.tokens import Tokens
 from janus_eval.benchmarks.toy.dense import NUMBERS, dense
 from janus_eval.benchmarks.toy.dense import things as dense_things
 from janus_eval.benchmarks.toy.questions import OPEN, opened, scene
@@ -223,6 +225,22 @@ def rate(step: int, steps: int, top: float) -> float:
     return top * min(1.0, (step + 1) / 200) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * step / steps))
 
 
+def taken_up(out: Path, **parts: Any) -> int:
+    """Load the parts of an interrupted training and return the step to go on from."""
+    before = kept(out, *parts)
+    if before is None:
+        return 0
+    for name, part in parts.items():
+        part.load_state_dict(before[name])
+    return before["step"]
+
+
+def say(told: str, rights: dict[str, float], speed: float, left: int) -> None:
+    """Print how far the training is; `speed` in steps a second, `left` in steps."""
+    right = " ".join(f"{kind} {share:.2f}" for kind, share in sorted(rights.items()))
+    print(f"{told} right: {right} {speed:.2f} steps/s, {left / speed / 60:.0f} min left", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     arguments(parser, seed=5, steps=9000, batch=16)
@@ -237,12 +255,7 @@ def main() -> None:
     head = teacher(128)
     trained = [*network.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01)
-    start = 0
-    if before := kept(args.out, "network", "teacher", "optimizer"):
-        network.load_state_dict(before["network"])
-        head.load_state_dict(before["teacher"])
-        optimizer.load_state_dict(before["optimizer"])
-        start = before["step"]
+    start = taken_up(args.out, network=network, teacher=head, optimizer=optimizer)
     names, colors, sides = ([words.index(each) for each in group] for group in (NAMES, COLOR_NAMES, SIDES))
     vectors = network.text_encoder.embeddings.word_embeddings.weight
     began = time.time()
@@ -277,12 +290,11 @@ def main() -> None:
         optimizer.step()
         if (step + 1) % 50 == 0:
             speed = (step + 1 - start) / (time.time() - began)
-            seen_right = " ".join(f"{kind} {share:.2f}" for kind, share in sorted(rights.items()))
-            left = (args.steps - step) / speed / 60
-            print(
-                f"{step + 1}/{args.steps} loss {loss.item():.3f} look {look.item():.3f} right: {seen_right} "
-                f"{speed:.2f} steps/s, {left:.0f} min left",
-                flush=True,
+            say(
+                f"{step + 1}/{args.steps} loss {loss.item():.3f} look {look.item():.3f}",
+                rights,
+                speed,
+                args.steps - step,
             )
         if (step + 1) % 250 == 0 or step + 1 == args.steps:
             content = {"network": network.state_dict(), "teacher": head.state_dict(), "step": step + 1}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from ...evals import data as sources
+from ...evals.assets import fetch as sources
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score, Scored
@@ -183,7 +183,7 @@ class DpgBench:
             given = read_answers(answers)  # before the questions, which may have to be fetched
             return rescore.stored(suite.items, given)
         pictures.need_folder(images)
-        from .vqa import DpgVqa
+        from .vqa.observer import DpgVqa
 
         observer = DpgVqa(vqa or self.vqa, device=device, dtype=dtype, offline=offline, vqa_base_url=vqa_base_url)
         return rescore.folder(suite.items, images, resolution, pic_num, observer, answers)

@@ -158,7 +158,7 @@ def _tinted(canvas: Image, mask: Any, hue: Rgb) -> Image:
 
     if mask is None:
         return canvas
-    from .instances import decode
+    from .detector.instances import decode
 
     inside = Image.fromarray((decode(mask) * 255).astype("uint8")).resize(canvas.size, Image.Resampling.NEAREST)
     edge = ImageChops.subtract(inside, inside.filter(ImageFilter.MinFilter(5)))

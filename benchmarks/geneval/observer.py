@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
-from ...evals import data
+from ...evals.assets import fetch as data
 from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError, why_undecodable
 from ...evals.types import Evidence, Json, Prediction, Sample
 from ..toy.weights import identity, packaged
-from .colour import ColourDtype, ColourNames, ImageText, OpenClip, TransformersClip, crop
-from .detector import (
+from .detector.backends import (
     DTYPES,
     Detector,
     MmdetDetector,
@@ -28,9 +27,10 @@ from .detector import (
     exact_math,
     pick_device,
 )
-from .instances import Detections, decode
-from .pixels import Pipeline, Size, read
-from .weights import Weights
+from .detector.colour import ColourDtype, ColourNames, ImageText, OpenClip, TransformersClip, crop
+from .detector.instances import Detections, decode
+from .detector.pixels import Pipeline, Size, read
+from .detector.weights import Weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -143,7 +143,7 @@ class GenEvalObserver:
 
     @cached_property
     def _detector(self) -> Detector:
-        from .canary import check_network, check_package
+        from .detector.canary import check_network, check_package
 
         if self._backend == "mmdet":
             return MmdetDetector(self._weights.checkpoint(), device=self._device)

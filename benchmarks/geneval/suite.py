@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...evals.errors import UsageError
-from ..sources import find_world
+from ..reading.sources import find_world
 from . import metadata, prompts
 
 Row = Mapping[str, Any]

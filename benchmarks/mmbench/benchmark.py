@@ -13,12 +13,12 @@ from typing import Final, Literal
 from ...evals import stats
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
-from ..answers import LETTER
-from ..choices import LETTER_LINE, options_of, prompt_of
-from ..matcher import matched
-from ..pictures import Gallery
-from ..rows import Row, read_rows, read_tables
-from ..scoring import (
+from ..judging.matcher import matched
+from ..reading.answers import LETTER
+from ..reading.choices import LETTER_LINE, options_of, prompt_of
+from ..reading.pictures import Gallery
+from ..reading.rows import Row, read_rows, read_tables
+from ..reading.scoring import (
     Read,
     by_protocol,
     data_card,
@@ -33,7 +33,7 @@ from ..scoring import (
     slug,
     unique,
 )
-from ..sources import Source
+from ..reading.sources import Source
 
 PROTOCOLS: Final = ("official", "official-judge", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
 ROLL: Final = 1_000_000
@@ -150,7 +150,7 @@ class MmBench:
         samples = placed(rows, _key, known, lambda row: _sample(row, "", None, hint))
         evidence = None
         if judge is not None:
-            from ..judged import ask
+            from ..judging.kept import ask
 
             evidence = ask("mmbench", samples, rows, options, memory=file)
         return elsewhere(self, rows, samples, data=known, evidence=evidence)

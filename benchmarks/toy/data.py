@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ...evals.data import cache_root
-from ...evals.digests import SUMS, file_digests, sums
+from ...evals.assets.digests import SUMS, file_digests, sums
+from ...evals.assets.fetch import cache_root
 from ...evals.errors import EnvironmentProblem, UsageError
 from . import tables
 

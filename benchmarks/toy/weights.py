@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from ...evals.digests import check
+from ...evals.assets.digests import check
 
 ROOT = Path(__file__).parent / "weights"
 DIGESTS: Mapping[str, str] = {

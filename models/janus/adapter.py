@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ...evals.data import hub_folder
+from ...evals.assets.fetch import hub_folder
 from ...evals.errors import JanusEvalError, UsageError
 from ...evals.types import Job, Json, Kind, Output
 from ..device import Dtype, at_least, memory, place

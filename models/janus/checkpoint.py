@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...evals import data
+from ...evals.assets import fetch as data
 from ...evals.errors import EnvironmentProblem, UsageError
 from .convert import is_original, native_config, native_tensors
 

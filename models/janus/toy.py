@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from ...evals.digests import check
+from ...evals.assets.digests import check
 from ...evals.errors import EnvironmentProblem
 from ..device import Dtype, at_least
 from .adapter import Janus, knobs

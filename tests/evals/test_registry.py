@@ -96,7 +96,7 @@ def test_two_claimants_are_both_named(plugin: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "-m", "nobody", "-b", "nothing"], ["lst"]])
 def test_quick_commands_import_no_heavy_package(arguments: list[str]) -> None:
     code = (
-        "import sys\nfrom janus_eval.evals.cli import main\n"
+        "import sys\nfrom janus_eval.evals.commands.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'transformers', 'numpy', 'pandas', 'rich', 'PIL', 'datasets', 'diffusers', 'openai'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"

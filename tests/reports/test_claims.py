@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from janus_eval.evals import cli
+from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.reports import reported
 from janus_eval.reports.claims import Board, Claim, Entry, check, claims, measured_board, read, reported_board

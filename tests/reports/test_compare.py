@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from janus_eval.evals import cli, stats
+from janus_eval.evals import stats
+from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.reports.compare import Run, compare, differing, explain, knobs, pair
 from support import runs

@@ -10,7 +10,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from janus_eval.evals import cli, stats
+from janus_eval.evals import stats
+from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import Incomplete, UsageError
 from janus_eval.evals.stats import Difference, Estimate
 from janus_eval.evals.types import Metric, RunRecord

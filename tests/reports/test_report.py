@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from janus_eval.evals import cli
+from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.store import read_record
 from janus_eval.evals.types import Metric, RunRecord

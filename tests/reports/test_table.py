@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from janus_eval.evals.errors import UsageError
 from janus_eval.reports import latex, plain, table
-from janus_eval.reports.table import Cell, Group, Head, Row, Table, render
+from janus_eval.reports.render import render
+from janus_eval.reports.table import Cell, Group, Head, Row, Table
 from markdown_it import MarkdownIt  # rich brings it
 
 HOSTILE = [

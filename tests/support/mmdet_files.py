@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import torch
-from janus_eval.benchmarks.geneval import small
+from janus_eval.benchmarks.geneval.detector import small
 from janus_eval.benchmarks.geneval.prompts import CLASSES
 
 _TO_2X = (

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 import yaml
 from janus_eval.benchmarks import dpg_bench
-from janus_eval.benchmarks.dpg_bench.mplug import MPlug, Sizes
-from janus_eval.benchmarks.dpg_bench.tokens import SPECIAL, Tokens
+from janus_eval.benchmarks.dpg_bench.vqa.mplug import MPlug
+from janus_eval.benchmarks.dpg_bench.vqa.sizes import Sizes
+from janus_eval.benchmarks.dpg_bench.vqa.tokens import SPECIAL, Tokens
 
 
 def tokens() -> Tokens:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 
 import torch
-from janus_eval.benchmarks.dpg_bench.mplug import Sizes
+from janus_eval.benchmarks.dpg_bench.vqa.sizes import Sizes
 from torch import Tensor
 from torch.nn import functional as F
 

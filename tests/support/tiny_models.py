@@ -86,25 +86,12 @@ def save_vision_language_model(folder: Path, *, chat_template: str | None = TEMP
     ).save_pretrained(folder)
 
 
-def save_sd3(folder: Path) -> None:
-    """Save a Stable Diffusion 3 pipeline that draws 32 px, in the folders of the real one."""
+def _clip_text(folder: Path) -> tuple[Any, Any]:
+    """Return a tokenizer of letters and the configuration of a small CLIP text encoder."""
     import json
 
-    import torch
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-    from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
-    from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
-    from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
-    from transformers import (
-        CLIPTextConfig,
-        CLIPTextModelWithProjection,
-        CLIPTokenizer,
-        PreTrainedTokenizerFast,
-        T5Config,
-        T5EncoderModel,
-    )
+    from transformers import CLIPTextConfig, CLIPTokenizer
 
-    torch.manual_seed(0)
     letters = [*"abcdefghijklmnopqrstuvwxyz.,?"]
     vocabulary = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{each}</w>" for each in letters)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +111,36 @@ def save_sd3(folder: Path) -> None:
         eos_token_id=1,
         pad_token_id=1,
     )
+    return clip, clip_config
+
+
+def _sd3_transformer() -> Any:
+    from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+
+    return SD3Transformer2DModel(
+        sample_size=32,
+        patch_size=1,
+        in_channels=4,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        caption_projection_dim=32,
+        joint_attention_dim=32,
+        pooled_projection_dim=64,
+        out_channels=4,
+    )
+
+
+def save_sd3(folder: Path) -> None:
+    """Save a Stable Diffusion 3 pipeline that draws 32 px, in the folders of the real one."""
+    import torch
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
+    from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+    from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerFast, T5Config, T5EncoderModel
+
+    torch.manual_seed(0)
+    clip, clip_config = _clip_text(folder)
     t5 = PreTrainedTokenizerFast(
         tokenizer_object=word_tokenizer(("<pad>", "</s>", "<unk>")),
         pad_token="<pad>",
@@ -132,18 +149,7 @@ def save_sd3(folder: Path) -> None:
     )
     t5_config = T5Config(vocab_size=300, d_model=32, d_kv=8, d_ff=37, num_layers=2, num_heads=4)
     StableDiffusion3Pipeline(
-        transformer=SD3Transformer2DModel(
-            sample_size=32,
-            patch_size=1,
-            in_channels=4,
-            num_layers=1,
-            attention_head_dim=8,
-            num_attention_heads=4,
-            caption_projection_dim=32,
-            joint_attention_dim=32,
-            pooled_projection_dim=64,
-            out_channels=4,
-        ),
+        transformer=_sd3_transformer(),
         scheduler=FlowMatchEulerDiscreteScheduler(),
         vae=AutoencoderKL(
             sample_size=32,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from janus_eval.evals.cli import main
+from janus_eval.evals.commands.cli import main
 
 
 def run(folder: Path, *more: str) -> Path:

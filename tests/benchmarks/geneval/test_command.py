@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from janus_eval.benchmarks.geneval.prompts import OFFICIAL_SHA256
-from janus_eval.evals.cli import main
+from janus_eval.evals.commands.cli import main
 from janus_eval.evals.types import Job, Sample
 from janus_eval.models.fake import NoiseImage
 
@@ -42,7 +42,7 @@ def test_a_damaged_file_ends_with_one_line_and_exit_code_2(tmp_path, capsys):
 
 def test_scoring_needs_no_torch():
     code = (
-        "import sys\nfrom janus_eval.evals.cli import main\n"
+        "import sys\nfrom janus_eval.evals.commands.cli import main\n"
         f"code = main(['score', '--bench', 'geneval', '--evidence', {str(FIXTURE)!r}, '--json'])\n"
         "print(code, [name for name in ('torch', 'transformers', 'cv2', 'pandas') if name in sys.modules])"
     )

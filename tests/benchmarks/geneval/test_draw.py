@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from janus_eval.benchmarks.geneval import draw, instances
+from janus_eval.benchmarks.geneval import draw
+from janus_eval.benchmarks.geneval.detector import instances
 from janus_eval.evals.types import Evidence, Prediction
 from PIL import Image
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from janus_eval.benchmarks.dpg_bench.vqa import DpgVqa
+from janus_eval.benchmarks.dpg_bench.vqa.observer import DpgVqa
 from janus_eval.benchmarks.geneval.observer import GenEvalObserver
 from janus_eval.benchmarks.toy import weights
 from janus_eval.benchmarks.toy.questions import scene

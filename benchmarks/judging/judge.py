@@ -1,0 +1,145 @@
+"""The LLM as a judge: an observer that asks an OpenAI-compatible endpoint and keeps every reply."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from ...evals.chat import Chat, RequestFailed, Terms, read_key
+from ...evals.errors import UsageError
+from ...evals.types import Evidence, Json, Prediction, Sample
+from .task import Ask, Verdict, load_task
+
+RULE = "rule"
+"""The judge's name that stands for a local server which grades by rule: the task's own, where it has one."""
+
+
+class Judge:
+    """Observer `judge`; `task` is the benchmark that it judges for.
+
+    `judge` is the model to ask (None: nobody, and everything stays ungraded; `rule`: the local
+    grader by rule). The key comes from the environment variable `judge_key_env` or the file
+    `judge_key_file`. `judge_runs` judgements are made of every answer. `judge_temperature` and
+    `judge_max_tokens` override what the task's protocol asks for. A request that fails after
+    `judge_retries` retries makes an Evidence with `error`, which the next run asks again.
+
+    `Evidence.data` is {"task", "judge", "runs"}; a run is {"value", "reason", "calls"} and a call
+    {"reply", "model", "prompt_sha256", "temperature", "max_tokens", "finish", "refusal", "usage"},
+    `model` being the id that the server returned.
+    """
+
+    independent = True
+
+    def __init__(
+        self,
+        task: str,
+        *,
+        judge: str | None = None,
+        judge_base_url: str | None = None,
+        judge_runs: int = 1,
+        judge_key_env: str = "OPENAI_API_KEY",
+        judge_key_file: Path | None = None,
+        judge_temperature: float | None = None,
+        judge_max_tokens: int | None = None,
+        judge_token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+        judge_concurrency: int = 8,
+        judge_timeout: float = 120.0,
+        judge_retries: int = 6,
+        world: str = "official",
+    ) -> None:
+        if judge_runs < 1 or judge_concurrency < 1 or judge_retries < 0 or judge_timeout <= 0:
+            raise UsageError("judge: judge_runs, judge_concurrency and judge_timeout are at least 1, judge_retries 0")
+        if judge is None and world == "toy":
+            judge = RULE
+        if judge == RULE and judge_base_url is not None:
+            raise UsageError("judge: the judge 'rule' runs on this machine; leave out --judge-base-url")
+        if judge is None and judge_base_url is not None:
+            raise UsageError("judge: --judge-base-url needs --judge MODEL, the model to ask there")
+        self._task = load_task(task)
+        self._judge = judge
+        self._runs = judge_runs
+        self._temperature = judge_temperature
+        self._max_tokens = judge_max_tokens
+        self._concurrency = judge_concurrency
+        self._key = (judge_key_env, judge_key_file)
+        self._terms = Terms(
+            judge_base_url, timeout=judge_timeout, max_retries=judge_retries, token_field=judge_token_field
+        )
+        self._chat: Chat | None = None
+        self.batch_size = 4 * judge_concurrency
+
+    @property
+    def card(self) -> Mapping[str, Json]:
+        if self._judge is None:
+            return {"judge": "none"}
+        knobs: dict[str, Json] = {
+            "task": f"{self._task.name}@{self._task.digest}",
+            "grader" if self._judge == RULE else "judge": self._judge,
+            "runs": self._runs,
+        }
+        if self._judge != RULE:
+            knobs["url"] = self._terms.address
+        if self._temperature is not None:
+            knobs["temperature"] = self._temperature
+        if self._max_tokens is not None:
+            knobs["max_tokens"] = self._max_tokens
+        return knobs
+
+    def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> Sequence[Evidence]:
+        """Judge every pair `judge_runs` times; see the class for the form of the data."""
+        if self._judge is None:
+            return [self._evidence(prediction, []) for _, prediction in pairs]
+        chat = self._connected()
+        units = [(sample, prediction) for sample, prediction in pairs for _ in range(self._runs)]
+        runs = chat.gather(lambda unit: self._judgement(chat, *unit), units, self._concurrency)
+        return [
+            self._evidence(prediction, runs[at * self._runs : (at + 1) * self._runs])
+            for at, (_, prediction) in enumerate(pairs)
+        ]
+
+    def _judgement(self, chat: Chat, sample: Sample, prediction: Prediction) -> dict[str, Json]:
+        """Return one run; with "error" where a request failed, and the calls made until then."""
+        calls: list[dict[str, Json]] = []
+        while True:
+            step = self._task.step(sample, prediction, [call["reply"] for call in calls])
+            if isinstance(step, Verdict):
+                return {"value": step.value, "reason": step.reason, "calls": calls}
+            try:
+                calls.append(self._call(chat, step))
+            except RequestFailed as error:
+                return {"value": None, "reason": "no reply", "calls": calls, "error": str(error)}
+
+    def _call(self, chat: Chat, ask: Ask) -> dict[str, Json]:
+        first = ask.temperature == 0.0 and self._temperature is not None
+        temperature = self._temperature if first else ask.temperature
+        max_tokens = ask.max_tokens if self._max_tokens is None else self._max_tokens
+        messages = [{"role": "system", "content": ask.system}] if ask.system else []
+        messages.append({"role": "user", "content": ask.prompt})
+        reply = chat.ask(str(self._judge), messages, temperature=temperature, max_tokens=max_tokens)
+        return {
+            "reply": reply.text,
+            "model": reply.model,
+            "prompt_sha256": hashlib.sha256(ask.prompt.encode()).hexdigest(),
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "finish": reply.finish,
+            "refusal": reply.refusal,
+            "usage": dict(reply.usage),
+        }
+
+    def _evidence(self, prediction: Prediction, runs: Sequence[dict[str, Json]]) -> Evidence:
+        errors = [str(run["error"]) for run in runs if "error" in run]
+        data = {"task": self._task.name, "judge": self._judge, "runs": list(runs)}
+        return Evidence(prediction.sample_id, prediction.index, data, errors[0] if errors else None)
+
+    def _connected(self) -> Chat:
+        if self._chat is None:
+            terms, key = self._terms, "none"
+            if self._judge == RULE:
+                terms = Terms(self._task.stand_in(), timeout=terms.timeout, max_retries=terms.max_retries)
+            else:
+                key = read_key(*self._key, terms.base_url)
+            self._chat = Chat(terms, key, "judge")
+        return self._chat

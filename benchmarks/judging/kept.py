@@ -1,0 +1,71 @@
+"""Judging answers made elsewhere: what a judge said is kept in a file beside them and replayed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...evals.errors import EnvironmentProblem
+from ...evals.types import Evidence, Json, Prediction, Sample
+from ..reading.rows import Row
+from ..reading.scoring import response_of
+from .judge import Judge
+
+
+def ask(
+    task: str, samples: Sequence[Sample], rows: Sequence[Row], options: Mapping[str, Any], *, memory: Path
+) -> list[Evidence]:
+    """Return the evidence of each row's answer, asking the judge only for what it has not judged yet.
+
+    The replies lie in `<memory>.judge.jsonl`, one line an answer, written as they come. A line is
+    used again for the same question, answer and judge; one with an error is asked again.
+    """
+    answers = [Prediction(each.id, text=response_of(row)) for each, row in zip(samples, rows, strict=True)]
+    pairs = list(zip(samples, answers, strict=True))
+    judge = Judge(task, **options)
+    card = json.dumps(judge.card, sort_keys=True)
+    file = memory.with_name(memory.name + ".judge.jsonl")
+    keys = [_key(card, *pair) for pair in pairs]
+    kept = _read(file)
+    found = {key: Evidence(pair[0].id, data=kept[key]) for key, pair in zip(keys, pairs, strict=True) if key in kept}
+    todo = [(key, pair) for key, pair in zip(keys, pairs, strict=True) if key not in found]
+    for start in range(0, len(todo), judge.batch_size):
+        batch = todo[start : start + judge.batch_size]
+        made = judge.observe([pair for _, pair in batch])
+        found |= {key: each for (key, _), each in zip(batch, made, strict=True)}
+        _append(file, [(key, each) for (key, _), each in zip(batch, made, strict=True) if each.error is None])
+    return [found[key] for key in keys]
+
+
+def _key(card: str, sample: Sample, prediction: Prediction) -> str:
+    row = [card, sample.id, sample.target, prediction.text]
+    return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
+
+
+def _read(file: Path) -> dict[str, Json]:
+    """Return what was kept; a half-written last line, left by an interrupted run, is asked again."""
+    found: dict[str, Json] = {}
+    if file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+                found[row["key"]] = row["data"]
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue
+    return found
+
+
+def _append(file: Path, made: Sequence[tuple[str, Evidence]]) -> None:
+    try:
+        with file.open("a+b") as out:
+            if out.tell() > 0:
+                out.seek(-1, 2)
+                if out.read(1) != b"\n":
+                    out.write(b"\n")
+            for key, each in made:
+                out.write((json.dumps({"key": key, "id": each.sample_id, "data": each.data}) + "\n").encode())
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot write the judge's replies to {file}: {error.strerror}") from error

@@ -1,0 +1,58 @@
+"""What a judge can be asked to do: tasks, their requests and their verdicts, registered by benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from ...evals.errors import UsageError
+from ...evals.types import Json, Prediction, Sample
+
+TASKS = "janus_eval.judge_tasks"
+"""The group of entry points that name JudgeTasks; a task has the name of its benchmark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The next request of a judgement."""
+
+    prompt: str
+    temperature: float = 0.0
+    max_tokens: int | None = None
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The end of a judgement; `value` None where no reply could be read: unscored, never 0."""
+
+    value: Json
+    reason: str = ""
+
+
+class JudgeTask(Protocol):
+    """What is asked of a judge and how its replies are read: pure, no network.
+
+    `step` receives the raw replies so far and returns the next request or the verdict. `digest`
+    names the bytes of the prompts: it enters the signature.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    def step(self, sample: Sample, prediction: Prediction, replies: Sequence[str]) -> Ask | Verdict: ...
+    def stand_in(self) -> str:
+        """Return the base URL of a local server that stands in for a judge; UsageError where there is none."""
+        ...
+
+
+def load_task(name: str) -> JudgeTask:
+    """Return a registered task by its name. Raises UsageError for an unknown one."""
+    wanted = name.replace("-", "_")
+    points = {point.name.replace("-", "_"): point for point in entry_points(group=TASKS)}
+    if wanted not in points:
+        raise UsageError(f"judge has no task {name!r}; known: {', '.join(sorted(points)) or 'none'}")
+    return points[wanted].load()

@@ -1,0 +1,343 @@
+"""MMMU validation: college questions with options or open answers; unreadable options are guessed, with seed 42.
+
+Port of MMMU-Benchmark/MMMU bb0b95a9 (mmmu/main_parse_and_eval.py, utils/eval_utils.py, utils/data_utils.py).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Literal
+
+from ...evals import stats
+from ...evals.stats import Estimate
+from ...evals.types import Evidence, Json, Metric, Picture, Prediction, Sample, Score, Scored
+from ..judging.matcher import matched
+from ..reading.answers import LETTER
+from ..reading.choices import LETTER_LINE, options_of, prompt_of
+from ..reading.pictures import Gallery
+from ..reading.rows import Row, listed, read_rows, read_tables
+from ..reading.scoring import (
+    GUESSED,
+    Read,
+    by_protocol,
+    data_card,
+    elsewhere,
+    given,
+    grouped,
+    hint_for,
+    judge_options,
+    percent,
+    placed,
+    plain,
+    scores_of,
+    slug,
+    unique,
+)
+from ..reading.sources import Source
+from .answers import open_correct, open_correct_lmms, open_values, option_lmms, option_official
+
+PROTOCOLS: Final = ("official", "vlmevalkit-2024", "vlmevalkit-2026", "vlmevalkit-judge", "lmms-eval")
+SEED: Final = 42
+"""The official module seeds its one stream of guesses with it when it is imported."""
+DOMAINS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Art and Design": ("Art", "Art_Theory", "Design", "Music"),
+    "Business": ("Accounting", "Economics", "Finance", "Manage", "Marketing"),
+    "Science": ("Biology", "Chemistry", "Geography", "Math", "Physics"),
+    "Health and Medicine": (
+        *("Basic_Medical_Science", "Clinical_Medicine", "Diagnostics_and_Laboratory_Medicine"),
+        *("Pharmacy", "Public_Health"),
+    ),
+    "Humanities and Social Science": ("History", "Literature", "Sociology", "Psychology"),
+    "Tech and Engineering": (
+        *("Agriculture", "Architecture_and_Engineering", "Computer_Science", "Electronics"),
+        *("Energy_and_Power", "Materials", "Mechanical_Engineering"),
+    ),
+}
+_DOMAIN_OF: Final = {subject: domain for domain, subjects in DOMAINS.items() for subject in subjects}
+_ID: Final = re.compile(r"(validation|dev|test)_(.+)_\d+")
+_MARKER: Final = re.compile(r"<image (\d+)>")
+_SOURCE: Final = Source(
+    "mmmu",
+    hub="mmmu",
+    tsv="mmmu-tsv",
+    files=("MMMU_DEV_VAL.tsv", "*/validation-*.parquet", "validation-*.parquet"),
+)
+
+Preset = Literal["janus-pr541", "official", "lmms-eval"]
+
+
+class Mmmu:
+    """MMMU validation (900 questions: 847 with options, 53 open).
+
+    `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
+    prompt: `janus-pr541` shows all pictures first, `official` the first alone, `lmms-eval` those
+    that the text mentions. `judge` names a language model that finds the option which an
+    answer means where VLMEvalKit's matcher of 2024 reads none: protocol `vlmevalkit-judge`.
+    """
+
+    name = "mmmu"
+    kind = "text"
+    outputs = 1
+    headline = "official/accuracy"
+    worlds = ("toy",)
+    optional_observers = ("judge",)
+
+    def __init__(
+        self,
+        *,
+        data: str = "",
+        preset: Preset = "janus-pr541",
+        judge: str | None = None,
+        offline: bool = False,
+    ) -> None:
+        self.data = data
+        self.preset: Preset = preset
+        self.judge = judge
+        self.offline = offline
+        self.observer = "judge" if judge else None
+        self._samples: list[Sample] = []
+
+    @property
+    def card(self) -> Mapping[str, Json]:
+        knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
+        return knobs | {"rows": len(self.samples()), **data_card(self.data, self.samples())}
+
+    def samples(self) -> Sequence[Sample]:
+        if not self._samples:
+            self._samples = self._load(self.data)
+        return self._samples
+
+    def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
+        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
+        rows = [row for row in rows if row.find("split") != "dev" and not _key(row).startswith("dev_")]
+        gallery = Gallery(rows) if pictures else None
+        samples = [_sample(row, at, _prompt(row, self.preset), gallery, self.preset) for at, row in enumerate(rows)]
+        unique(samples, rows)
+        return samples
+
+    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
+        """Return one Score a protocol; where the official parser would guess: 0, unparsed, read nothing.
+
+        The guess depends on all answers before it: `settle` draws it.
+        """
+        target: Mapping[str, Json] = sample.target
+        text = prediction.text or ""
+        reads = read_open(text, target["answer"]) if target["open"] else read_choice(text, target)
+        if evidence is not None:
+            letter = matched(evidence)
+            value = None if letter is None else float(letter in _expected(target))
+            reads["vlmevalkit-judge"] = (letter, value, letter in (None, "Z"))
+        details = {"position": target["position"], "letters": target["letters"], "answer": target["answer"]}
+        return scores_of(sample, prediction, reads, details)
+
+    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
+        return stats.metrics(self.estimates(scores))
+
+    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
+        """Return `accuracy` in percent for each protocol, by subject and `domain_<name>` too.
+
+        Official and lmms-eval guess at random: `fallbacks` counts the guesses and
+        `accuracy_no_fallback` takes them for wrong; lmms-eval's have no seed, so that it has no more.
+        """
+        found: dict[str, Estimate] = {}
+        for protocol, mine in by_protocol(scores, PROTOCOLS).items():
+            settled = settle(mine) if protocol == "official" else mine
+            if protocol in ("official", "lmms-eval"):
+                guesses = [each for each in mine if _guessed(each)]
+                found[f"{protocol}/accuracy_no_fallback"] = percent(mine)
+                found[f"{protocol}/fallbacks"] = plain(len(guesses), len(mine))
+            if protocol == "lmms-eval":
+                continue
+            found[f"{protocol}/accuracy"] = percent(settled)
+            for tag, prefix in (("subject", ""), ("domain", "domain_")):
+                for name, part in grouped(settled, lambda each, tag=tag: each.tags.get(tag, "")).items():
+                    found[f"{protocol}/{prefix}{slug(name) if prefix else name}"] = percent(part)
+        return found
+
+    def rescore(
+        self,
+        *,
+        predictions: Path | None = None,
+        data: str | Path | None = None,
+        judge: str | None = None,
+        judge_base_url: str | None = None,
+        judge_key_env: str = "OPENAI_API_KEY",
+        judge_key_file: Path | None = None,
+        judge_temperature: float | None = None,
+        judge_max_tokens: int | None = None,
+        judge_token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
+        judge_concurrency: int = 8,
+        judge_timeout: float = 120.0,
+        judge_retries: int = 6,
+    ) -> Scored:
+        """Score answers made elsewhere: rows of `id, question_type, options, answer, response` (`all_choices`
+        and `index2ans` in place of `options`), or `id, response` with the data set; with a judge,
+        `vlmevalkit-judge` too. Guesses are drawn in the order of the rows."""
+        options = judge_options(locals())
+        file = given(predictions)
+        rows = read_rows(file)
+        known = self._load(str(data), pictures=False) if data else None
+        hint = hint_for(file)
+        found = placed(rows, _key, known, lambda row: _sample(row, 0, "", None, hint=hint))
+        samples = [replace(each, target={**each.target, "position": at}) for at, each in enumerate(found)]
+        evidence = None
+        if judge is not None:
+            from ..judging.kept import ask
+
+            evidence = ask("mmmu", samples, rows, options, memory=file)
+        return elsewhere(self, rows, samples, data=known, evidence=evidence, settle=settle)
+
+
+def settle(scores: Sequence[Score]) -> list[Score]:
+    """Return the scores with the official guesses drawn, in the order of the rows, from one stream."""
+    stream = random.Random(SEED)
+    settled = list(scores)
+    guesses = [at for at, each in enumerate(scores) if each.protocol == "official" and _guessed(each)]
+    for at in sorted(guesses, key=lambda at: scores[at].details["position"]):
+        details = scores[at].details
+        letter = stream.choice(details["letters"])
+        right = letter in details["answer"] if isinstance(details["answer"], list) else letter == details["answer"]
+        settled[at] = replace(scores[at], value=float(right), reason=GUESSED + letter)
+    return settled
+
+
+def read_choice(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
+    """Return what each protocol reads in an answer to a question with options."""
+    options: Mapping[str, str] = target["options"]
+    gold = target["answer"]
+    shown = {letter: text for letter, text in options.items() if text}  # an empty cell is no option in a table
+    letters = {
+        "official": option_official(text, target["letters"], options),
+        "vlmevalkit-2024": LETTER["vlmevalkit-2024"](text, shown),
+        "vlmevalkit-2026": LETTER["vlmevalkit-2026"](text, shown),
+        "lmms-eval": option_lmms(text, target["letters"], options),
+    }
+    golds = gold if isinstance(gold, list) else [gold]
+    return {name: (letter, float(letter in golds), letter in (None, "Z")) for name, letter in letters.items()}
+
+
+def read_open(text: str, gold: str | list[str]) -> dict[str, Read]:
+    """Return what each protocol reads in an open answer.
+
+    VLMEvalKit asks afterwards whether option A, the gold answer, or B, "Other Answers", was meant
+    (multiple_choice.py, MMMU_preproc); a gold answer that is a capital letter keeps it as its own.
+    """
+    values = open_values(text)
+    shown = [str(each) if isinstance(each, float) and abs(each) in _NO_JSON else each for each in values]
+    shown = [str(each) if each != each else each for each in shown]
+    options = _offered(gold)
+    expected = _expected({"open": True, "answer": gold})
+    reads: dict[str, Read] = {"official": (shown, float(open_correct(values, gold)), values == [""])}
+    for protocol in ("vlmevalkit-2024", "vlmevalkit-2026"):
+        letter = LETTER[protocol](text, options)
+        reads[protocol] = (letter, float(letter in expected), letter in (None, "Z"))
+    first = str(values[0]) if values else ""
+    as_text = gold if isinstance(gold, str) else str(gold)
+    reads["lmms-eval"] = (first, float(open_correct_lmms(values, as_text)), not first)
+    return reads
+
+
+def _offered(gold: str | list[str]) -> dict[str, str]:
+    return {"A": str(gold), "B": "Other Answers"}
+
+
+def _expected(target: Mapping[str, Json]) -> list[str]:
+    """Return the letters that VLMEvalKit takes for right."""
+    gold = target["answer"]
+    if target["open"] and gold not in tuple(string.ascii_uppercase):
+        return ["A"]
+    return gold if isinstance(gold, list) else [gold]
+
+
+_NO_JSON: Final = (float("inf"),)
+
+
+def _guessed(score: Score) -> bool:
+    return score.unparsed and score.value is not None and score.answer is None
+
+
+def _prompt(row: Row, preset: Preset) -> str:
+    question, options = row.text("question"), _options(row)
+    if preset == "janus-pr541":
+        return prompt_of(preset, question, options, row.find("hint"))
+    short = "Answer the question using a single word or phrase."
+    if preset == "lmms-eval":
+        lines = "\n".join(f"{letter}. {text}" for letter, text in options.items())
+        return f"{question}\n{lines}\n\n{LETTER_LINE}" if options else f"{question}\n\n{short}"
+    # configs/llava1.5.yaml folds its empty lines: one newline each is what the script sends.
+    lines = "".join(f"({letter}) {text}\n" for letter, text in options.items())
+    return f"{question}\n{lines}\n{LETTER_LINE}" if options else f"{question}\n{short}"
+
+
+def _options(row: Row) -> dict[str, str]:
+    return {} if _is_open(row) else options_of(row) or {}
+
+
+def _is_open(row: Row) -> bool:
+    kind = row.find("question_type", "kind")
+    if kind is None:
+        return not options_of(row)
+    if kind not in ("multiple-choice", "open", "short-answer"):
+        raise row.wrong("question_type", kind, "multiple-choice, open or short-answer")
+    return kind != "multiple-choice"
+
+
+def _key(row: Row) -> str:
+    return str(row.need("id", "question_id", "index"))
+
+
+def _answer(row: Row, *, is_open: bool, options: Mapping[str, str], hint: str) -> str | list[str]:
+    value = row.need("answer", "gold", hint=hint)
+    if is_open:
+        if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+            try:
+                return listed(value)
+            except ValueError:
+                return value
+        return [str(each) for each in value] if isinstance(value, list) else str(value)
+    golds = value if isinstance(value, list) else [value]
+    if any(each not in options for each in golds):
+        raise row.wrong("answer", value, f"one of the options {', '.join(options)}")
+    return value
+
+
+def _sample(
+    row: Row, position: int, prompt: str, gallery: Gallery | None, preset: Preset = "janus-pr541", hint: str = ""
+) -> Sample:
+    is_open, options = _is_open(row), _options(row)
+    letters = row.find("all_choices")
+    if not is_open and not options:
+        row.need("options", "index2ans", "A", hint=hint)
+    answer = _answer(row, is_open=is_open, options=options, hint=hint)
+    match = _ID.fullmatch(_key(row))
+    subject = match[2] if match else str(row.find("category") or "")
+    tags = {"subject": subject, "domain": _DOMAIN_OF.get(subject, "")}
+    return Sample(
+        id=_key(row),
+        prompt=prompt,
+        images=_pictures(row, gallery, preset) if gallery else (),
+        target={
+            "open": is_open,
+            "options": options,
+            "letters": [str(each) for each in letters] if isinstance(letters, list) else list(options),
+            "answer": answer,
+            "position": position,
+            "question": str(row.find("question") or ""),
+            **({"offered": _offered(answer)} if is_open else {}),
+        },
+        tags={name: value for name, value in tags.items() if value},
+    )
+
+
+def _pictures(row: Row, gallery: Gallery, preset: Preset) -> tuple[Picture, ...]:
+    """Return the pictures that a preset shows: all, the first, or those that the text mentions."""
+    if preset == "lmms-eval" and "image_1" in row.fields:
+        text = row.text("question") + "\n".join(_options(row).values())
+        return gallery.of(row, [f"image_{number}" for number in sorted(set(_MARKER.findall(text)))])
+    found = gallery.of(row)
+    return found[:1] if preset == "official" else found

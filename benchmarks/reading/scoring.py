@@ -1,0 +1,267 @@
+"""What the understanding suites share: hits to percent, scores by protocol, scoring of outputs made elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...evals import stats
+from ...evals.errors import UsageError
+from ...evals.stats import Estimate
+from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from .rows import Row
+from .sources import find_world
+
+RESPONSE = ("response", "prediction", "text")
+"""The columns that may hold a model's answer, best first."""
+
+GUESSED = "guessed "
+"""How the reason begins where a protocol drew its answer at random: it read nothing."""
+
+Read = tuple[Json, float | None, bool]
+"""What a protocol read, its value, and whether it could not read (unparsed)."""
+
+
+class Rules(Protocol):
+    """The pure half of a suite."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def headline(self) -> str: ...
+    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]: ...
+    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]: ...
+
+
+def percent(scores: Sequence[Score]) -> Estimate:
+    """Return the mean value in percent; one without a verdict counts as a miss."""
+    return stats.mean([each.value or 0.0 for each in scores], [stats.cluster(each) for each in scores]).times(100)
+
+
+def plain(value: float | None, n: int) -> Estimate:
+    """Return a number without an interval: a count, a deviation over runs."""
+    return Estimate(value, n, {"": (0.0, math.nan)}, 0.0, math.inf)
+
+
+def scores_of(sample: Sample, prediction: Prediction, reads: Mapping[str, Read], details: Json = None) -> list[Score]:
+    """Return one Score for each protocol that read the response."""
+    return [
+        Score(
+            sample.id,
+            prediction.index,
+            protocol,
+            value,
+            answer=answer,
+            unparsed=unparsed,
+            tags=sample.tags,
+            cluster=sample.cluster,
+            details=details,
+        )
+        for protocol, (answer, value, unparsed) in reads.items()
+    ]
+
+
+def by_protocol(scores: Sequence[Score], protocols: Sequence[str]) -> dict[str, list[Score]]:
+    """Return the scores of each protocol that occurs, in the order of `protocols`.
+
+    An output that is missing has a score without protocol: it joins each that does not have it.
+    """
+    absent = [each for each in scores if not each.protocol]
+    found: dict[str, list[Score]] = {}
+    for each in scores:
+        if each.protocol:
+            found.setdefault(each.protocol, []).append(each)
+    if absent and not found:
+        found[protocols[0]] = []
+    for mine in found.values():
+        have = {(each.sample_id, each.index) for each in mine} if absent else set[tuple[str, int]]()
+        mine += [each for each in absent if (each.sample_id, each.index) not in have]
+    return {name: found[name] for name in protocols if name in found}
+
+
+def grouped(scores: Iterable[Score], key: Callable[[Score], str]) -> dict[str, list[Score]]:
+    """Return the scores by key, keys in alphabetical order; an empty key is left out."""
+    groups: dict[str, list[Score]] = {}
+    for each in scores:
+        groups.setdefault(key(each), []).append(each)
+    return {name: groups[name] for name in sorted(groups) if name}
+
+
+def slug(text: str) -> str:
+    """Return a name fit for a metric key: lower case, words joined by underscores."""
+    return "_".join("".join(char if char.isalnum() else " " for char in text.lower()).split())
+
+
+def data_card(data: str, samples: Sequence[Sample]) -> dict[str, Json]:
+    """Return what a card says of its data: a digest, and the data world where one was named (tables mark it)."""
+    world = {"world": data} if data and find_world(data) else {}
+    return {"data": fingerprint(samples), **world}
+
+
+def fingerprint(samples: Sequence[Sample]) -> str:
+    """Return 12 hex digits over what is asked and expected: ids, prompts, targets, picture names."""
+    digest = hashlib.sha256()
+    for each in samples:
+        row = [each.id, each.prompt, each.system, each.target, [picture.name for picture in each.images]]
+        digest.update(json.dumps(row, sort_keys=True, default=str).encode())
+    return digest.hexdigest()[:12]
+
+
+def unique(samples: Sequence[Sample], rows: Sequence[Row], *, most: int = 1) -> None:
+    """Raise UsageError where more than `most` rows have one key."""
+    seen: dict[str, int] = {}
+    for sample, row in zip(samples, rows, strict=True):
+        seen[sample.id] = seen.get(sample.id, 0) + 1
+        if seen[sample.id] > most:
+            raise UsageError(f"{row.where}: duplicate key {sample.id!r}: every row needs its own")
+
+
+def judge_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a `rescore`'s arguments that are a judge's: their names begin with judge."""
+    return {name: value for name, value in arguments.items() if name.startswith("judge")}
+
+
+def response_of(row: Row) -> str:
+    """Return a row's answer, an empty one included."""
+    return row.text(*RESPONSE)
+
+
+def given(predictions: Path | None) -> Path:
+    """Return the file of predictions; raise UsageError where none was given."""
+    if predictions is None:
+        raise UsageError("no file of predictions: janus-eval score --bench NAME FILE")
+    return predictions
+
+
+def hint_for(file: Path) -> str:
+    """Return what to do about a predictions file that lacks the suite's own columns."""
+    return f"add it to {file.name}, or give the suite's data with --data PATH"
+
+
+def elsewhere(
+    rules: Rules,
+    rows: Sequence[Row],
+    samples: Sequence[Sample],
+    *,
+    data: Sequence[Sample] | None = None,
+    absent: Sequence[Sample] = (),
+    duplicates: int = 1,
+    settle: Callable[[Sequence[Score]], Sequence[Score]] = lambda scores: scores,
+    text_of: Callable[[Row], str] | None = None,
+    evidence: Sequence[Evidence] | None = None,
+    graded: bool = False,
+    extra: Mapping[str, Json] | None = None,
+) -> Scored:
+    """Score answers made elsewhere: one row, its sample and perhaps its evidence at a time.
+
+    With `data` the samples without a row count as wrong and are named in `extra["missing"]`, as are
+    those known to be `absent` without it.
+    `settle` may change what the lines say is correct (MMMU's draws); `graded` has them say the
+    grade. Raises UsageError where more
+    than `duplicates` rows have one id.
+    """
+    unique(samples, rows, most=duplicates)
+    missing = _without_row(samples, data) if data is not None else list(absent)
+    scores: list[Score] = []
+    owner: list[int] = []
+    for number, (sample, row) in enumerate(zip(samples, rows, strict=True)):
+        prediction = Prediction(sample.id, text=(text_of or response_of)(row))
+        made = rules.score(sample, prediction, evidence[number] if evidence else None)
+        scores += made
+        owner += [number] * len(made)
+    names = [_name(row, sample) for row, sample in zip(rows, samples, strict=True)]
+    lines = _lines(names, settle(scores), owner, graded=graded)
+    nothing = [
+        Score(each.id, 0, "", None, reason="missing: no row for it", tags=each.tags, cluster=each.cluster)
+        for each in missing
+    ]
+    metrics = dict(rules.aggregate([*scores, *nothing]))
+    unscored = {(owner[number], each.protocol) for number, each in enumerate(scores) if each.value is None}
+    return Scored(
+        bench=rules.name,
+        n=len(rows) + len(missing),
+        metrics=metrics,
+        unparsed=_unparsed(scores),
+        unscored=len({number for number, _ in unscored}) + len(missing),
+        rows=lines,
+        extra={
+            "unparsed_by_protocol": _unparsed_by_protocol(scores),
+            "missing": [each.id for each in missing],
+            **(extra or {}),
+        },
+    )
+
+
+def placed(
+    rows: Sequence[Row],
+    key_of: Callable[[Row], str],
+    data: Sequence[Sample] | None,
+    sample_of: Callable[[Row], Sample] | None = None,
+) -> list[Sample]:
+    """Return the sample of each row: the data set's of the same id, or without data what the row itself says.
+
+    Of several with one id the first row takes the first. Raises UsageError for an id that the data
+    set does not have.
+    """
+    if data is None:
+        assert sample_of is not None
+        return [sample_of(row) for row in rows]
+    waiting: dict[str, list[Sample]] = {}
+    for sample in reversed(data):
+        waiting.setdefault(sample.id, []).append(sample)
+    found: list[Sample] = []
+    for row in rows:
+        same = waiting.get(key_of(row))
+        if not same:
+            raise UsageError(f"{row.where}: id {key_of(row)!r} is not in the data set ({len(data)} samples)")
+        found.append(same.pop() if len(same) > 1 else same[0])
+    return found
+
+
+def _without_row(samples: Sequence[Sample], data: Sequence[Sample]) -> list[Sample]:
+    left = Counter(each.id for each in samples)
+    missing: list[Sample] = []
+    for sample in data:
+        left[sample.id] -= 1
+        if left[sample.id] < 0:
+            missing.append(sample)
+    return missing
+
+
+def _name(row: Row, sample: Sample) -> dict[str, Json]:
+    """Return how a line of --out names its row: the row's own id, as it was written, and category."""
+    own = row.find("id", "question_id", "index", "questionId")
+    category = row.find("category")
+    return {"id": sample.id if own is None else own, **({"category": category} if category else {})}
+
+
+def _lines(
+    names: Sequence[Mapping[str, Json]], scores: Sequence[Score], owner: Sequence[int], *, graded: bool
+) -> list[dict[str, Json]]:
+    """Return the lines of --out: what each protocol read in a row, and whether that is correct."""
+    lines: list[dict[str, Json]] = [{**name, "read": {}, "correct": {}} for name in names]
+    for number, each in zip(owner, scores, strict=True):
+        lines[number]["read"][each.protocol] = each.answer
+        # A grade is a number; everything else is right or wrong.
+        verdict = each.value if graded or each.value is None else bool(each.value)
+        lines[number]["correct"][each.protocol] = verdict
+        if each.reason.startswith(GUESSED):
+            lines[number].setdefault("guessed", {})[each.protocol] = each.reason.removeprefix(GUESSED)
+    return lines
+
+
+def _unparsed(scores: Sequence[Score]) -> int:
+    """Return how many answers the headline's protocol, the first, could not read."""
+    return next(iter(_unparsed_by_protocol(scores).values()), 0)
+
+
+def _unparsed_by_protocol(scores: Sequence[Score]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for each in scores:
+        counts[each.protocol] = counts.get(each.protocol, 0) + each.unparsed
+    return counts

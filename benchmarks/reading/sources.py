@@ -1,0 +1,75 @@
+"""Where a suite's rows lie: a file or folder given, a table fetched before, the hub, or a named data world."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from ...evals.assets import fetch as store
+from ...evals.errors import UsageError
+from .rows import SUFFIXES
+
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Names of a suite's data: in our catalogue (`hub`, `tsv`) and inside a folder (`files`).
+
+    `files` are patterns relative to a folder, best first; all files that the first fitting pattern
+    names are read, in order of their names.
+    """
+
+    suite: str
+    hub: str
+    tsv: str
+    files: tuple[str, ...]
+
+    def tables(self, data: str, *, offline: bool = False) -> list[Path]:
+        """Return the files that hold the rows.
+
+        `data` is a data world that a plugin registers (entry-point group janus_eval.data), a file,
+        a folder, a hub data set ORG/NAME, or empty: the table in VLMEvalKit's folder or our
+        cache, else the hub's data set. Raises UsageError or EnvironmentProblem with what to do.
+        """
+        if not data:
+            table = store.locate(self.tsv)
+            return [store.fetch(self.tsv, offline=True)] if table else self._in(store.fetch(self.hub, offline=offline))
+        world = find_world(data)  # before a folder of that name, which is reached as ./NAME
+        if world is not None:
+            return self._in(world(self.suite))
+        path = store.expanded(data, "--data")
+        if path.is_file():
+            return [path]
+        if path.is_dir():
+            return self._in(path)
+        if _HUB_NAME.fullmatch(data):
+            return self._in(store.fetch(f"hub-dataset:{data}", offline=offline))
+        raise UsageError(
+            f"--data {data}: no such file or folder; give the suite's table or folder, or leave --data out after:"
+            f" janus-eval data fetch {self.hub}"
+        )
+
+    def _in(self, folder: Path) -> list[Path]:
+        patterns = [*self.files, *(f"{self.suite}{suffix}" for suffix in SUFFIXES)]
+        for pattern in patterns:
+            found = sorted(path for path in folder.glob(pattern) if path.is_file())
+            if found:
+                return found
+        tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        if len(tables) == 1:
+            return tables
+        raise UsageError(
+            f"{folder}: no table of {self.suite} here (looked for {', '.join(patterns)}; "
+            f"{len(tables)} other tables: give one file with --data)"
+        )
+
+
+def find_world(name: str) -> Callable[[str], Path] | None:
+    """Return what makes a named data world's folder for a suite, where a plugin registers the name."""
+    for point in entry_points(group="janus_eval.data", name=name):
+        return point.load()
+    return None

@@ -1,0 +1,139 @@
+"""The commands that read finished runs: their flags, and the calls into reports/."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import EnvironmentProblem, UsageError
+
+Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+"""Adds one subcommand: (name, call, help)."""
+
+FORMATS = ("text", "markdown", "latex", "html", "csv", "json")
+
+
+def add(command: Add) -> None:
+    """Add report, compare, explain, gate and claims to the command line."""
+    report = command("report", _report, "tables of measured runs beside the published numbers")
+    report.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders or an output folder")
+    report.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
+    report.add_argument("--sort", metavar="COLUMN", help="best first within each group; -COLUMN: last first")
+    report.add_argument("--columns", metavar="A,B", help="only these columns")
+    report.add_argument("--only", choices=("measured", "reported"), help="only measured or only published rows")
+    report.add_argument("--reported", action="append", default=[], type=Path, metavar="FILE", help="your own numbers")
+    report.add_argument("-o", "--out", type=Path, metavar="FILE", help="write to a file")
+
+    compare = command("compare", _compare, "two runs sample by sample: differences, flips, knobs")
+    explain = command("explain", _explain, "each knob in which two runs differ")
+    for pair in (compare, explain):
+        pair.add_argument("first", type=Path, metavar="A", help="run folder")
+        pair.add_argument("second", type=Path, metavar="B", help="run folder")
+        pair.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
+        pair.add_argument("-o", "--out", type=Path, metavar="FILE", help="write to a file")
+    compare.add_argument("--flips", type=int, default=20, metavar="N", help="show so many each way (default: 20)")
+
+    gate = command("gate", _gate, "judge runs against a baseline: exit code 0 pass, 3 regression, 5 incomplete")
+    gate.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders or an output folder")
+    gate.add_argument("--baseline", type=Path, required=True, metavar="FILE", help="JSON, or gzipped with .gz")
+    gate.add_argument("--update", action="store_true", help="write the baseline from the runs instead of judging")
+    gate.add_argument("--no-scores", action="store_true", help="with --update: keep no per-sample scores")
+    gate.add_argument("--tolerances", type=Path, metavar="FILE", help="TOML: what is forgiven (see docs/ci-gate.md)")
+    gate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
+    gate.add_argument("--github", action="store_true", help="print annotations and append to the step summary")
+    gate.add_argument("--comment", type=Path, metavar="FILE", help="write a markdown comment for a pull request")
+    gate.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
+
+    claims = command("claims", _claims, "check published claims over the published numbers, or over measured runs")
+    claims.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders or an output folder")
+    claims.add_argument(
+        "--claims", action="append", default=[], type=Path, metavar="FILE", help="further claims (TOML)"
+    )
+    claims.add_argument("--reported", action="append", default=[], type=Path, metavar="FILE", help="your own numbers")
+    claims.add_argument("--strict", action="store_true", help="exit code 3 where a claim does not hold")
+    claims.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
+    claims.add_argument("-o", "--out", type=Path, metavar="FILE", help="write to a file")
+
+
+def _report(args: argparse.Namespace) -> int:
+    from ...reports.report import report
+
+    text = report(
+        args.runs,
+        form=args.format,
+        order=args.sort,
+        keep=[each for each in (args.columns or "").split(",") if each],
+        only=args.only or "all",
+        own=args.reported,
+        color=args.out is None and _colored(),
+        width=_width() if args.out is None else None,
+    )
+    _put(text, args.out)
+    return 0
+
+
+def _claims(args: argparse.Namespace) -> int:
+    from ...reports.claims import claims
+
+    text, findings = claims(args.runs, own=args.reported, more=args.claims, form=args.format)
+    _put(text, args.out)
+    return 3 if args.strict and any(each.verdict == "does not hold" for each in findings) else 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from ...reports.compare import compare
+
+    if args.flips < 0:
+        raise UsageError(f"--flips {args.flips}: expected a number from 0")
+    _put(compare(args.first, args.second, form=args.format, flips=args.flips, width=_width()), args.out)
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from ...reports.compare import explain
+
+    _put(explain(args.first, args.second, form=args.format, width=_width()), args.out)
+    return 0
+
+
+def _gate(args: argparse.Namespace) -> int:
+    from ...reports import gate, verdicts
+
+    if args.update:
+        count = gate.update(args.runs, args.baseline, scores=not args.no_scores)
+        print(f"{args.baseline}: {count} {'run' if count == 1 else 'runs'}")
+        return 0
+    result = gate.gate(args.runs, args.baseline, args.tolerances)
+    print(verdicts.show(result, args.format, color=_colored(), width=_width()))
+    if args.junit is not None:
+        verdicts.put(args.junit, verdicts.junit(result))
+    if args.comment is not None:
+        verdicts.put(args.comment, verdicts.comment(result))
+    if args.github:
+        print("".join(line + "\n" for line in verdicts.workflow_commands(result)), end="")
+        verdicts.step_summary(result)
+    return result.exit_code
+
+
+def _colored() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def _width() -> int | None:
+    """Return the terminal's width; None where the output goes elsewhere and lines may be long."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _put(text: str, path: Path | None) -> None:
+    """Print `text`, or write it to `path`. Raises EnvironmentProblem where that cannot be written."""
+    if path is None:
+        print(text)
+        return
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from error

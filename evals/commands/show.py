@@ -1,0 +1,137 @@
+"""What `janus-eval show` prints: a run, its failures, or everything known of one sample."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from .. import registry
+from ..errors import EnvironmentProblem, UsageError
+from ..store import read_json, read_lines, read_record, read_scores, record_to_json
+from ..types import Evidence, Json, Prediction, Score
+
+
+def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool) -> str:
+    """Return the text for `show RUN [--id SAMPLE] [--failed] [--json]`."""
+    record = read_record(folder)
+    if sample is not None:
+        known = one_sample(folder, sample)
+        return json.dumps(known, indent=2, ensure_ascii=False) if as_json else _sample_text(known)
+    if failed:
+        rows = [each for each in read_scores(folder) if each.value is None or each.value < 1]
+        if as_json:
+            return json.dumps([asdict(each) for each in rows], ensure_ascii=False)
+        return "\n".join(map(_score_line, rows)) or "every sample was correct"
+    if as_json:
+        return json.dumps(record_to_json(record) | {"environment": dict(record.environment)}, indent=2)
+    from ...reports.summary import run_summary
+
+    cards = {"model": record.spec.model_card, "benchmark": record.spec.benchmark_card}
+    cards["observer"] = record.spec.observer_card
+    knobs = [f"  {who}.{key} = {value}" for who, card in cards.items() for key, value in sorted(card.items())]
+    return "\n".join([run_summary(record, folder), "", "knobs:", *knobs])
+
+
+def pictures(folder: Path, out: Path, *, sample: str | None, failed: bool, count: int) -> int:
+    """Write a sheet of a run's pictures with what was seen on them; return how many there are.
+
+    Of one sample all, else `count` spread evenly over the run (over its failures with `failed`).
+    Raises UsageError where the benchmark draws nothing.
+    """
+    record = read_record(folder)
+    benchmark = registry.create("benchmarks", record.spec.benchmark, **read_json(folder / "options.json"))
+    if not hasattr(benchmark, "draw"):
+        raise UsageError(f"{record.spec.benchmark} has no pictures to draw on")
+    scores = {(each.sample_id, each.index): each for each in read_scores(folder)}
+    wanted = [key for key, each in scores.items() if _is_wanted(each, sample, failed)]
+    if not wanted:
+        raise UsageError(f"{folder} has no such picture: {'sample ' + repr(sample) if sample else 'none failed'}")
+    step = max(1.0, len(wanted) / count)
+    chosen = wanted if sample else [wanted[int(number * step)] for number in range(min(count, len(wanted)))]
+    samples = {each.id: each for each in benchmark.samples()}
+    made = {(row["sample_id"], row["index"]): row for row in read_lines(folder, "predictions")}
+    seen = {(row["sample_id"], row["index"]): row for row in read_lines(folder, "evidence")}
+    cards = [
+        benchmark.draw(samples[key[0]], _prediction(folder, key, made), _evidence(key, seen), scores[key])
+        for key in chosen
+    ]
+    try:
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=".part-", suffix=out.suffix)
+        os.close(handle)
+        try:
+            benchmark.sheet(cards).save(name)
+            Path(name).chmod(0o644)
+            Path(name).replace(out)
+        except BaseException:
+            Path(name).unlink()
+            raise
+    except (OSError, ValueError) as error:
+        raise EnvironmentProblem(f"cannot write {out}: {error}") from error
+    return len(cards)
+
+
+def _is_wanted(score: Score, sample: str | None, failed: bool) -> bool:
+    if sample is not None:
+        return sample in (score.sample_id, f"{score.sample_id}/{score.index}")
+    return not failed or score.value is None or score.value < 1
+
+
+def _prediction(folder: Path, key: tuple[str, int], made: Mapping[tuple[str, int], Mapping[str, Json]]) -> Prediction:
+    row = made.get(key)
+    path = (folder / row["image"]).resolve() if row else None
+    if path is not None and not path.is_relative_to(folder.resolve()):
+        raise UsageError(f"{folder} names a picture outside of itself: {path}")
+    return Prediction(key[0], key[1], "image", image=path)
+
+
+def _evidence(key: tuple[str, int], seen: Mapping[tuple[str, int], Mapping[str, Json]]) -> Evidence | None:
+    row = seen.get(key)
+    return None if row is None else Evidence(key[0], key[1], row.get("data"), row.get("error"))
+
+
+def one_sample(folder: Path, sample: str) -> dict[str, Json]:
+    """Return predictions, evidence and scores of one sample (`ID` or `ID/INDEX`)."""
+    scores = read_scores(folder)
+    ids = {each.sample_id for each in scores}
+    wanted, index = (sample, None) if sample in ids else _split(sample)
+    if wanted not in ids:
+        from ..plan import nearest
+
+        near = nearest(sample, ids)
+        raise UsageError(f"{folder} has no sample {sample!r}" + (f"; did you mean {near!r}?" if near else ""))
+
+    def mine(row: dict[str, Json]) -> bool:
+        return row["sample_id"] == wanted and index in (None, row["index"])
+
+    return {
+        "predictions": [row for row in read_lines(folder, "predictions") if mine(row)],
+        "evidence": [row for row in read_lines(folder, "evidence") if mine(row)],
+        "scores": [row for row in map(asdict, scores) if mine(row)],
+    }
+
+
+def _split(sample: str) -> tuple[str, int | None]:
+    head, slash, tail = sample.rpartition("/")
+    return (head, int(tail)) if slash and tail.isdigit() else (sample, None)
+
+
+def _score_line(score: Score) -> str:
+    value = "no verdict" if score.value is None else f"{score.value:g}"
+    return f"{score.sample_id}/{score.index}  {score.protocol}  {value}  {' '.join(score.reason.split())}"
+
+
+def _sample_text(known: dict[str, Json]) -> str:
+    lines: list[str] = []
+    for title, rows in known.items():
+        lines.append(f"{title}:")
+        for row in rows:
+            for key, value in row.items():
+                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                if value is not None and value is not False and value not in ("", {}, []):
+                    lines.append(f"  {key}: {text if len(text) <= 2000 else text[:2000] + ' ...'}")
+            lines.append("")
+    return "\n".join(lines)

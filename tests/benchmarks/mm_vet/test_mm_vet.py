@@ -1,0 +1,107 @@
+"""MM-Vet: capabilities, runs, grades from files and from a judge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from janus_eval.benchmarks.mm_vet.benchmark import MmVet
+from janus_eval.evals.errors import UsageError
+from support.chat_server import Fault, Service, serving
+from support.predictions import lines, value, write
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    with serving(Service(reply=lambda body: "0.5")) as running:
+        yield running
+
+
+def vet_rows() -> list[dict[str, Any]]:
+    return [
+        {"id": "v1", "capability": ["rec"], "question": "q", "answer": "a", "response": "x"},
+        {"id": "v2", "capability": "ocr,rec", "question": "q", "answer": "b", "response": "y"},
+    ]
+
+
+def test_mm_vet_by_capability_with_std_over_runs(tmp_path: Path) -> None:
+    rows = [{**row, "grades": grades} for row, grades in zip(vet_rows(), ([1.0, 0.8], [0.2, 0.0]), strict=True)]
+    scored = MmVet().rescore(predictions=write(tmp_path / "p.jsonl", *rows))
+    assert value(scored, "official/total") == pytest.approx(50)  # runs: 60 and 40
+    assert value(scored, "official/std") == pytest.approx(10)
+    assert value(scored, "official/ocr") == pytest.approx(10)
+    assert value(scored, "official/set_ocr_rec") == pytest.approx(10)
+    assert lines(scored)[1]["correct"]["official"] == pytest.approx(0.1)
+
+
+def test_mm_vet_reads_the_official_tools_files(tmp_path: Path) -> None:
+    (tmp_path / "mm-vet.json").write_text(json.dumps({r["id"]: {**r, "imagename": "a.png"} for r in vet_rows()}))
+    (tmp_path / "answers.json").write_text(json.dumps({"v1": "x", "v2": "y"}))
+    (tmp_path / "grades.json").write_text(json.dumps({"v1": {"score": [1.0]}, "v2": {"score": [0.5]}}))
+    data = tmp_path / "mm-vet.json"
+    scored = MmVet().rescore(predictions=tmp_path / "answers.json", grades=tmp_path / "grades.json", data=data)
+    assert value(scored, "official/total") == 75
+    assert value(MmVet().rescore(predictions=tmp_path / "grades.json", data=data), "official/total") == 75
+
+
+def test_a_grade_that_is_missing_withholds_the_total(tmp_path: Path) -> None:
+    rows = [{**vet_rows()[0], "grades": [1.0]}, {**vet_rows()[1], "grades": [None]}]
+    path = write(tmp_path / "p.jsonl", *rows)
+    scored = MmVet().rescore(predictions=path)
+    assert (scored.unscored, value(scored, "official/total")) == (1, None)
+    assert value(MmVet().rescore(predictions=path, allow_unscored=True), "official/total") == 100
+
+
+@pytest.mark.parametrize(("grades", "message"), [([1.5], "0 to 1"), (["0.5"], "0 to 1"), ([0.1, 0.2], "1 grades")])
+def test_a_grade_that_is_none_is_named(tmp_path: Path, grades: list[Any], message: str) -> None:
+    rows = [{**vet_rows()[0], "grades": [1.0]}, {**vet_rows()[1], "grades": grades}]
+    with pytest.raises(UsageError, match=f"p.jsonl line 2: column 'grades' .*{message}"):
+        MmVet().rescore(predictions=write(tmp_path / "p.jsonl", *rows))
+
+
+def test_answers_without_grades_or_judge_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--judge MODEL"):
+        MmVet().rescore(predictions=write(tmp_path / "p.jsonl", *vet_rows()))
+
+
+def test_a_judges_replies_are_kept_and_replayed(tmp_path: Path, service: Service) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    options: dict[str, Any] = {"judge": "gpt-x", "judge_base_url": service.url, "judge_retries": 0}
+    first = MmVet().rescore(predictions=path, **options)
+    asked = len(service.asked)
+    assert value(first, "official/total") == 50
+    assert asked == 2
+    assert MmVet().rescore(predictions=path, **options).metrics == first.metrics
+    assert len(service.asked) == asked
+    assert "served-model" in (tmp_path / "p.jsonl.judge.jsonl").read_text()
+
+
+def test_a_failed_judgement_is_unscored_and_asked_again(tmp_path: Path, service: Service) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    service.faults = [Fault(400)]
+    options: dict[str, Any] = {"judge": "gpt-x", "judge_base_url": service.url, "judge_retries": 0}
+    scored = MmVet().rescore(predictions=path, **options, judge_concurrency=1)
+    assert (scored.unscored, value(scored, "official/total")) == (1, None)
+    assert value(MmVet().rescore(predictions=path, **options), "official/total") == 50
+
+
+def test_a_half_written_reply_is_asked_for_again(tmp_path: Path, service: Service) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    options: dict[str, Any] = {"judge": "gpt-x", "judge_base_url": service.url, "judge_retries": 0}
+    MmVet().rescore(predictions=path, **options)
+    kept = tmp_path / "p.jsonl.judge.jsonl"
+    kept.write_bytes(kept.read_bytes()[:-20])
+    for _ in range(2):
+        assert value(MmVet().rescore(predictions=path, **options), "official/total") == 50
+        assert len(service.asked) == 3
+
+
+def test_another_judge_is_asked_anew(tmp_path: Path, service: Service) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    for name in ("gpt-x", "gpt-y"):
+        MmVet().rescore(predictions=path, judge=name, judge_base_url=service.url, judge_retries=0)
+    assert [body["model"] for body in service.asked] == ["gpt-x"] * 2 + ["gpt-y"] * 2

@@ -1,0 +1,304 @@
+"""Tables as they lie on disk: forms, damage, and pictures that stay there until they are asked for."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from janus_eval.benchmarks.pope import Pope
+from janus_eval.benchmarks.reading.pictures import Gallery
+from janus_eval.benchmarks.reading.rows import Deferred, read_rows
+from janus_eval.benchmarks.reading.sources import Source
+from janus_eval.evals import registry
+from janus_eval.evals.errors import InvalidImage, UsageError
+
+PIXELS = bytes(range(256)) * 8
+BASE64 = base64.b64encode(PIXELS).decode()
+
+
+def write_lines(path: Path, *rows: dict[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def write_tsv(path: Path, *rows: dict[str, Any]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter="\t")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_json_lines_know_their_line(tmp_path: Path) -> None:
+    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1}, {"id": 2}))
+    assert [(row.fields["id"], row.line) for row in rows] == [(1, 1), (2, 2)]
+
+
+def test_json_lines_may_be_called_json(tmp_path: Path) -> None:
+    assert len(read_rows(write_lines(tmp_path / "a.json", {"id": 1}, {"id": 2}))) == 2
+
+
+def test_a_dictionary_of_texts_is_answers_by_id(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"v1": "a cat"}))
+    assert dict(read_rows(tmp_path / "a.json")[0].fields) == {"id": "v1", "response": "a cat"}
+
+
+def test_seed_benchs_official_file_names_the_types(tmp_path: Path) -> None:
+    content = {"questions": [{"question_id": 7, "question_type_id": 1}], "question_type": {"Scene Understanding": 1}}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert read_rows(tmp_path / "a.json")[0].fields["type"] == "Scene Understanding"
+
+
+def test_a_table_may_hold_tabs_newlines_and_quotes(tmp_path: Path) -> None:
+    text = 'a "b"\tc\nd'
+    rows = read_rows(write_tsv(tmp_path / "a.tsv", {"id": "1", "response": text}, {"id": "2", "response": ""}))
+    assert rows[0].text("response") == text
+    assert rows[1].text("response") == ""
+    assert rows[1].find("response") is None
+
+
+def test_a_half_written_last_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1}\n{"id": 2, "resp')
+    with pytest.raises(UsageError, match=r"a.jsonl line 2: not JSON \(half-written last line"):
+        read_rows(tmp_path / "a.jsonl")
+
+
+def test_a_short_row_of_a_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("id\tresponse\n1\tyes\n2\n")
+    with pytest.raises(UsageError, match=r"a.tsv line 3: 1 cells, the header has 2"):
+        read_rows(tmp_path / "a.tsv")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.tsv", "a.csv"])
+def test_an_empty_file_is_an_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("[]" if name == "a.json" else "")
+    with pytest.raises(UsageError, match="empty"):
+        read_rows(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("[1]", "holds a list"), ("7", "holds a number"), ("{", "not JSON"), ("[" * 100_000, "not JSON")],
+)
+def test_a_line_that_is_no_object_is_an_error(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "a.jsonl").write_text(line + "\n")
+    with pytest.raises(UsageError, match=f"line 1: {message}"):
+        read_rows(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"id": ' * 200_000, "[" + "9" * 5000 + "]"])
+def test_json_that_python_cannot_hold_is_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(UsageError, match=r"a\.json: not JSON that can be read"):
+        read_rows(tmp_path / "a.json")
+
+
+def test_pictures_nested_too_deeply_are_an_error(tmp_path: Path) -> None:
+    deep = "[" * 900 + "]" * 900
+    (tmp_path / "a.jsonl").write_text(f'{{"id": 1, "image": {deep}}}\n')
+    with contextlib.suppress(UsageError):  # how deep is too deep differs between Python's versions
+        read_rows(tmp_path / "a.jsonl")
+
+
+def test_a_long_cell_that_begins_like_a_list_and_is_none_is_named(tmp_path: Path) -> None:
+    file = write_tsv(tmp_path / "a.tsv", {"id": "1", "image": "[" + "x" * 2000})
+    with pytest.raises(UsageError, match=r"a\.tsv line 2: column 'image': expected a list"):
+        read_rows(file)
+
+
+@pytest.mark.parametrize("content", ['{"id": 1}\n{"id": 2}\n', '[{"id": 1}, {"id": 2}]'])
+def test_a_pipe_is_read_once(content: str) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, content.encode())
+    os.close(writing)
+    assert [row.fields["id"] for row in read_rows(Path(f"/dev/fd/{reading}"))] == [1, 2]
+    os.close(reading)
+
+
+def test_pictures_that_come_through_a_pipe_are_kept(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, json.dumps({"id": 1, "image": BASE64}).encode() + b'\n{"id": 2}\n')
+    os.close(writing)
+    rows = read_rows(Path(f"/dev/fd/{reading}"))
+    os.close(reading)
+    assert Gallery(rows).of(rows[0])[0].read() == PIXELS
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a regular file"):
+        read_rows(tmp_path)
+
+
+def test_bytes_that_are_no_text_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes(b"id\tresponse\n\xff\xfe\tx\n")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        read_rows(tmp_path / "a.tsv")
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        read_rows(tmp_path / "a.jsonl")
+
+
+def test_a_number_is_no_answer(tmp_path: Path) -> None:
+    row = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "response": 5}))[0]
+    with pytest.raises(UsageError, match=r"line 1: column 'response' holds a number, expected text"):
+        row.text("response")
+
+
+@pytest.mark.parametrize("write", [write_lines, write_tsv])
+def test_base64_pictures_stay_on_disk(tmp_path: Path, write: Any) -> None:
+    path = write(tmp_path / ("a.jsonl" if write is write_lines else "a.tsv"), {"index": "1", "image": BASE64, "q": "é"})
+    (row,) = read_rows(path)
+    assert isinstance(row.fields["image"], Deferred)
+    (picture,) = Gallery([row]).of(row)
+    assert picture.read() == PIXELS
+
+
+@pytest.mark.parametrize("write", [write_lines, write_tsv])
+def test_several_pictures_of_a_row_keep_their_order(tmp_path: Path, write: Any) -> None:
+    other = base64.b64encode(PIXELS[::-1]).decode()
+    images: Any = [BASE64, other] if write is write_lines else str([BASE64, other])
+    path = write(tmp_path / ("a.jsonl" if write is write_lines else "a.tsv"), {"index": "1", "image": images})
+    rows = read_rows(path)
+    assert [picture.read() for picture in Gallery(rows).of(rows[0])] == [PIXELS, PIXELS[::-1]]
+
+
+def test_a_row_may_use_the_picture_of_another(tmp_path: Path) -> None:
+    path = write_tsv(tmp_path / "a.tsv", {"index": "7", "image": BASE64}, {"index": "1000007", "image": "7"})
+    rows = read_rows(path)
+    assert Gallery(rows).of(rows[1])[0].read() == PIXELS
+
+
+def test_a_picture_of_a_row_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    rows = read_rows(write_tsv(tmp_path / "a.tsv", {"index": "1", "image": "7"}))
+    with pytest.raises(UsageError, match="line 2: column 'image' refers to row '7'"):
+        Gallery(rows).of(rows[0])
+
+
+def test_rows_that_point_at_each_other_end(tmp_path: Path) -> None:
+    rows = read_rows(write_tsv(tmp_path / "a.tsv", {"index": "1", "image": "2"}, {"index": "2", "image": "1"}))
+    with pytest.raises(UsageError, match="which holds no picture"):
+        Gallery(rows).of(rows[0])
+
+
+def test_pictures_lie_beside_the_table_or_in_images(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(PIXELS)
+    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "image": "a.png"}))
+    assert Gallery(rows).of(rows[0])[0].read() == PIXELS
+
+
+@pytest.mark.parametrize("column", ["image", "image_path"])
+def test_a_cell_in_brackets_that_is_no_list_is_named(tmp_path: Path, column: str) -> None:
+    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, column: "[a.png]"}))
+    with pytest.raises(UsageError, match=rf"line 1: column '{column}': expected a list"):
+        Gallery(rows).of(rows[0])
+
+
+def test_a_picture_outside_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(PIXELS)
+    (tmp_path / "data").mkdir()
+    for name in ("../secret.png", str(tmp_path / "secret.png")):
+        rows = read_rows(write_lines(tmp_path / "data" / "a.jsonl", {"id": 1, "image": name}))
+        with pytest.raises(UsageError, match="which is not in"):
+            Gallery(rows).of(rows[0])
+
+
+def test_what_is_no_base64_is_an_invalid_image(tmp_path: Path) -> None:
+    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "image": "!" * 2000}))
+    with pytest.raises(InvalidImage, match=r"^a\.jsonl line 1: column 'image' is no base64"):
+        Gallery(rows).of(rows[0])[0].read()
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_pictures_in_parquet_are_read_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    arrow = pytest.importorskip("pyarrow")
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    cell = {"bytes": PIXELS, "path": "a.png"}
+    table = arrow.table({"id": ["1", "2"], "image": [[cell, cell], []] if listed else [cell, None]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    rows = read_rows(tmp_path / "a.parquet")
+    assert [row.fields["id"] for row in rows] == ["1", "2"]
+    assert [picture.read() for picture in Gallery(rows).of(rows[0])] == [PIXELS] * (1 + listed)
+    assert Gallery(rows).of(rows[1], ["image"]) == ()
+
+
+def source() -> Source:
+    return Source("pope", hub="pope", tsv="pope-tsv", files=("POPE.tsv", "data/test-*.parquet"))
+
+
+def test_a_folder_gives_its_best_table(tmp_path: Path) -> None:
+    (tmp_path / "POPE.tsv").write_text("x")
+    (tmp_path / "other.tsv").write_text("x")
+    assert source().tables(str(tmp_path)) == [tmp_path / "POPE.tsv"]
+
+
+def test_a_folder_with_one_table_needs_no_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text("x")
+    assert source().tables(str(tmp_path)) == [tmp_path / "mine.jsonl"]
+
+
+def test_a_folder_with_two_tables_is_asked_about(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("x")
+    (tmp_path / "b.jsonl").write_text("x")
+    with pytest.raises(UsageError, match="2 other tables"):
+        source().tables(str(tmp_path))
+
+
+def test_a_table_of_vlmevalkit_is_used_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LMUData", str(tmp_path))
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "MMVet.tsv").write_text("x")
+    mm_vet = Source("mm_vet", hub="mm-vet", tsv="mm-vet-tsv", files=("MMVet.tsv",))
+    with pytest.raises(Exception, match="MD5"):  # found, and its digest is checked
+        mm_vet.tables("")
+
+
+def test_a_data_world_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path))
+    assert source().tables("toy")[0].name == "POPE.tsv"
+
+
+def test_a_data_worlds_name_wins_over_a_folder_which_a_path_still_reaches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "POPE.tsv").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert source().tables("toy") == [tmp_path / "cache" / "toy" / "pope-1" / "POPE.tsv"]
+    assert source().tables("./toy") == [Path("toy/POPE.tsv")]
+
+
+def test_a_path_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(UsageError, match="janus-eval data fetch pope"):
+        source().tables("./nothing-here")
+
+
+def test_a_row_without_a_picture_is_an_error(tmp_path: Path) -> None:
+    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "question": "q"}))
+    with pytest.raises(UsageError, match="line 1: no picture"):
+        Gallery(rows).of(rows[0])
+
+
+def test_scoring_reads_the_folder_that_a_path_names_although_a_world_has_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy").mkdir()
+    row = {"id": "7", "category": "random", "question": "Is there a cat?", "answer": "yes", "response": "yes"}
+    write_tsv(tmp_path / "toy" / "POPE.tsv", row)
+    file = write_lines(tmp_path / "answers.jsonl", row)
+    scored = registry.call_with(Pope().rescore, "pope", {"predictions": str(file), "data": "./toy"})
+    assert scored.n == 1 and scored.extra["missing"] == []

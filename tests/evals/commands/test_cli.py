@@ -1,0 +1,199 @@
+"""The command line: exit codes, one-line errors, routing of plugin flags."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from janus_eval.benchmarks.pope import Pope
+from janus_eval.evals import plan
+from janus_eval.evals.commands import cli
+from janus_eval.evals.errors import UsageError
+from janus_eval.evals.store import read_scores
+from janus_eval.evals.types import Sample
+
+SAMPLES = [Sample(f"{n:02d}", "") for n in range(50)]
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = cli.main(list(arguments))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "-m", "noise-image", "-b", "genevall"], "did you mean 'geneval'"),
+        (["run", "-m", "janus-por-7b", "-b", "geneval"], "did you mean 'janus-pro-7b'"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "--lmit", "3"], "did you mean '--limit'"),
+        (["list", "--jsn"], "did you mean '--json'"),
+        (["run", "-b", "geneval"], "required: -m/--model"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "-l", "none"], "expected a number"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "--ids", "999999"], "no sample '999999'"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "-a", "noequals"], "wants key=value"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "-l", "1", "--batch-size", "0"], "--batch-size '0'"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "-l", "1", "--batch-size", "²"], "--batch-size '²'"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "-l", "1", "--max-errors", "-1"], "--max-errors -1"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "--ids", ","], "names no sample"),
+        (["run", "-m", ",", "-b", "geneval"], "--model names nothing"),
+        (["run", "-m", "janus-toy", "-b", ""], "--bench names nothing"),
+        (["run", "-m", "janus-toy", "-b", "geneval", "--data", ""], "--data names nothing"),
+        (["run", "-m", "always-yes", "-b", "pope", "--base-url", "http://localhost"], "--base-url: no endpoint"),
+        (["frobnicate"], "invalid choice"),
+        (["data", "fetch"], "needs a name"),
+    ],
+)
+def test_a_usage_error_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    if arguments[0] == "run":
+        arguments = [*arguments, "-o", str(tmp_path)]
+    code, out, err = call(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1 and message in err
+
+
+def test_a_missing_package_is_one_line_with_its_mend(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # an import of it fails as where it is not installed
+    arguments = ["run", "-m", "janus-pro-7b", "-b", "pope", "--data", "toy", "-o", str(tmp_path)]
+    code, _, err = call(capsys, *arguments)
+    assert code == 6
+    assert err == 'janus-eval: error: janus-pro-7b needs the package torch: pip install "janus-eval[hf]"\n'
+    code, out, _ = call(capsys, *arguments, "--dry-run")
+    assert code == 0 and 'pip install "janus-eval[hf]"' in out
+
+
+def test_listing_names_everything_registered(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "list", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert {"janus-toy", "janus-pro-7b", "sd3-medium"} <= set(found["models"])
+    assert {"geneval"} <= set(found["benchmarks"])
+
+
+@pytest.mark.parametrize(
+    ("limit", "first", "last", "written"),
+    [
+        ("3", 0, 3, "3"),
+        ("03", 0, 3, "3"),
+        ("3.0", 0, 3, "3"),
+        ("0.10", 0, 5, "0.1"),
+        ("10-20", 10, 20, "10-20"),
+        ("50", 0, 50, None),
+        ("1000", 0, 50, None),
+    ],
+)
+def test_limit_takes_a_number_a_share_or_a_range(limit: str, first: int, last: int, written: str | None) -> None:
+    assert plan.select(SAMPLES, limit, None) == (SAMPLES[first:last], written)
+
+
+def test_an_answer_that_no_terminal_can_show_is_escaped(tmp_path: Path) -> None:
+    arguments = ["run", "-m", "always-yes", "-b", "pope", "--data", "toy", "-l", "1", "-a", "answer=Ja é 😀", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "janus_eval.evals.commands.cli", *arguments, "-o", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+    assert json.loads(done.stdout)[0]["spec"]["model_card"]["answer"] == "Ja é 😀"
+
+
+def test_rows_keep_an_answer_that_is_no_valid_text(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"id": "1", "category": "random", "answer": "yes", "response": "\\ud800"}\n')
+    code, _, err = call(capsys, "score", "-b", "pope", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "out.jsonl"))
+    assert (code, err) == (0, "")
+    assert json.loads((tmp_path / "out.jsonl").read_text())["read"]["lmms-eval"] == "\ud800"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_the_output_is_one_line_and_exit_code_6(unbuffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "janus_eval.evals.commands.cli", "list", "--json"]
+        done = subprocess.run(
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (6, 1) and "the disk is full" in done.stderr
+
+
+@pytest.mark.parametrize("key", ["presets", "thresold"])
+def test_python_refuses_an_option_that_nobody_takes(tmp_path: Path, key: str) -> None:
+    with pytest.raises(UsageError, match=f"pope has no option '{key}'"):
+        plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", benchmark_options={key: "x"})
+
+
+def test_python_takes_a_number_for_limit_and_a_list_for_ids(tmp_path: Path) -> None:
+    record = plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", limit=2)
+    assert record.counts["expected"] == 2
+    ids = [each.sample_id for each in read_scores(next(tmp_path.iterdir()))][:1]
+    assert plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", ids=ids).counts["expected"] == 1
+    with pytest.raises(UsageError, match="exclude each other"):
+        plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", limit=2, ids=ids)
+
+
+def test_doctor_warns_of_a_cache_that_is_a_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "file"))
+    found = {row["what"]: row["state"] for row in json.loads(call(capsys, "doctor", "--json")[1])}
+    assert found["cache"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [(("a", "b", "a"), "two samples have the id 'a'"), (("\ud800",), "is no valid text"), ((), "has no samples")],
+)
+def test_ids_that_cannot_name_samples_are_refused(monkeypatch: pytest.MonkeyPatch, ids: Any, message: str) -> None:
+    monkeypatch.setattr(Pope, "samples", lambda _: [Sample(each, "Is there a cat?") for each in ids])
+    with pytest.raises(UsageError, match=message):
+        plan.evaluate("always-yes", "pope", data="toy")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "1e400", "2.5", "60-70", "a-b", ""])
+def test_a_limit_that_means_nothing_is_refused(limit: str) -> None:
+    with pytest.raises(UsageError, match="--limit"):
+        plan.select(SAMPLES, limit, None)
+
+
+def test_ids_keep_their_order_and_count_once() -> None:
+    chosen, written = plan.select(SAMPLES, None, "07,03,07")
+    assert [each.id for each in chosen] == ["07", "03"] and written == "ids:07,03"
+
+
+def test_a_comma_splits_options_only_where_a_key_follows() -> None:
+    assert plan._key_values(["a=1,b=x,y,c=z"], "-a") == {"a": "1", "b": "x,y", "c": "z"}
+
+
+def test_names_with_a_colon_are_kept_whole() -> None:
+    assert plan.split_names(["a,b", "images:dir,with,commas"]) == ["a", "b", "images:dir,with,commas"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_commands_flags_and_names(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    code, out, _ = call(capsys, "completion", shell)
+    assert code == 0
+    assert "doctor" in out and "max-errors" in out and "geneval" in out
+
+
+def test_doctor_says_what_is_missing_and_how_to_mend_it(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "doctor", "--json")
+    rows = {row["what"]: row for row in json.loads(out)}
+    assert code == 0 and rows["python"]["state"] == "ok"
+    assert rows["geneval-detector"]["mend"] in ("", "janus-eval data fetch geneval-detector")
