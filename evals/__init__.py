@@ -5,36 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import JanusEvalError
-from .types import (
-    Benchmark,
-    Evidence,
-    Job,
-    Metric,
-    ModelAdapter,
-    Observer,
-    Picture,
-    Prediction,
-    RunRecord,
-    RunSpec,
-    Sample,
-    Score,
-    Scored,
-)
+from .types import Evidence, Job, Metric, Picture, Prediction, RunRecord, RunSpec, Sample, Score, Scored
 
 if TYPE_CHECKING:
-    from .plan import evaluate
-    from .store import find_runs, read_record, read_scores
+    from .evaluation import evaluate
+    from .plugins import Benchmark, ModelAdapter, Observer
+    from .request import Machine, Patience, Request
+    from .stored import find_runs, read_record, read_scores
 
 __all__ = [
     "Benchmark",
     "Evidence",
     "JanusEvalError",
     "Job",
+    "Machine",
     "Metric",
     "ModelAdapter",
     "Observer",
+    "Patience",
     "Picture",
     "Prediction",
+    "Request",
     "RunRecord",
     "RunSpec",
     "Sample",
@@ -46,7 +37,12 @@ __all__ = [
     "read_scores",
 ]
 
-_LAZY = {"evaluate": "plan", "find_runs": "store", "read_record": "store", "read_scores": "store"}
+_LAZY = {
+    "evaluate": "evaluation",
+    **dict.fromkeys(("Benchmark", "ModelAdapter", "Observer"), "plugins"),
+    **dict.fromkeys(("Machine", "Patience", "Request"), "request"),
+    **dict.fromkeys(("find_runs", "read_record", "read_scores"), "stored"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,9 @@ prints it and exits with the code; any other exception is a bug and keeps its tr
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class JanusEvalError(Exception):
     """Base of all errors that this package raises on purpose."""
@@ -63,3 +66,14 @@ def why_undecodable(error: Exception) -> str:
         return error.strerror
     text = str(getattr(error, "err", error))  # cv2's whole message names the folder where cv2 was built
     return " ".join(text.split())[:200] or type(error).__name__
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the closest known word, if one is close."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+
+
+def hint(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the end of a message about an unknown word: the nearest known one, else `otherwise`."""
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else otherwise

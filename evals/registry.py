@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
 
-from .errors import EnvironmentProblem, UsageError
+from .errors import EnvironmentProblem, UsageError, hint, nearest
+from .types import Json
 
 Group = Literal["models", "benchmarks", "observers"]
 
@@ -51,9 +51,9 @@ def resolve(group: Group, name: str) -> str:
         aliases = {_fold(point.name): point.value for point in _points("aliases")}
         folded = _fold(aliases.get(folded, folded))
     if folded not in table:
-        near = difflib.get_close_matches(folded, list(table), n=1)
-        hint = f"; did you mean {table[near[0]]!r}?" if near else f"; known: {', '.join(sorted(table.values()))}"
-        raise UsageError(f"janus_eval.{group} has no {name!r}{hint}")
+        near = nearest(folded, table)
+        told = f"; did you mean {table[near]!r}?" if near else f"; known: {', '.join(sorted(table.values()))}"
+        raise UsageError(f"janus_eval.{group} has no {name!r}{told}")
     return table[folded] + colon + rest
 
 
@@ -78,6 +78,34 @@ def create(group: Group, name: str, **options: Any) -> Any:
     Text values are read as the annotation of the parameter says. Raises UsageError for an unknown
     name or option and EnvironmentProblem where a package is missing.
     """
+    resolved, factory, values = _bound(group, name, options)
+    accepted = _parameters(factory)
+    required = [key for key, each in accepted.items() if each.default is each.empty and key not in values]
+    if required:
+        raise UsageError(f"{resolved} needs the option {required[0]!r}: give {required[0]}=VALUE or {resolved}:VALUE")
+    try:
+        return factory(**values)
+    except ImportError as error:
+        raise missing_package(error, resolved) from error
+
+
+def moving(group: Group, name: str, options: Mapping[str, Any], inert: Collection[str]) -> dict[str, Json]:
+    """Return the options that differ from their defaults, as JSON: what enters a run's key by itself.
+
+    Left out are those that the plugin calls `inert`, what follows the colon of its name, and `offline`.
+    """
+    _, factory, values = _bound(group, name, options)
+    accepted = _parameters(factory)
+    apart = {*inert, "offline", *(list(accepted)[:1] if ":" in name else ())}
+    return {
+        key: value if isinstance(value, str | int | float | bool) else str(value)
+        for key, value in values.items()
+        if key not in apart and value != accepted[key].default
+    }
+
+
+def _bound(group: Group, name: str, options: Mapping[str, Any]) -> tuple[str, Any, dict[str, Any]]:
+    """Return a plugin's registered name, its factory, and the options as the factory takes them."""
     resolved = resolve(group, name)
     factory = _load(group, resolved)
     _, colon, rest = resolved.partition(":")
@@ -87,14 +115,11 @@ def create(group: Group, name: str, **options: Any) -> Any:
         if first is None or first in options:
             raise UsageError(f"{name!r}: {resolved.partition(':')[0]} takes nothing after the colon")
         options = {first: rest, **options}
-    values = {key: _read(resolved, accepted, key, value) for key, value in options.items()}
-    required = [key for key, each in accepted.items() if each.default is each.empty and key not in values]
-    if required:
-        raise UsageError(f"{resolved} needs the option {required[0]!r}: give {required[0]}=VALUE or {resolved}:VALUE")
-    try:
-        return factory(**values)
-    except ImportError as error:
-        raise missing_package(error, resolved) from error
+    values: dict[str, Any] = {}
+    for key, value in options.items():
+        found = _accepted(resolved, accepted, key)
+        values[found] = _read(resolved, accepted[found], value)
+    return resolved, factory, values
 
 
 def missing_package(error: ImportError, who: str) -> EnvironmentProblem:
@@ -111,7 +136,8 @@ def missing_package(error: ImportError, who: str) -> EnvironmentProblem:
 def call_with(function: Any, who: str, options: Mapping[str, Any]) -> Any:
     """Call `function` with text options read as its annotations say (flags of `janus-eval score`)."""
     accepted = _parameters(function)
-    return function(**{key: _read(who, accepted, key, value) for key, value in options.items()})
+    named = {_accepted(who, accepted, key): value for key, value in options.items()}
+    return function(**{key: _read(who, accepted[key], value) for key, value in named.items()})
 
 
 def forget() -> None:
@@ -159,19 +185,23 @@ def _parameters(factory: Any) -> dict[str, inspect.Parameter]:
     return {key: each for key, each in found.items() if each.kind in keep and key != "self"}
 
 
-def _read(who: str, accepted: Mapping[str, inspect.Parameter], key: str, value: Any) -> Any:
-    key_found = key if key in accepted else key.replace("-", "_")
-    if key_found not in accepted:
-        near = difflib.get_close_matches(key_found, list(accepted), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; it takes: {', '.join(accepted) or 'none'}"
-        raise UsageError(f"{who} has no option {key!r}{hint}")
+def _accepted(who: str, accepted: Mapping[str, inspect.Parameter], key: str) -> str:
+    """Return an option's name as the factory has it. Raises UsageError for one that it does not take."""
+    found = key if key in accepted else key.replace("-", "_")
+    if found not in accepted:
+        told = hint(found, accepted, f"; it takes: {', '.join(accepted) or 'none'}")
+        raise UsageError(f"{who} has no option {key!r}{told}")
+    return found
+
+
+def _read(who: str, parameter: inspect.Parameter, value: Any) -> Any:
+    """Return an option's value, a text as the annotation says."""
     if not isinstance(value, str):
         return value
-    annotation = accepted[key_found].annotation
     try:
-        return _cast(annotation, value)
+        return _cast(parameter.annotation, value)
     except ValueError as error:
-        raise UsageError(f"{who}: option {key}={value!r}: {error}") from error
+        raise UsageError(f"{who}: option {parameter.name}={value!r}: {error}") from error
 
 
 def _cast(annotation: Any, text: str) -> Any:

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import math
-import re
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Lock
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
-from .assets import fetch as data
-from .errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, Locked, OutOfMemory, UsageError
-from .registry import missing_package
-from .store import Key, RunStore
+from . import members
+from .assets.fetch import fetch
+from .batches import Budget, Elastic, chunks, guarded, handed_out, put
+from .errors import UsageError
+from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
+from .store import RunStore
+from .stored import Key
 from .types import (
-    Benchmark,
     Evidence,
     Job,
-    Kind,
     Metric,
-    ModelAdapter,
-    Observer,
     Output,
     Prediction,
     RunRecord,
@@ -36,9 +31,6 @@ from .types import (
     Score,
     job_seed,
 )
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Ticker(Protocol):
@@ -78,58 +70,56 @@ def run(
     Raises Incomplete where more than `settings.max_errors` outputs fail.
     """
     started = time.time()
-    jobs = _jobs(spec, models[0], benchmark, samples)
-    paths = _image_paths(benchmark, samples, store.folder / "images")
-    budget = _Budget(store, settings.max_errors)
+    makers, suite = [members.model(each) for each in models], members.benchmark(benchmark)
+    eyes = members.observer(observer) if observer else None
+    jobs = _jobs(spec, makers[0], suite, samples)
+    paths = _image_paths(suite, samples, store.folder / "images")
+    budget = Budget(store, settings.max_errors)
 
     have = store.predictions()
     if any(_key(job) not in have for job in jobs):
-        _fetch_first(observer, settings)
-        have = _predict(jobs, have, models, store, paths, settings, progress, budget)
+        _fetch_first(eyes, settings)
+        have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
     predictions = {key: have[key] for key in map(_key, jobs) if key in have}
-    evidence = _observe(jobs, predictions, observer, store, settings, progress, budget) if observer else {}
+    evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
 
-    scores = _score(jobs, predictions, evidence, benchmark, budget, needs_evidence=observer is not None)
+    scores = _score(jobs, predictions, evidence, suite, budget, needs_evidence=eyes is not None)
     seconds = round(time.time() - started, 3)
-    record = _record(spec, benchmark, jobs, predictions, scores, budget, {**environment(), "seconds": seconds})
+    record = _record(spec, suite, jobs, predictions, scores, budget, {**environment(), "seconds": seconds})
     if not settings.allow_unscored:
         record = _withhold(record)
-    export = getattr(benchmark, "export", None)
-    if export is not None:
-        export(store.folder, samples, list(predictions.values()), list(evidence.values()), scores)
+    suite.export(store.folder, samples, list(predictions.values()), list(evidence.values()), scores)
     store.finish(scores, record)
     return record
 
 
-def _fetch_first(observer: Observer | None, settings: Settings) -> None:
+def _fetch_first(eyes: Eyes | None, settings: Settings) -> None:
     """Fetch what the observer lacks: its absence shall not be found out after hours of drawing."""
-    needs: Callable[[], Sequence[str]] = getattr(observer, "needs", tuple)
-    for name in needs():
-        data.fetch(name, offline=settings.offline)
+    for name in eyes.needs() if eyes else ():
+        fetch(name, offline=settings.offline)
 
 
 # -- what is asked ------------------------------------------------------------------------------------
 
 
-def _jobs(spec: RunSpec, model: ModelAdapter, benchmark: Benchmark, samples: Sequence[Sample]) -> list[Job]:
+def _jobs(spec: RunSpec, model: Model, suite: Suite, samples: Sequence[Sample]) -> list[Job]:
     """Return every output of the run; pictures by prompt length, so that a batch pads little."""
     jobs = [
-        Job(sample, benchmark.kind, index, job_seed(spec.seed, sample.id, index))
+        Job(sample, suite.kind, index, job_seed(spec.seed, sample.id, index))
         for sample in samples
-        for index in range(benchmark.outputs)
+        for index in range(suite.outputs)
     ]
-    extra: frozenset[Kind] = getattr(benchmark, "extra_kinds", frozenset[Kind]())
-    for kind in sorted(extra & model.kinds):
+    extra = {*suite.extra_kinds} & {*model.kinds}
+    for kind in filter(extra.__contains__, members.KINDS):
         jobs += [Job(sample, kind, 0, job_seed(spec.seed, sample.id, 0)) for sample in samples]
     return sorted(jobs, key=lambda job: (job.kind, len(job.sample.prompt)))
 
 
-def _image_paths(benchmark: Benchmark, samples: Sequence[Sample], root: Path) -> Callable[[Job], Path]:
+def _image_paths(suite: Suite, samples: Sequence[Sample], root: Path) -> Callable[[Job], Path]:
     position = {sample.id: number for number, sample in enumerate(samples)}
-    layout: Callable[[int, Sample, int], str] = getattr(benchmark, "image_path", _plain_layout)
 
     def path(job: Job) -> Path:
-        relative = layout(position[job.sample.id], job.sample, job.index)
+        relative = suite.image_path(position[job.sample.id], job.sample, job.index)
         found = root / relative
         if ".." in found.relative_to(root).parts:
             raise UsageError(f"sample {job.sample.id!r} would write outside {root}: {relative!r}")
@@ -138,37 +128,32 @@ def _image_paths(benchmark: Benchmark, samples: Sequence[Sample], root: Path) ->
     return path
 
 
-def _plain_layout(position: int, sample: Sample, index: int) -> str:
-    return f"{position:05d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', sample.id)[:80]}/{index}.png"
-
-
 # -- stages -------------------------------------------------------------------------------------------
 
 
 def _predict(
     jobs: Sequence[Job],
     have: Mapping[Key, Prediction],
-    models: Sequence[ModelAdapter],
+    models: Sequence[Model],
     store: RunStore,
     paths: Callable[[Job], Path],
     settings: Settings,
     progress: Progress,
-    budget: _Budget,
+    budget: Budget,
 ) -> Mapping[Key, Prediction]:
     """Make what is missing and return all predictions that the store then has."""
     missing = [job for job in jobs if _key(job) not in have]
-    suggest: Callable[[Sequence[Job]], int] = getattr(models[0], "batch_size", lambda _: 16)
-    wanted = settings.batch_size or suggest(jobs)
+    wanted = settings.batch_size or models[0].batch_size(jobs)
     size = store.batch_size("predict", max(1, min(wanted, len(jobs))))
     # A batch is made whole even when one picture of it is missing: its members must see the same
     # neighbours as in an uninterrupted run. What has no neighbours (an endpoint that is paid by request)
     # is asked for what is missing alone.
-    asked = missing if getattr(models[0], "independent", False) else jobs
-    chunks = [chunk for chunk in _chunks(asked, size) if any(_key(job) not in have for job in chunk)]
-    workers = [_Elastic[Job, Output](partial(_asked, model)) for model in models]
+    asked = missing if models[0].independent else jobs
+    todo = [chunk for chunk in chunks(asked, size) if any(_key(job) not in have for job in chunk)]
+    workers = [Elastic[Job, Output](partial(_asked, model)) for model in models]
 
-    def work(worker: _Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:
-        return _guarded(worker, chunk, budget, "predict", lambda job: (job.sample.id, job.index))
+    def work(worker: Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:
+        return guarded(worker, chunk, budget, "predict", lambda job: (job.sample.id, job.index))
 
     # A batch is put on disk while the next one is computed; one at a time, so that a kill loses
     # no more than the batch in flight.
@@ -178,16 +163,16 @@ def _predict(
         progress("predict", len(jobs), len(jobs) - len(missing)) as tick,
     ):
         stored = storing.submit(int)
-        for made in _handed_out(workers, chunks, work):
+        for made in handed_out(workers, todo, work):
             keep = [(_at(job, paths), output) for job, output in made if _key(job) not in have]
             stored.result()
-            stored = storing.submit(_put, store, keep, writers, budget)
+            stored = storing.submit(put, store, keep, writers, budget)
             tick(len(keep))
         stored.result()
     return store.predictions()
 
 
-def _asked(model: ModelAdapter, jobs: Sequence[Job]) -> Sequence[Output]:
+def _asked(model: Model, jobs: Sequence[Job]) -> Sequence[Output]:
     """Return the model's outputs. Raises TypeError for what is no output of its job's kind."""
     outputs = model.predict(jobs)
     for job, output in zip(jobs, outputs, strict=False):  # their number is the caller's to check
@@ -200,7 +185,7 @@ def _fits(job: Job, output: Any) -> bool:
     if job.kind == "text":
         return isinstance(output, str)
     if job.kind == "image":
-        return callable(output) or isinstance(output, Path) or hasattr(output, "save")
+        return callable(output) or isinstance(output, Path) or hasattr(output, "save")  # a PIL picture, not imported
     if not isinstance(output, tuple | list) or len(output) != len(job.sample.options):
         return False
     return all(isinstance(each, int | float) and each == each for each in output)  # a NaN is no likelihood
@@ -209,25 +194,24 @@ def _fits(job: Job, output: Any) -> bool:
 def _observe(
     jobs: Sequence[Job],
     predictions: Mapping[Key, Prediction],
-    observer: Observer,
+    eyes: Eyes,
     store: RunStore,
     settings: Settings,
     progress: Progress,
-    budget: _Budget,
+    budget: Budget,
 ) -> dict[Key, Evidence]:
     have = store.evidence(predictions)
     pairs = [(job.sample, predictions[_key(job)]) for job in jobs if _key(job) in predictions]
     missing = [pair for pair in pairs if _pair_key(pair) not in have]
     if missing:
-        asked: int = getattr(observer, "batch_size", 8)
-        size = store.batch_size("observe", max(1, settings.batch_size or asked))
-        elastic: _Elastic[tuple[Sample, Prediction], Evidence] = _Elastic(observer.observe)
+        size = store.batch_size("observe", max(1, settings.batch_size or eyes.batch_size))
+        elastic: Elastic[tuple[Sample, Prediction], Evidence] = Elastic(eyes.observe)
         with progress("observe", len(pairs), len(pairs) - len(missing)) as tick:
-            for chunk in _chunks(missing if getattr(observer, "independent", False) else pairs, size):
+            for chunk in chunks(missing if eyes.independent else pairs, size):
                 todo = [pair for pair in chunk if _pair_key(pair) not in have]
                 if not todo:
                     continue
-                made = _guarded(elastic, chunk, budget, "observe", lambda pair: (pair[1].sample_id, pair[1].index))
+                made = guarded(elastic, chunk, budget, "observe", lambda pair: (pair[1].sample_id, pair[1].index))
                 keep = [(pair[1], evidence) for pair, evidence in made if _pair_key(pair) not in have]
                 store.add_evidence(keep)  # before the errors are counted: they may stop the run
                 for prediction, evidence in keep:
@@ -242,8 +226,8 @@ def _score(
     jobs: Sequence[Job],
     predictions: Mapping[Key, Prediction],
     evidence: Mapping[Key, Evidence],
-    benchmark: Benchmark,
-    budget: _Budget,
+    suite: Suite,
+    budget: Budget,
     *,
     needs_evidence: bool,
 ) -> list[Score]:
@@ -253,11 +237,11 @@ def _score(
         if key not in predictions:
             why = budget.why.get((job.sample.id, job.index), "it gave no output")
             scores.append(_no_verdict(job, f"missing: the model failed: {why}"))
-        elif needs_evidence and job.kind == benchmark.kind and key not in evidence:
+        elif needs_evidence and job.kind == suite.kind and key not in evidence:
             why = budget.why.get((job.sample.id, job.index), "it gave no evidence")
             scores.append(_no_verdict(job, f"unscored: the observer failed: {why}"))
         else:
-            scores += map(_finite, benchmark.score(job.sample, predictions[key], evidence.get(key)))
+            scores += map(_finite, suite.score(job.sample, predictions[key], evidence.get(key)))
     return scores
 
 
@@ -274,11 +258,11 @@ def _no_verdict(job: Job, reason: str) -> Score:
 
 def _record(
     spec: RunSpec,
-    benchmark: Benchmark,
+    suite: Suite,
     jobs: Sequence[Job],
     predictions: Mapping[Key, Prediction],
     scores: Sequence[Score],
-    budget: _Budget,
+    budget: Budget,
     environment: Mapping[str, object],
 ) -> RunRecord:
     asked = {(job.sample.id, job.index) for job in jobs}
@@ -295,8 +279,8 @@ def _record(
     }
     return RunRecord(
         spec=spec,
-        headline=benchmark.headline,
-        metrics=dict(benchmark.aggregate(scores)),
+        headline=suite.headline,
+        metrics=dict(suite.aggregate(scores)),
         counts=counts,
         complete=asked == scored and bool(jobs),
         missing=tuple(f"{job.sample.id}/{job.index}" for job in jobs if _key(job) not in predictions),
@@ -312,148 +296,7 @@ def _withhold(record: RunRecord) -> RunRecord:
     return replace(record, metrics={**record.metrics, record.headline: Metric(None, headline.n)})
 
 
-# -- batches that fail --------------------------------------------------------------------------------
-
-
-class _Elastic(Generic[T, R]):
-    """Calls a batch function, halving on OutOfMemory and growing again after ten whole batches.
-
-    The halves see other neighbours than the whole batch would: in float32 that changes no result
-    beyond rounding, and the limit that was hit is part of no score.
-    """
-
-    def __init__(self, call: Callable[[Sequence[T]], Sequence[R]]) -> None:
-        self.call = call
-        self.limit: int | None = None
-        self.calm = 0
-
-    def __call__(self, items: Sequence[T]) -> list[R]:
-        done: list[R] = []
-        while len(done) < len(items):
-            rest = len(items) - len(done)
-            size = min(rest, self.limit or rest)
-            part = items[len(done) : len(done) + size]
-            try:
-                results = list(self.call(part))
-            except OutOfMemory:
-                if size == 1:
-                    raise
-                self.limit, self.calm = size // 2, 0
-                continue
-            if len(results) != len(part):
-                raise TypeError(f"asked for {len(part)} outputs, got {len(results)}")
-            done += results
-            self.calm += 1
-            if self.limit is not None and self.calm >= 10:
-                self.limit, self.calm = self.limit * 2, 0
-        return done
-
-
-class _Budget:
-    """Counts failed outputs, writes them down and stops the run when they are too many."""
-
-    def __init__(self, store: RunStore, most: int) -> None:
-        self.store = store
-        self.most = most
-        self.count = 0
-        self.why: dict[tuple[str, int], str] = {}
-        self.lock = Lock()
-
-    def note(self, stage: str, sample_id: str, index: int, error: str, *, counts: bool = True) -> None:
-        why = error.strip().splitlines()[-1] if error.strip() else "no message"
-        last = f"{stage} {sample_id}/{index}: {why}"
-        with self.lock:
-            self.why[sample_id, index] = why
-            self.count += counts
-            self.store.add_error(stage, sample_id, index, error)
-        if self.count > self.most:
-            raise Incomplete(
-                f"stopped after {self.count} failed outputs (--max-errors {self.most}); the last: {last}; "
-                f"all in {self.store.folder / 'errors.jsonl'}; run the same command again to resume"
-            )
-
-
-def _guarded(
-    call: Callable[[Sequence[T]], list[R]],
-    items: Sequence[T],
-    budget: _Budget,
-    stage: str,
-    name: Callable[[T], tuple[str, int]],
-) -> list[tuple[T, R]]:
-    """Return the outputs of a batch; where the batch fails, those of its members that succeed alone.
-
-    The one place that catches Exception: a failure is written down for its sample and counted.
-    """
-    try:
-        return list(zip(items, call(items), strict=True))
-    except (EnvironmentProblem, Locked, UsageError):
-        raise
-    except ModuleNotFoundError as error:  # of the machine, not of this sample
-        raise missing_package(error, stage) from error
-    except OutOfMemory as error:
-        raise EnvironmentProblem(f"the device cannot hold even one sample: {error}") from error
-    except Exception as error:
-        if len(items) == 1:
-            sample_id, index = name(items[0])
-            text = str(error) if isinstance(error, JanusEvalError) else traceback.format_exc()
-            # A picture that a folder lacks is a gap in the data, named among the missing, not a fault.
-            budget.note(stage, sample_id, index, text, counts=not isinstance(error, InvalidImage))
-            return []
-    return [pair for item in items for pair in _guarded(call, [item], budget, stage, name)]
-
-
-def _put(
-    store: RunStore, batch: Sequence[tuple[Prediction, Output]], writers: ThreadPoolExecutor, budget: _Budget
-) -> None:
-    """Store a batch; a picture that fails while it is fetched costs only itself."""
-    try:
-        store.add_predictions(batch, writers)
-    except (EnvironmentProblem, UsageError):
-        raise
-    except Exception as error:
-        if len(batch) > 1:
-            for each in batch:
-                _put(store, [each], writers, budget)
-            return
-        text = str(error) if isinstance(error, JanusEvalError) else traceback.format_exc()
-        budget.note("predict", batch[0][0].sample_id, batch[0][0].index, text)
-
-
-def _handed_out(
-    workers: Sequence[_Elastic[T, R]],
-    chunks: Sequence[Sequence[T]],
-    work: Callable[[_Elastic[T, R], Sequence[T]], list[tuple[T, R]]],
-) -> Iterator[list[tuple[T, R]]]:
-    """Yield the results of the chunks as they come, each made by whichever worker is free."""
-    if len(workers) == 1:
-        yield from (work(workers[0], chunk) for chunk in chunks)
-        return
-    free: SimpleQueue[_Elastic[T, R]] = SimpleQueue()
-    for each in workers:
-        free.put(each)
-
-    def one(chunk: Sequence[T]) -> list[tuple[T, R]]:
-        worker = free.get()
-        try:
-            return work(worker, chunk)
-        finally:
-            free.put(worker)
-
-    with ThreadPoolExecutor(len(workers)) as pool:
-        pending = [pool.submit(one, chunk) for chunk in chunks]
-        try:
-            yield from (each.result() for each in as_completed(pending))
-        finally:
-            for each in pending:
-                each.cancel()
-
-
 # -- small parts --------------------------------------------------------------------------------------
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _key(job: Job) -> Key:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -131,7 +131,12 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """All that can move a score. Equal specs give equal records."""
+    """All that can move a score. Equal specs give equal records.
+
+    The cards are what the plugins say of themselves; the options are what their factories were given
+    beyond that, `tag` and `step` what the caller says of a model that changes. `scoring` names the
+    knobs of the benchmark that move neither a prediction nor evidence; it moves nothing itself.
+    """
 
     model: str
     benchmark: str
@@ -141,31 +146,27 @@ class RunSpec:
     benchmark_card: Mapping[str, Json]
     observer_card: Mapping[str, Json]
     version: str
+    model_options: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    benchmark_options: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    observer_options: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    tag: str = ""
+    step: int | None = None
+    scoring: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
-        return {
-            "model": self.model,
-            "benchmark": self.benchmark,
-            "seed": self.seed,
-            "limit": self.limit,
-            "model_card": dict(self.model_card),
-            "benchmark_card": dict(self.benchmark_card),
-            "observer_card": dict(self.observer_card),
-            "version": self.version,
-        }
+        """Return what spec.json holds; of the fields that have a default, those that differ from it."""
+        row = {each.name: getattr(self, each.name) for each in fields(self)}
+        row = {name: dict(value) if isinstance(value, Mapping) else value for name, value in row.items()}
+        always = ("model", "benchmark", "seed", "limit", "model_card", "benchmark_card", "observer_card", "version")
+        found = {name: value for name, value in row.items() if name in always or value not in ({}, "", None, ())}
+        return found | ({"scoring": list(self.scoring)} if self.scoring else {})
 
     @classmethod
     def from_json(cls, row: Mapping[str, Json]) -> RunSpec:
-        return cls(
-            model=row["model"],
-            benchmark=row["benchmark"],
-            seed=row["seed"],
-            limit=row["limit"],
-            model_card=row["model_card"],
-            benchmark_card=row["benchmark_card"],
-            observer_card=row["observer_card"],
-            version=row["version"],
-        )
+        """Return the spec of a spec.json. Raises KeyError, TypeError or AttributeError for one that is none."""
+        known = {each.name for each in fields(cls)}
+        spec = cls(**{name: value for name, value in row.items() if name in known})
+        return replace(spec, scoring=tuple(spec.scoring))
 
     @property
     def digest(self) -> str:
@@ -174,17 +175,42 @@ class RunSpec:
         The harness's version is left out: an update resumes what an older one began, because
         plugins put versions of their own into their cards.
         """
-        asked = {key: value for key, value in self.to_json().items() if key != "version"}
-        text = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return _sha12({key: value for key, value in self.to_json().items() if key not in ("version", "scoring")})
+
+    @property
+    def predictions_key(self) -> str:
+        """Return 12 hex digits over what moves a prediction: runs of one key make equal ones."""
+        asked = self.to_json()
+        kept = ("model", "benchmark", "seed", "limit", "model_card", "model_options", "tag", "step")
+        suite = {
+            name: {key: value for key, value in asked.get(name, {}).items() if key not in self.scoring}
+            for name in ("benchmark_card", "benchmark_options")
+        }
+        return _sha12({key: asked.get(key) for key in kept} | suite)
+
+    @property
+    def evidence_key(self) -> str:
+        """Return 12 hex digits over what moves evidence: predictions and the observer."""
+        return _sha12([self.predictions_key, dict(self.observer_card), dict(self.observer_options)])
 
     @property
     def signature(self) -> str:
         """Return the one line to print beside a number: every knob, then the digest."""
-        cards = (("m", self.model_card), ("b", self.benchmark_card), ("o", self.observer_card))
+        cards = (
+            *(("m", self.model_card), ("m.option", self.model_options)),
+            *(("b", self.benchmark_card), ("b.option", self.benchmark_options)),
+            *(("o", self.observer_card), ("o.option", self.observer_options)),
+        )
         knobs = [f"{prefix}.{key}:{card[key]}" for prefix, card in cards for key in sorted(card)]
         head = [f"{self.benchmark}|{self.model}", f"seed:{self.seed}", f"limit:{self.limit or 'all'}"]
+        head += [f"tag:{self.tag}"] if self.tag else []
+        head += [f"step:{self.step}"] if self.step is not None else []
         return "|".join([*head, *knobs, f"janus-eval:{self.version}", f"#{self.digest}"])
+
+
+def _sha12(value: Json) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,68 +244,3 @@ class Scored:
     unscored: int = 0
     rows: Iterable[Mapping[str, Json]] = ()
     extra: Mapping[str, Json] = field(default_factory=dict[str, Json])
-
-
-class ModelAdapter(Protocol):
-    """A model under test. Cheap to build; weights load at the first `predict`.
-
-    `card` holds every knob that moves its outputs, JSON, resolved (recipe, template, dtype,
-    weights fingerprint): it enters the signature. `predict` returns one output for each job, in
-    order; raises OutOfMemory where the batch does not fit.
-    An adapter may also have `batch_size(jobs) -> int`, the largest batch that it expects to fit,
-    `world: str`, the data world that it was made for (`toy`), and `independent: bool`: no output
-    depends on its batch, so that a resumed run asks for what is missing alone.
-    """
-
-    @property
-    def kinds(self) -> frozenset[Kind]: ...
-    @property
-    def card(self) -> Mapping[str, Json]: ...
-    def predict(self, jobs: Sequence[Job]) -> Sequence[Output]: ...
-
-
-class Observer(Protocol):
-    """A scorer's eyes: a detector, a VQA model, a judge. `card` and `independent` as an adapter's.
-
-    Optional: `batch_size: int`; `needs() -> Sequence[str]`, the assets (`janus-eval data fetch NAME`)
-    that it lacks on this machine: they are fetched before the model starts.
-    Returns one Evidence for each pair, in order; the pairs are one batch of the runner's.
-    """
-
-    @property
-    def card(self) -> Mapping[str, Json]: ...
-    def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> Sequence[Evidence]: ...
-
-
-class Benchmark(Protocol):
-    """A suite: its samples and its rules.
-
-    `kind` is what it asks of a model, `outputs` how many a sample, `observer` the registered name
-    of the observer that it needs (None: none), `headline` the metric that a table shows.
-    `score` and `aggregate` are pure. `aggregate` receives a Score for every expected output,
-    those without a verdict included.
-
-    Optional, looked up by name: `extra_kinds: frozenset[Kind]` (asked for where the adapter has
-    them), `image_path(position, sample, index) -> str` (where a picture lies under images/),
-    `export(folder, samples, predictions, evidence, scores)` (further files in the official
-    layout), `estimates(scores) -> Mapping[str, stats.Estimate]` (what `aggregate` makes its metrics
-    of; pure, and asked of a benchmark built with its default options: with it two runs are
-    compared sample by sample), `rescore(**options) -> Scored` (outputs made elsewhere; its keyword parameters are
-    the flags of `janus-eval score`).
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> Kind: ...
-    @property
-    def outputs(self) -> int: ...
-    @property
-    def observer(self) -> str | None: ...
-    @property
-    def headline(self) -> str: ...
-    @property
-    def card(self) -> Mapping[str, Json]: ...
-    def samples(self) -> Sequence[Sample]: ...
-    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]: ...
-    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]: ...

@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from . import registry
+from . import members, registry
 from .errors import EnvironmentProblem, JanusEvalError
+from .plugins import Model
 from .types import Job, Json, Kind, Output, Picture
 
 
@@ -84,16 +85,16 @@ def _serve(pipe: Any, name: str, options: Mapping[str, Any]) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    model: Any = None
+    model: Model | None = None
     while True:
         try:
             method, jobs = pipe.recv()
         except (EOFError, OSError):
             return  # the parent is gone
         try:
-            model = model or registry.create("models", name, **options)
+            model = model or members.model(registry.create("models", name, **options), name)
             if method == "batch_size":
-                pipe.send(model.batch_size(jobs) if hasattr(model, "batch_size") else 16)
+                pipe.send(model.batch_size(jobs))
             else:
                 pipe.send([output() if callable(output) else output for output in model.predict(jobs)])
         except Exception as error:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from janus_eval.evals import plan, registry
+from janus_eval.evals import evaluate, registry
 from janus_eval.evals.types import RunRecord
 
 
@@ -50,10 +50,10 @@ def measure(limit: str | None, output: Path) -> tuple[RunRecord, float, float, f
         return made
 
     registry.create = create_timed
-    plan.evaluate("janus-toy", "geneval", output=output / "warm", limit="2", device="cpu")
+    evaluate("janus-toy", "geneval", output=output / "warm", limit="2", device="cpu")
     model_seconds[0] = observer_seconds[0] = 0.0
     started = time.perf_counter()
-    record = plan.evaluate("janus-toy", "geneval", output=output / "run", limit=limit, device="cpu")
+    record = evaluate("janus-toy", "geneval", output=output / "run", limit=limit, device="cpu")
     seconds = time.perf_counter() - started
     registry.create = create
     return record, seconds, model_seconds[0], observer_seconds[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evals.errors import EnvironmentProblem, UsageError
-from ..evals.store import record_from_json, record_to_json
+from ..evals.stored import record_from_json, record_to_json
 from ..evals.types import Score
 from .compare import Run
 

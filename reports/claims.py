@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..evals.errors import UsageError
-from ..evals.store import find_runs, read_record
+from ..evals.stored import find_runs, read_record
 from ..evals.types import RunRecord
 from . import reported as published
 from .render import render

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..evals import registry, stats
+from ..evals import members, registry, stats
 from ..evals.errors import UsageError
 from ..evals.stats import Difference, Estimate
-from ..evals.store import read_record, read_scores
-from ..evals.types import Benchmark, Json, RunRecord, RunSpec, Score
+from ..evals.stored import read_record, read_scores
+from ..evals.types import Json, RunRecord, RunSpec, Score
 from .render import render
 from .report import marks, protocol
 from .table import Cell, Format, Group, Head, Row, Table
@@ -111,17 +111,17 @@ def _estimates(run: Run, keys: set[Key]) -> Mapping[str, Estimate]:
     Empty where the benchmark is not installed, does not offer `estimates`, or no longer computes
     the recorded values (the run was made with other rules): then only the intervals are compared.
     """
+    name = run.record.spec.benchmark
     try:
-        benchmark: Benchmark = registry.create("benchmarks", run.record.spec.benchmark)
+        suite = members.benchmark(registry.create("benchmarks", name), name)
     except UsageError:
-        return {}
-    compute = getattr(benchmark, "estimates", None)
-    if compute is None:
         return {}
     ordered = sorted(run.scores, key=_key)
     shared = [each for each in ordered if _key(each) in keys]
-    found: Mapping[str, Estimate] = compute(shared)
-    whole = found if len(shared) == len(ordered) else compute(ordered)
+    found = suite.estimates(shared)
+    if found is None:
+        return {}
+    whole = found if len(shared) == len(ordered) else suite.estimates(ordered) or {}
     return {key: each for key, each in found.items() if _agrees(whole.get(key), run.record, key)}
 
 

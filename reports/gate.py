@@ -20,7 +20,7 @@ from typing import Literal
 from ..evals import stats
 from ..evals.errors import Incomplete, UsageError
 from ..evals.stats import Difference
-from ..evals.store import find_runs
+from ..evals.stored import find_runs
 from ..evals.types import RunRecord
 from . import baseline as stored
 from .compare import Pairing, Run, decimals, differing, in_order, number, pair

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ..evals import stats
 from ..evals.errors import UsageError
-from ..evals.store import find_runs, read_record
+from ..evals.stored import find_runs, read_record
 from ..evals.types import Json, Metric, RunRecord
 from . import reported as published
 from .render import render

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES
-from janus_eval.evals.store import read_lines
+from janus_eval.evals.stored import read_lines
 from PIL import Image, ImageDraw
 
 COLUMNS = ("number", "sample", "index", "sha256", "things")

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from .. import registry
+from .. import members, registry
 from ..assets import fetch as assets
 from ..errors import EnvironmentProblem, UsageError
 
@@ -33,12 +33,8 @@ def data(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     name = registry.resolve("benchmarks", args.name)
-    benchmark = registry.create("benchmarks", name)
-    export = getattr(benchmark, "data_export", None)
-    if export is None:
-        raise UsageError(f"{name} has no generated suite to export")
-    chosen = {key: value for key in ("seed", "size") if (value := getattr(args, key)) is not None}
-    content: bytes = export(**chosen)
+    chosen = {key: value for key, value in (("seed", args.seed), ("size", args.size)) if value is not None}
+    content = members.benchmark(registry.create("benchmarks", name), name).data_export(**chosen)
     if args.out is None:
         sys.stdout.buffer.write(content)
         return 0

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from .. import registry
-from ..errors import EnvironmentProblem, UsageError
-from ..store import read_json, read_lines, read_record, read_scores, record_to_json
+from .. import members, registry
+from ..errors import EnvironmentProblem, UsageError, hint
+from ..files import read_json
+from ..stored import read_lines, read_record, read_scores, record_to_json
 from ..types import Evidence, Json, Prediction, Score
 
 
@@ -43,9 +44,8 @@ def pictures(folder: Path, out: Path, *, sample: str | None, failed: bool, count
     Raises UsageError where the benchmark draws nothing.
     """
     record = read_record(folder)
-    benchmark = registry.create("benchmarks", record.spec.benchmark, **read_json(folder / "options.json"))
-    if not hasattr(benchmark, "draw"):
-        raise UsageError(f"{record.spec.benchmark} has no pictures to draw on")
+    name = record.spec.benchmark
+    benchmark = members.benchmark(registry.create("benchmarks", name, **read_json(folder / "options.json")), name)
     scores = {(each.sample_id, each.index): each for each in read_scores(folder)}
     wanted = [key for key, each in scores.items() if _is_wanted(each, sample, failed)]
     if not wanted:
@@ -99,10 +99,7 @@ def one_sample(folder: Path, sample: str) -> dict[str, Json]:
     ids = {each.sample_id for each in scores}
     wanted, index = (sample, None) if sample in ids else _split(sample)
     if wanted not in ids:
-        from ..plan import nearest
-
-        near = nearest(sample, ids)
-        raise UsageError(f"{folder} has no sample {sample!r}" + (f"; did you mean {near!r}?" if near else ""))
+        raise UsageError(f"{folder} has no sample {sample!r}{hint(sample, ids)}")
 
     def mine(row: dict[str, Json]) -> bool:
         return row["sample_id"] == wanted and index in (None, row["index"])

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
-from janus_eval.evals.store import RunStore, find_runs, read_record, read_scores
+from janus_eval.evals.store import RunStore
+from janus_eval.evals.stored import find_runs, read_record, read_scores
 from janus_eval.evals.types import Prediction, RunRecord
 from support.worlds import spec
 

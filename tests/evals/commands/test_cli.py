@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from janus_eval.benchmarks.pope import Pope
-from janus_eval.evals import plan
-from janus_eval.evals.commands import cli
+from janus_eval.evals import evaluate, samples
+from janus_eval.evals.commands import cli, flags
 from janus_eval.evals.errors import UsageError
-from janus_eval.evals.store import read_scores
+from janus_eval.evals.stored import read_scores
 from janus_eval.evals.types import Sample
 
 SAMPLES = [Sample(f"{n:02d}", "") for n in range(50)]
@@ -93,7 +93,7 @@ def test_listing_names_everything_registered(capsys: pytest.CaptureFixture[str])
     ],
 )
 def test_limit_takes_a_number_a_share_or_a_range(limit: str, first: int, last: int, written: str | None) -> None:
-    assert plan.select(SAMPLES, limit, None) == (SAMPLES[first:last], written)
+    assert samples.select(SAMPLES, limit, None) == (SAMPLES[first:last], written)
 
 
 def test_an_answer_that_no_terminal_can_show_is_escaped(tmp_path: Path) -> None:
@@ -135,16 +135,16 @@ def test_a_full_disk_behind_the_output_is_one_line_and_exit_code_6(unbuffered: s
 @pytest.mark.parametrize("key", ["presets", "thresold"])
 def test_python_refuses_an_option_that_nobody_takes(tmp_path: Path, key: str) -> None:
     with pytest.raises(UsageError, match=f"pope has no option '{key}'"):
-        plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", benchmark_options={key: "x"})
+        evaluate("always-yes", "pope", output=tmp_path, data="toy", benchmark_options={key: "x"})
 
 
 def test_python_takes_a_number_for_limit_and_a_list_for_ids(tmp_path: Path) -> None:
-    record = plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", limit=2)
+    record = evaluate("always-yes", "pope", output=tmp_path, data="toy", limit=2)
     assert record.counts["expected"] == 2
     ids = [each.sample_id for each in read_scores(next(tmp_path.iterdir()))][:1]
-    assert plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", ids=ids).counts["expected"] == 1
+    assert evaluate("always-yes", "pope", output=tmp_path, data="toy", ids=ids).counts["expected"] == 1
     with pytest.raises(UsageError, match="exclude each other"):
-        plan.evaluate("always-yes", "pope", output=tmp_path, data="toy", limit=2, ids=ids)
+        evaluate("always-yes", "pope", output=tmp_path, data="toy", limit=2, ids=ids)
 
 
 def test_doctor_warns_of_a_cache_that_is_a_file(
@@ -163,26 +163,26 @@ def test_doctor_warns_of_a_cache_that_is_a_file(
 def test_ids_that_cannot_name_samples_are_refused(monkeypatch: pytest.MonkeyPatch, ids: Any, message: str) -> None:
     monkeypatch.setattr(Pope, "samples", lambda _: [Sample(each, "Is there a cat?") for each in ids])
     with pytest.raises(UsageError, match=message):
-        plan.evaluate("always-yes", "pope", data="toy")
+        evaluate("always-yes", "pope", data="toy")
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "1e400", "2.5", "60-70", "a-b", ""])
 def test_a_limit_that_means_nothing_is_refused(limit: str) -> None:
     with pytest.raises(UsageError, match="--limit"):
-        plan.select(SAMPLES, limit, None)
+        samples.select(SAMPLES, limit, None)
 
 
 def test_ids_keep_their_order_and_count_once() -> None:
-    chosen, written = plan.select(SAMPLES, None, "07,03,07")
+    chosen, written = samples.select(SAMPLES, None, ("07", "03", "07"))
     assert [each.id for each in chosen] == ["07", "03"] and written == "ids:07,03"
 
 
 def test_a_comma_splits_options_only_where_a_key_follows() -> None:
-    assert plan._key_values(["a=1,b=x,y,c=z"], "-a") == {"a": "1", "b": "x,y", "c": "z"}
+    assert flags.key_values(["a=1,b=x,y,c=z"], "-a") == {"a": "1", "b": "x,y", "c": "z"}
 
 
 def test_names_with_a_colon_are_kept_whole() -> None:
-    assert plan.split_names(["a,b", "images:dir,with,commas"]) == ["a", "b", "images:dir,with,commas"]
+    assert flags.split_names(["a,b", "images:dir,with,commas"]) == ["a", "b", "images:dir,with,commas"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -1,0 +1,161 @@
+"""Batches that fail: halved when memory is short, tried one by one when they break, counted until it is too much."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from queue import SimpleQueue
+from threading import Lock
+from typing import Generic, TypeVar
+
+from .errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, Locked, OutOfMemory, UsageError
+from .registry import missing_package
+from .store import RunStore
+from .types import Output, Prediction
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Elastic(Generic[T, R]):
+    """Calls a batch function, halving on OutOfMemory and growing again after ten whole batches.
+
+    The halves see other neighbours than the whole batch would: in float32 that changes no result
+    beyond rounding, and the limit that was hit is part of no score.
+    """
+
+    def __init__(self, call: Callable[[Sequence[T]], Sequence[R]]) -> None:
+        self.call = call
+        self.limit: int | None = None
+        self.calm = 0
+
+    def __call__(self, items: Sequence[T]) -> list[R]:
+        done: list[R] = []
+        while len(done) < len(items):
+            rest = len(items) - len(done)
+            size = min(rest, self.limit or rest)
+            part = items[len(done) : len(done) + size]
+            try:
+                results = list(self.call(part))
+            except OutOfMemory:
+                if size == 1:
+                    raise
+                self.limit, self.calm = size // 2, 0
+                continue
+            if len(results) != len(part):
+                raise TypeError(f"asked for {len(part)} outputs, got {len(results)}")
+            done += results
+            self.calm += 1
+            if self.limit is not None and self.calm >= 10:
+                self.limit, self.calm = self.limit * 2, 0
+        return done
+
+
+class Budget:
+    """Counts failed outputs, writes them down and stops the run when they are too many."""
+
+    def __init__(self, store: RunStore, most: int) -> None:
+        self.store = store
+        self.most = most
+        self.count = 0
+        self.why: dict[tuple[str, int], str] = {}
+        self.lock = Lock()
+
+    def note(self, stage: str, sample_id: str, index: int, error: str, *, counts: bool = True) -> None:
+        """Write down one failure. Raises Incomplete where it is one too many."""
+        why = error.strip().splitlines()[-1] if error.strip() else "no message"
+        last = f"{stage} {sample_id}/{index}: {why}"
+        with self.lock:
+            self.why[sample_id, index] = why
+            self.count += counts
+            self.store.add_error(stage, sample_id, index, error)
+        if self.count > self.most:
+            raise Incomplete(
+                f"stopped after {self.count} failed outputs (--max-errors {self.most}); the last: {last}; "
+                f"all in {self.store.folder / 'errors.jsonl'}; run the same command again to resume"
+            )
+
+
+def guarded(
+    call: Callable[[Sequence[T]], list[R]],
+    items: Sequence[T],
+    budget: Budget,
+    stage: str,
+    name: Callable[[T], tuple[str, int]],
+) -> list[tuple[T, R]]:
+    """Return the outputs of a batch; where the batch fails, those of its members that succeed alone.
+
+    The one place that catches Exception: a failure is written down for its sample and counted.
+    """
+    try:
+        return list(zip(items, call(items), strict=True))
+    except (EnvironmentProblem, Locked, UsageError):
+        raise
+    except ModuleNotFoundError as error:  # of the machine, not of this sample
+        raise missing_package(error, stage) from error
+    except OutOfMemory as error:
+        raise EnvironmentProblem(f"the device cannot hold even one sample: {error}") from error
+    except Exception as error:
+        if len(items) == 1:
+            sample_id, index = name(items[0])
+            # A picture that a folder lacks is a gap in the data, named among the missing, not a fault.
+            budget.note(stage, sample_id, index, _told(error), counts=not isinstance(error, InvalidImage))
+            return []
+    return [pair for item in items for pair in guarded(call, [item], budget, stage, name)]
+
+
+def put(
+    store: RunStore, batch: Sequence[tuple[Prediction, Output]], writers: ThreadPoolExecutor, budget: Budget
+) -> None:
+    """Store a batch; a picture that fails while it is fetched costs only itself."""
+    try:
+        store.add_predictions(batch, writers)
+    except (EnvironmentProblem, UsageError):
+        raise
+    except Exception as error:
+        if len(batch) > 1:
+            for each in batch:
+                put(store, [each], writers, budget)
+            return
+        budget.note("predict", batch[0][0].sample_id, batch[0][0].index, _told(error))
+
+
+def _told(error: Exception) -> str:
+    """Return our own errors as their line, any other with its traceback."""
+    return str(error) if isinstance(error, JanusEvalError) else traceback.format_exc()
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield the items in order, `size` at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def handed_out(
+    workers: Sequence[Elastic[T, R]],
+    work_items: Sequence[Sequence[T]],
+    work: Callable[[Elastic[T, R], Sequence[T]], list[tuple[T, R]]],
+) -> Iterator[list[tuple[T, R]]]:
+    """Yield the results of the chunks as they come, each made by whichever worker is free."""
+    if len(workers) == 1:
+        yield from (work(workers[0], chunk) for chunk in work_items)
+        return
+    free: SimpleQueue[Elastic[T, R]] = SimpleQueue()
+    for each in workers:
+        free.put(each)
+
+    def one(chunk: Sequence[T]) -> list[tuple[T, R]]:
+        worker = free.get()
+        try:
+            return work(worker, chunk)
+        finally:
+            free.put(worker)
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        pending = [pool.submit(one, chunk) for chunk in work_items]
+        try:
+            yield from (each.result() for each in as_completed(pending))
+        finally:
+            for each in pending:
+                each.cancel()

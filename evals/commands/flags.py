@@ -1,0 +1,147 @@
+"""From a command line to a request: names, key=value options, and the flags that the chosen suites bring along."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import registry
+from ..errors import UsageError
+from ..request import Machine, Patience, Request
+
+_OWN = {"data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images"}
+_PREFIX = "plugin_"
+
+
+class Once(argparse.Action):
+    """Stores one value, and refuses a second: the last of two would win in silence."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        given: set[str] = vars(namespace).setdefault("given", set())
+        if option_string is not None and self.dest in given:
+            parser.error(f"argument {'/'.join(self.option_strings)}: given twice")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
+def split_names(values: Iterable[str]) -> list[str]:
+    """Return the names in repeated and comma-joined options; what follows a colon is kept whole."""
+    return [name for value in values for name in ([value] if ":" in value else value.split(",")) if name]
+
+
+def key_values(texts: Sequence[str], flag: str) -> dict[str, str]:
+    """Return the options of repeated and comma-joined key=value texts. Raises UsageError for one given twice."""
+    found: dict[str, str] = {}
+    for text in texts:
+        # A value may hold commas; a comma starts a new option only where key= follows.
+        for part in re.split(r",(?=\s*[A-Za-z_][\w-]*=)", text):
+            key, equals, value = part.partition("=")
+            if not equals or not key.strip():
+                raise UsageError(f"{flag} wants key=value, got {part!r}")
+            merge(found, {key.strip().replace("-", "_"): value}, flag)
+    return found
+
+
+def merge(found: dict[str, Any], more: Mapping[str, Any], flag: str) -> None:
+    """Add options to those found so far. Raises UsageError for one given twice."""
+    for key, value in more.items():
+        if key in found:
+            raise UsageError(f"{flag}: the option {key!r} is given twice")
+        found[key] = value
+
+
+# -- flags of plugins ---------------------------------------------------------------------------------
+
+
+def of_suites(command: str, benchmarks: Sequence[str]) -> dict[str, inspect.Parameter]:
+    """Return the parameters that the named suites and their observers bring to `run` or `score` as flags."""
+    from ..plan import observers
+
+    found: dict[str, inspect.Parameter] = {}
+    for name in benchmarks:
+        name = registry.resolve("benchmarks", name)
+        if command == "score":
+            found.update(registry.parameters("benchmarks", name, method="rescore"))
+        found.update(registry.parameters("benchmarks", name))
+        for observer in observers(name):
+            found.update(registry.parameters("observers", observer))
+    return {key: each for key, each in found.items() if key not in _OWN}
+
+
+def add_suites(parser: argparse.ArgumentParser, flags: Mapping[str, inspect.Parameter]) -> None:
+    """Add the flags of suites to a command's parser; the command's own flag of a name comes first."""
+    group = parser.add_argument_group("options of the chosen benchmarks")
+    for name, parameter in flags.items():
+        flag = "--" + name.replace("_", "-")
+        default = "" if parameter.default in (None, parameter.empty) else f"default: {parameter.default}"
+        if parameter.annotation is bool:
+            action: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        else:
+            action = {"metavar": name.upper()}
+        with contextlib.suppress(argparse.ArgumentError):
+            group.add_argument(flag, dest=_PREFIX + name, default=None, help=default, **action)
+
+
+def suite_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of suites and observers: their flags, and --bench-args."""
+    found = {k.removeprefix(_PREFIX): v for k, v in vars(args).items() if k.startswith(_PREFIX) and v is not None}
+    merge(found, key_values(vars(args).get("bench_args", []), "--bench-args"), "--bench-args")
+    return found
+
+
+# -- the request --------------------------------------------------------------------------------------
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where the work is done."""
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps, or several: cuda:0,cuda:1 (default: auto)")
+    parser.add_argument("--dtype", help="auto, float32, bfloat16, float16 (default: auto)")
+    parser.add_argument("--offline", action="store_true", help="never touch the network")
+
+
+def machine_of(args: argparse.Namespace) -> Machine:
+    """Return where the work is done."""
+    text: str = vars(args).get("batch_size", "auto")
+    if text != "auto" and (not text.isdecimal() or int(text) < 1):
+        raise UsageError(f"--batch-size {text!r}: expected auto or a whole number from 1")
+    size = None if text == "auto" else int(text)
+    return Machine(args.device, args.dtype, size, vars(args).get("base_url"), args.offline)
+
+
+def request_of(args: argparse.Namespace) -> Request:
+    """Return what `janus-eval run` was asked for."""
+    model_options: dict[str, Any] = {}
+    for flag, texts in (("--model-args", args.model_args), ("--gen-args", args.gen_args)):
+        merge(model_options, key_values(texts, flag), flag)
+    merge(model_options, {} if args.recipe is None else {"recipe": args.recipe}, "--recipe")
+    options = suite_options(args)
+    if args.data is not None and "data" in options:
+        raise UsageError("--data and --bench-args data= exclude each other")
+    data = options.pop("data", args.data)
+    ids = None if args.ids is None else tuple(each for each in args.ids.split(",") if each)
+    return Request(
+        models=tuple(split_names(args.model)),
+        benchmarks=tuple(split_names(args.bench)),
+        model_options=model_options,
+        options=options,
+        data=data,
+        limit=args.limit,
+        ids=ids,
+        seed=args.seed,
+        tag=args.tag,
+        step=args.step,
+        output=Path(args.output),
+        machine=machine_of(args),
+        patience=Patience(args.max_errors, args.allow_unscored),
+    )

@@ -1,0 +1,77 @@
+"""`janus-eval list` and `janus-eval validate`: which plugins there are, and whether one is as it should be."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from .. import registry
+from ..errors import UsageError
+
+GROUPS: tuple[registry.Group, ...] = ("models", "benchmarks", "observers")
+
+
+def listing(args: argparse.Namespace) -> int:
+    """Print the registered names."""
+    groups: tuple[registry.Group, ...] = (args.what,) if args.what else GROUPS
+    found = {group: registry.names(group) for group in groups}
+    if args.json:
+        print(json.dumps(found))
+        return 0
+    for group, names in found.items():
+        print(f"{group}:")
+        print("\n".join(f"  {name}" for name in names))
+    return 0
+
+
+def validate(args: argparse.Namespace) -> int:
+    """Print every member of a plugin with what is wrong; exit code 2 where something is."""
+    from .. import members
+    from .flags import key_values
+
+    group = args.group or _group_of(args.name)
+    name = registry.resolve(group, args.name)
+    plugin = registry.create(group, name, **key_values(args.options, "--options"))
+    wrong = members.problems(group, plugin)
+    rows = [_row(plugin, each, wrong) for each in members.members(group)]
+    rows += [
+        {"member": key, "is": "unknown", "text": why, "problem": why}
+        for key, why in wrong.items()
+        if key not in {each["member"] for each in rows}
+    ]
+    if args.json:
+        print(json.dumps({"group": group, "name": name, "members": rows, "problems": wrong}, indent=2))
+    else:
+        width = max(len(each["member"]) for each in rows)
+        print(f"{name} ({group.removesuffix('s')}, {type(plugin).__module__}.{type(plugin).__qualname__})")
+        for each in rows:
+            print(f"  {each['member']:<{width}}  {each['is']:<8}  {each['problem'] or each['text']}")
+    if wrong:
+        first = next(iter(wrong))
+        raise UsageError(f"{name}: the member {first!r} {wrong[first]}")
+    return 0
+
+
+def _row(plugin: Any, member: Any, wrong: dict[str, str]) -> dict[str, str]:
+    from ..members import has
+
+    problem = wrong.get(member.name, "")
+    state = "WRONG" if problem else "own" if has(plugin, member.name) else "default"
+    return {"member": member.name, "is": state, "text": " ".join(member.text.split()), "problem": problem}
+
+
+def _group_of(name: str) -> registry.Group:
+    """Return the group that has a name. Raises UsageError where none has, or several have."""
+    found: list[registry.Group] = []
+    for group in GROUPS:
+        try:
+            registry.resolve(group, name)
+        except UsageError:
+            continue
+        found.append(group)
+    if len(found) > 1:
+        raise UsageError(f"{name} is the name of several plugins: give --group {' or '.join(found)}")
+    if not found:
+        raise UsageError(f"no plugin is called {name!r}: see janus-eval list")
+    return found[0]

@@ -1,0 +1,136 @@
+"""`janus-eval run`: models on suites, one after the other, or only the plan of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Incomplete, JanusEvalError
+from . import flags
+
+if TYPE_CHECKING:
+    from ..evaluation import Outcome
+    from ..plan import Pair
+    from ..types import Json
+
+
+def add(run: argparse.ArgumentParser) -> None:
+    """Add the command's own flags."""
+    run.add_argument("-m", "--model", action="append", required=True, metavar="NAME", help="model (repeat, or a,b)")
+    run.add_argument("-b", "--bench", action="append", required=True, metavar="NAME", help="benchmark (repeat, or a,b)")
+    run.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
+    run.add_argument("--bench-args", action="append", default=[], metavar="K=V", help="options of the benchmark")
+    run.add_argument("--gen-args", action="append", default=[], metavar="K=V", help="sampling options of the model")
+    run.add_argument("--recipe", metavar="NAME", help="a named set of sampling options")
+    run.add_argument("-l", "--limit", metavar="N|0.1|10-20", help="only the first N, a share, or a range of samples")
+    run.add_argument("--ids", metavar="A,B", help="only these samples")
+    run.add_argument("--batch-size", default="auto", metavar="auto|N", help="default: auto")
+    run.add_argument("-o", "--output", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    run.add_argument("--seed", type=int, default=0, help="run seed (default: 0)")
+    run.add_argument("--tag", default="", metavar="TEXT", help="what tells this model from others of its name")
+    run.add_argument("--step", type=int, metavar="N", help="the training step that the model is at")
+    run.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
+    run.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible endpoint of the model under test")
+    run.add_argument("--max-errors", type=int, default=10, metavar="N", help="stop after more failures (default: 10)")
+    run.add_argument("--allow-unscored", action="store_true", help="keep the headline number of an unwhole run")
+    run.add_argument("-n", "--dry-run", action="store_true", help="print the plan and do nothing")
+    run.add_argument("--json", action="store_true", help="print the records as JSON")
+    flags.add_machine(run)
+
+
+def run(args: argparse.Namespace, show: Callable[[str], None], fail: Callable[[str], None]) -> int:
+    """Carry the request out and return the exit code: that of the first run that did not end well."""
+    from ..evaluation import carry_out, settings_of
+    from ..plan import pairs
+
+    request = flags.request_of(args)
+    planned = pairs(request, tolerant=args.dry_run)
+    if args.dry_run:
+        return _say_plan(planned, args)
+    alone = len(planned) == 1
+    records: list[Any] = []
+    code = 0
+    for outcome in carry_out(planned, settings_of(request)):
+        code = code or _exit_code(outcome)
+        if outcome.record is not None:
+            records.append(outcome.record)
+        if outcome.record is not None and not args.json:
+            show(_summary(outcome))
+        if outcome.bug:
+            print(outcome.bug, file=sys.stderr)
+        if outcome.error is not None:
+            fail(str(outcome.error) if alone else f"{outcome.title}: {outcome.error}")
+    if args.json:
+        from ..stored import record_to_json
+
+        print(json.dumps([record_to_json(each) for each in records], indent=2, ensure_ascii=False))
+    return code
+
+
+def _exit_code(outcome: Outcome) -> int:
+    if outcome.record is not None:
+        return 0 if outcome.record.complete else Incomplete.exit_code
+    return outcome.error.exit_code if isinstance(outcome.error, JanusEvalError) else 1
+
+
+def _summary(outcome: Outcome) -> str:
+    from ...reports.summary import run_summary
+
+    assert outcome.record is not None
+    return run_summary(outcome.record, outcome.folder)
+
+
+# -- the plan -----------------------------------------------------------------------------------------
+
+
+def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
+    plans = [_preview(pair, args.batch_size) for pair in planned]
+    if args.json:
+        print(json.dumps(plans, indent=2, ensure_ascii=False))
+        return 0
+    for each in plans:
+        width = max(map(len, each))
+        print("\n".join(f"{key:<{width}}  {value}" for key, value in each.items()), end="\n\n")
+    return 0
+
+
+def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
+    """Return the plan of one run: what it will make, where, how large, and what must be fetched first."""
+    outputs = len(pair.samples) * pair.suite.outputs
+    lines: dict[str, Json] = {
+        "run": pair.title,
+        "folder": str(pair.folder),
+        "samples": len(pair.samples),
+        "outputs": f"{outputs} ({pair.suite.kind})",
+        "batch size": batch_size,
+        "observer": pair.suite.observer or "none",
+        "signature": pair.spec.signature,
+    }
+    if pair.suite.kind == "image":
+        size = pair.model.image_size
+        lines["disk"] = f"about {outputs * size * size * 1.6 / 1e6:,.0f} MB for pictures of {size} px"
+    free = shutil.disk_usage(_existing(pair.folder)).free
+    lines["disk free"] = f"{free / 1e9:,.1f} GB"
+    done = pair.folder / "predictions" / "0.jsonl"
+    if done.exists():
+        with done.open("rb") as file:
+            lines["on disk already"] = f"{sum(1 for _ in file)} outputs"
+    for who, card in (("model", pair.spec.model_card), ("observer", pair.spec.observer_card)):
+        if "missing" in card:
+            lines[f"{who} lacks"] = card["missing"]
+            lines["signature"] = "known once everything is here"
+    for who, needs in (("model", pair.model.needs()), ("observer", pair.eyes.needs() if pair.eyes else ())):
+        if needs:
+            lines[f"{who} needs"] = "; ".join(f"{name} (janus-eval data fetch {name})" for name in needs)
+    return lines
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path

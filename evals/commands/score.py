@@ -1,0 +1,83 @@
+"""`janus-eval score`: outputs made elsewhere, judged without the model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..errors import EnvironmentProblem, Incomplete
+from ..types import Json
+from . import flags
+
+_TOLD = ("missing", "absent", "unparsed_by_protocol", "failed_items", "unscored_items", "problem_counts")
+
+
+def add(score: argparse.ArgumentParser) -> None:
+    """Add the command's own flags."""
+    score.add_argument("-b", "--bench", required=True, metavar="NAME")
+    score.add_argument("predictions", nargs="?", type=Path, help="the file of predictions")
+    score.add_argument("--images", type=Path, metavar="DIR", help="score a folder of pictures made by anyone")
+    score.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
+    score.add_argument("--out", type=Path, metavar="FILE", help="write one JSON line a row")
+    score.add_argument("--json", action="store_true", help="print one JSON object")
+    flags.add_machine(score)
+    score.add_argument("-o", "--output", type=Path, default=Path("runs"), help="where an --images run is kept")
+
+
+def score(args: argparse.Namespace, warn: Callable[[str], None]) -> int:
+    """Score and print, and return the exit code."""
+    from ...reports.summary import metric_lines
+    from ..score import score as score_elsewhere
+
+    scored = score_elsewhere(
+        args.bench,
+        args.predictions,
+        images=args.images,
+        data=args.data,
+        options=flags.suite_options(args),
+        machine=flags.machine_of(args),
+        output=args.output,
+    )
+    missing = scored.extra.get("missing")
+    if args.images is not None and "run" in scored.extra:
+        if missing:
+            expected = scored.extra["counts"]["expected"]
+            warn(f"{len(missing)} of {expected} pictures are missing: {', '.join(missing[:5])}")
+        warn(f"the run is kept in {scored.extra['run']}")
+    if args.out is not None:
+        _write_rows(args.out, scored.rows)
+    if args.json:
+        head = {"bench": scored.bench, "n": scored.n, "unparsed": scored.unparsed, "unscored": scored.unscored}
+        metrics = {key: asdict(value) for key, value in scored.metrics.items()}
+        print(json.dumps(head | {"metrics": metrics} | dict(scored.extra), ensure_ascii=False))
+    else:
+        print(f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}")
+        print(metric_lines(scored.metrics))
+        for key in _TOLD:
+            if scored.extra.get(key):
+                print(f"{key.replace('_', ' ')}: {_short(scored.extra[key])}")
+    # A folder that lacks pictures is an incomplete run; a file of answers says itself what it holds.
+    return Incomplete.exit_code if missing else 0
+
+
+def _short(value: Any) -> str:
+    """Return a list or mapping in a line: its first ten and how many more there are."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {each}" for key, each in value.items())
+    more = f" and {len(value) - 10} more" if len(value) > 10 else ""
+    return ", ".join(map(str, value[:10])) + more
+
+
+def _write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> None:
+    """Write the rows of `--out`, one JSON object a line."""
+    try:
+        # A lone surrogate of an answer is the one thing that UTF-8 cannot hold: its escape is valid JSON.
+        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,137 @@
+"""Bytes on disk: sealed lines, files that appear whole or not at all, locks, and a full disk told in one line."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from .errors import EnvironmentProblem, Locked, UsageError
+from .types import Json
+
+
+def dump(value: Json) -> str:
+    """Return a value as JSON on one line, in UTF-8 where UTF-8 can hold it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate in a model's answer
+        return json.dumps(value, separators=(",", ":"))
+    return text
+
+
+def seal(row: Mapping[str, Json]) -> str:
+    """Return an object as one line with its checksum first."""
+    body = dump(row)
+    return f'{{"sum":"{hashlib.sha256(body.encode()).hexdigest()[:8]}",{body[1:]}'
+
+
+def unseal(line: bytes) -> dict[str, Json] | None:
+    """Return the object of a sealed line, None where it is not whole."""
+    try:
+        row = json.loads(line)
+        total = row.pop("sum")
+        body = dump(row).encode()
+    except (ValueError, AttributeError, KeyError, RecursionError):
+        return None
+    return row if hashlib.sha256(body).hexdigest()[:8] == total else None
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON of a file of ours. Raises UsageError where it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is damaged: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def publish(path: Path, data: bytes) -> None:
+    """Write a file by write, fsync, rename: it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """Append all of `data`, or nothing where the disk does not take it."""
+    start = file.seek(0, os.SEEK_END)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
+    except OSError:
+        file.truncate(start)  # a full disk must not leave half a batch behind
+        raise
+
+
+class disk:
+    """Turn a full disk or a missing permission into one clear line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
+        reasons = {
+            errno.ENOSPC: "the disk is full: free some space and run the same command again",
+            errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
+            errno.EFBIG: "a file-size limit was hit: raise it (ulimit -f) and run the same command again",
+            errno.EACCES: "permission denied: choose another folder with -o",
+            errno.EPERM: "permission denied: choose another folder with -o",
+            errno.EROFS: "the filesystem is read-only: choose another folder with -o",
+            errno.ENOTDIR: "a file stands where the folder should be: choose another folder with -o",
+            errno.ENOENT: "no folder can be made there: choose another folder with -o",
+            errno.ENAMETOOLONG: "the name is too long: choose another folder with -o",
+            errno.EISDIR: "a folder stands where a file should be: remove it, or choose another folder with -o",
+            errno.EEXIST: "a file stands where the folder should be: choose another folder with -o",
+        }
+        if error.errno in reasons:
+            raise EnvironmentProblem(f"cannot write to {self.folder}: {reasons[error.errno]}") from error
+
+
+def lock(path: Path) -> IO[str]:
+    """Hold an advisory lock on `path`; the kernel lets go of it however this process ends."""
+    import fcntl
+
+    file = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK):
+            raise Locked(
+                f"{path.parent} is locked by {holder}: wait for it, or choose another folder with -o"
+            ) from None
+        raise
+    file.truncate(0)
+    file.write(f"pid {os.getpid()} on {socket.gethostname()}")
+    file.flush()
+    return file

@@ -1,0 +1,74 @@
+"""What is asked for: models and suites with their options, samples, machine and patience; the command line makes one
+of it, and so does Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import UsageError
+from .plugins import Benchmark, ModelAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where and how the work is done. `device` may be several, comma-joined; None leaves a choice to the plugins."""
+
+    device: str | None = None
+    dtype: str | None = None
+    batch_size: int | None = None
+    base_url: str | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How much may fail: `max_errors` outputs before a run stops; `allow_unscored` keeps an unwhole headline."""
+
+    max_errors: int = 10
+    allow_unscored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Every model on every suite. Names are registered ones; objects take part as they are.
+
+    `model_options` go to each model's factory, `options` to every suite, and every observer of one,
+    that takes them. `data` is a path, a data world or empty for the suite's own; `limit` a number of
+    samples, a share below 1 or a range A-B, `ids` samples by name; `tag` and `step` tell apart what a
+    changing model was when it was asked. Raises UsageError for what cannot be meant.
+    """
+
+    models: tuple[str | ModelAdapter, ...]
+    benchmarks: tuple[str | Benchmark, ...]
+    model_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    data: str | None = None
+    limit: str | None = None
+    ids: tuple[str, ...] | None = None
+    seed: int = 0
+    tag: str = ""
+    step: int | None = None
+    output: Path = Path("runs")
+    machine: Machine = Machine()
+    patience: Patience = Patience()
+
+    def __post_init__(self) -> None:
+        for flag, found in (("--model", self.models), ("--bench", self.benchmarks)):
+            if not found or any(isinstance(each, str) and not each for each in found):
+                raise UsageError(f"{flag} names nothing: see janus-eval list")
+        if self.data == "":
+            raise UsageError("--data names nothing: toy, official or a path")
+        if self.limit is not None and self.ids is not None:
+            raise UsageError("--limit and --ids exclude each other")
+        if type(self.seed) is not int:
+            raise UsageError(f"seed {self.seed!r}: expected a whole number")
+        if self.step is not None and (type(self.step) is not int or self.step < 0):
+            raise UsageError(f"step {self.step!r}: expected a whole number from 0")
+        if self.patience.max_errors < 0:
+            raise UsageError(f"--max-errors {self.patience.max_errors}: expected a whole number from 0")
+        size = self.machine.batch_size
+        if size is not None and (type(size) is not int or size < 1):
+            raise UsageError(f"--batch-size {size!r}: expected auto or a whole number from 1")

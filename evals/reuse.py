@@ -1,0 +1,52 @@
+"""What another run has made already: predictions and evidence of equal keys are taken over, not made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import UsageError
+from .files import read_json
+from .store import RunStore
+from .stored import Stored
+from .types import RunSpec
+
+
+def reuse(store: RunStore) -> str:
+    """Fill an empty run from a neighbour of the same output folder and say what was taken ("" for nothing).
+
+    A neighbour with equal predictions gives them; its evidence too where that would be equal. What
+    is not whole there is left behind. Of several the one that has most is taken.
+    """
+    if store.predictions():
+        return ""
+    neighbours = [Stored(folder) for folder in _neighbours(store)]
+    counted = [(len(each.prediction_lines()), each) for each in neighbours]
+    most, best = max(counted, key=lambda pair: pair[0], default=(0, None))
+    if best is None or most == 0:
+        return ""
+    taken = store.take_predictions(best)
+    pictures = sum(each.image is not None for each in taken.values())
+    told = [f"{count} {what}" for count, what in ((pictures, "pictures"), (len(taken) - pictures, "answers")) if count]
+    spec = _spec(best.folder)
+    if spec is not None and spec.evidence_key == store.spec.evidence_key:
+        seen = store.take_evidence(best, taken)
+        told += [f"what was observed of {seen}"] if seen else []
+    return f"reusing {', '.join(told)} of {best.folder}"
+
+
+def _neighbours(store: RunStore) -> Iterator[Path]:
+    """Yield the other runs of the same model on the same suite whose predictions would be equal."""
+    start = "--".join(store.folder.name.split("--")[:2])
+    for folder in sorted(store.folder.parent.glob(f"{start}--*")):
+        if folder != store.folder:
+            spec = _spec(folder)
+            if spec is not None and spec.predictions_key == store.spec.predictions_key:
+                yield folder
+
+
+def _spec(folder: Path) -> RunSpec | None:
+    try:
+        return RunSpec.from_json(read_json(folder / "spec.json"))
+    except (UsageError, KeyError, TypeError, AttributeError, ValueError):
+        return None
