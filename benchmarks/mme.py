@@ -6,34 +6,23 @@ Evaluation dd295090, tools/eval_tool.zip).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from ..evals import stats
-from ..evals.errors import UsageError
+from ..evals.errors import UsageError, nearest
 from ..evals.stats import Estimate
-from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from ..evals.types import Json, Sample, Score, Scored
 from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
-from .reading.pictures import Gallery
-from .reading.rows import Row, read_rows, read_tables
-from .reading.scoring import (
-    Read,
-    by_protocol,
-    data_card,
-    elsewhere,
-    given,
-    grouped,
-    hint_for,
-    percent,
-    placed,
-    scores_of,
-)
+from .reading.choices import SHORT_LINE
+from .reading.elsewhere import elsewhere, given, hint_for, placed
+from .reading.rows import Row, read_rows
+from .reading.scores import Read, by_protocol, grouped, judged, percent
 from .reading.sources import Source
+from .reading.suite import Asked, TableBenchmark, TableSuite
 
-SHORT: Final = "\nAnswer the question using a single word or phrase."
 PLEASE: Final = "Please answer yes or no."
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "perception": (
@@ -43,108 +32,20 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "cognition": ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning"),
 }
 SUBTASKS: Final = tuple(name for names in GROUPS.values() for name in names)
-_SOURCE: Final = Source("mme", hub="mme", tsv="mme-tsv", files=("MME.tsv", "data/test-*.parquet"))
-
-Preset = Literal["janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit"]
 
 
-class Mme:
-    """MME's perception (10 subtasks, at most 2000 points) and cognition (4, at most 800).
-
-    `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
-    prompt: `official` and `vlmevalkit` ask the question as it is, `llava` and `lmms-eval` replace
-    "Please answer yes or no." by the short-answer line, `janus-pr541` keeps it and adds the line.
-    """
-
-    name = "mme"
-    kind = "text"
-    outputs = 1
-    observer = None
-    headline = "official/perception"
-    worlds = ("toy",)
-
-    def __init__(self, *, data: str = "", preset: Preset = "janus-pr541", offline: bool = False) -> None:
-        self.data = data
-        self.preset: Preset = preset
-        self.offline = offline
-        self._samples: list[Sample] = []
-
-    @property
-    def card(self) -> Mapping[str, Json]:
-        return {"preset": self.preset, "rows": len(self.samples()), **data_card(self.data, self.samples())}
-
-    def samples(self) -> Sequence[Sample]:
-        if not self._samples:
-            self._samples = self._load(self.data)
-        return self._samples
-
-    def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
-        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
-        gallery, make = Gallery(rows) if pictures else None, _maker()
-        samples = [make(row, prompt_of(row.text("question"), self.preset), gallery) for row in rows]
-        _check_pairs(samples, rows)
-        return samples
-
-    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
-        """Return one Score a protocol: 1 where what it read is the gold answer."""
-        return scores_of(sample, prediction, read(prediction.text or "", sample.tags["answer"]))
-
-    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
-        return stats.metrics(self.estimates(scores))
-
-    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
-        """Return, for each protocol, `perception`, `cognition` and each subtask in points.
-
-        `<subtask>_acc` and `<subtask>_acc_plus` are its two halves, at most 100 each.
-        """
-        found: dict[str, Estimate] = {}
-        for protocol, mine in by_protocol(scores, PROTOCOLS).items():
-            points: dict[str, Estimate] = {}
-            halves: dict[str, Estimate] = {}
-            for subtask, part in grouped(mine, lambda each: each.tags["category"]).items():
-                accuracy, plus = percent(part), _both_right(part)
-                points[subtask] = replace(stats.total([accuracy, plus]), n=len(part))
-                halves |= {f"{protocol}/{subtask}_acc": accuracy, f"{protocol}/{subtask}_acc_plus": plus}
-            for group, names in GROUPS.items():
-                members = [points[name] for name in names if name in points]
-                if members:
-                    found[f"{protocol}/{group}"] = stats.total(members)
-            found |= {f"{protocol}/{name}": points[name] for name in SUBTASKS if name in points}
-            found |= halves
-        return found
-
-    def rescore(self, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
-        """Score answers made elsewhere: the official tool's folder of .txt files, one a subtask, or rows of
-        `category, image, question, answer, response`."""
-        file = given(predictions)
-        rows = _official_folder(file) if file.is_dir() else read_rows(file)
-        if data:
-            known = self._load(str(data), pictures=False)
-            make = _maker(named={(each.cluster, each.target): each.id for each in known})
-            samples = placed(
-                rows, lambda row: make(row, "", None, gold=False).id, known, lambda row: make(row, "", None)
-            )
-            return elsewhere(self, rows, samples, data=known)
-        make = _maker(hint_for(file))
-        samples = [make(row, "", None) for row in rows]
-        lonely = _check_pairs(samples, rows, whole=False)
-        absent = [name for name in SUBTASKS if name not in {each.tags["category"] for each in samples}]
-        extra = {"absent_subtasks": absent} if absent else {}
-        return elsewhere(self, rows, samples, absent=lonely, extra=extra)
-
-
-def prompt_of(question: str, preset: Preset) -> str:
+def prompt_of(question: str, preset: str) -> str:
     """Return the user text of a question in a preset; some questions have two spaces before "Please"."""
     if preset == "janus-pr541":
-        return "\n" + question + SHORT
+        return "\n" + question + SHORT_LINE
     if preset == "llava":
-        return question.replace(PLEASE, "").rstrip() + SHORT
+        return question.replace(PLEASE, "").rstrip() + SHORT_LINE
     if preset == "lmms-eval":
-        return question.strip().replace(" " + PLEASE, "") + SHORT
+        return question.strip().replace(" " + PLEASE, "") + SHORT_LINE
     return question
 
 
-def read(text: str, gold: str) -> dict[str, Read]:
+def read(text: str, gold: Json) -> dict[str, Read]:
     """Return what each protocol reads in an answer, whether it is right, whether it was unreadable."""
     official, lmms = yes_no_mme(text), yes_no_mme_lmms(text)
     reads: dict[str, Read] = {"official": (official, float(official == gold), official == "other")}
@@ -155,13 +56,60 @@ def read(text: str, gold: str) -> dict[str, Read]:
     return reads
 
 
+def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
+    """Return, for each protocol, `perception`, `cognition` and each subtask in points.
+
+    `<subtask>_acc` and `<subtask>_acc_plus` are its two halves, at most 100 each.
+    """
+    found: dict[str, Estimate] = {}
+    for protocol, mine in by_protocol(scores, PROTOCOLS).items():
+        points: dict[str, Estimate] = {}
+        halves: dict[str, Estimate] = {}
+        for subtask, part in grouped(mine, lambda each: each.tags["category"]).items():
+            accuracy, plus = percent(part), _both_right(part)
+            points[subtask] = replace(stats.total([accuracy, plus]), n=len(part))
+            halves |= {f"{protocol}/{subtask}_acc": accuracy, f"{protocol}/{subtask}_acc_plus": plus}
+        for group, names in GROUPS.items():
+            members = [points[name] for name in names if name in points]
+            if members:
+                found[f"{protocol}/{group}"] = stats.total(members)
+        found |= {f"{protocol}/{name}": points[name] for name in SUBTASKS if name in points}
+        found |= halves
+    return found
+
+
 def _both_right(scores: Sequence[Score]) -> Estimate:
     pictures = grouped(scores, stats.cluster)
     both = [float(sum(each.value == 1 for each in pair) == 2) for pair in pictures.values()]
     return stats.mean(both, list(pictures)).times(100)
 
 
-def _maker(hint: str = "", named: Mapping[tuple[str, Json], str] | None = None) -> Callable[..., Sample]:
+def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
+    """Score answers made elsewhere: the official tool's folder of .txt files, one a subtask, or rows of
+    `category, image, question, answer, response`."""
+    file = given(predictions)
+    rows = _official_folder(file) if file.is_dir() else read_rows(file)
+    if data:
+        known = suite.load(str(data), asked=False)
+        make = _maker({(each.cluster, each.target): each.id for each in known})
+        samples = placed(rows, lambda row: make(row, Asked(), gold=False).id, known, lambda row: make(row, Asked()))
+        return elsewhere(suite, rows, samples, data=known)
+    make, asked = _maker(), Asked(hint=hint_for(file))
+    samples = [make(row, asked) for row in rows]
+    lonely = _check_pairs(samples, rows, whole=False)
+    absent = [name for name in SUBTASKS if name not in {each.tags["category"] for each in samples}]
+    return elsewhere(suite, rows, samples, absent=lonely, extra={"absent_subtasks": absent} if absent else {})
+
+
+def _samples(suite: TableSuite, rows: Sequence[Row], asked: Asked) -> list[Sample]:
+    """Return the samples of whole pairs of rows."""
+    make = _maker()
+    samples = [make(row, asked) for row in rows]
+    _check_pairs(samples, rows)
+    return samples
+
+
+def _maker(named: Mapping[tuple[str, Json], str] | None = None) -> Callable[..., Sample]:
     """Return what makes samples of rows: the two questions of a picture are numbered 0 and 1 in order.
 
     `named` gives the id of a (picture, question) of the data set: rows may then come in any order.
@@ -169,11 +117,12 @@ def _maker(hint: str = "", named: Mapping[tuple[str, Json], str] | None = None) 
     seen: dict[str, int] = {}
     known = named or {}
 
-    def make(row: Row, prompt: str, gallery: Gallery | None, *, gold: bool = True) -> Sample:
+    def make(row: Row, asked: Asked, *, gold: bool = True) -> Sample:
+        hint = asked.hint
         category = str(row.need("category", hint=hint))
         if category not in SUBTASKS:
-            near = difflib.get_close_matches(category, SUBTASKS, n=1)
-            raise row.wrong("category", category, f"one of {', '.join(SUBTASKS)}" + (f" ({near[0]}?)" if near else ""))
+            near = nearest(category, SUBTASKS)
+            raise row.wrong("category", category, f"one of {', '.join(SUBTASKS)}" + (f" ({near}?)" if near else ""))
         image = row.name("image_path", "image", "question_id") or str(row.need("image", "question_id", hint=hint))
         picture = f"{category}/{image.removeprefix(category + '/')}"
         number = seen.get(picture, 0)
@@ -184,9 +133,9 @@ def _maker(hint: str = "", named: Mapping[tuple[str, Json], str] | None = None) 
             tags["answer"] = str(row.need("answer", hint=hint)).strip().lower()
             if tags["answer"] not in ("yes", "no"):
                 raise row.wrong("answer", row.find("answer"), "Yes or No")
-        images = gallery.of(row) if gallery else ()
+        prompt = asked.text(lambda: prompt_of(row.text("question"), asked.preset))
         name = known.get((picture, question), f"{picture}/{number}")
-        return Sample(name, prompt, images=images, target=question, tags=tags, cluster=picture)
+        return Sample(name, prompt, images=asked.pictures(row), target=question, tags=tags, cluster=picture)
 
     return make
 
@@ -227,3 +176,18 @@ def _official_folder(folder: Path) -> list[Row]:
                 raise UsageError(f"{path} line {number}: {len(cells)} cells between tabs, expected {', '.join(names)}")
             rows.append(Row({"category": path.stem, **dict(zip(names, cells, strict=True))}, path, number))
     return rows
+
+
+Mme = TableSuite(
+    name="mme",
+    about="""MME's perception (10 subtasks, at most 2000 points) and cognition (4, at most 800). Presets `official` and
+    `vlmevalkit` ask the question as it is, `llava` and `lmms-eval` replace "Please answer yes or no." by the
+    short-answer line, `janus-pr541` keeps it and adds the line.""",
+    source=Source("mme", hub="mme", tsv="mme-tsv", files=("MME.tsv", "data/test-*.parquet")),
+    headline="official/perception",
+    sample=lambda row, asked: _maker()(row, asked),
+    samples=_samples,
+    score=judged(read, lambda sample: sample.tags["answer"]),
+    estimates=estimates,
+    rescored=_rescored,
+)

@@ -3,121 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from ..evals import stats
 from ..evals.stats import Estimate
-from ..evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from ..evals.types import Json, Sample, Score
 from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
-from .reading.pictures import Gallery
-from .reading.rows import Row, read_rows, read_tables
-from .reading.scoring import (
-    Read,
-    by_protocol,
-    data_card,
-    elsewhere,
-    given,
-    hint_for,
-    percent,
-    placed,
-    scores_of,
-    unique,
-)
+from .reading.choices import SHORT_LINE
+from .reading.rows import Row
+from .reading.scores import Read, by_protocol, judged, percent
 from .reading.sources import Source
+from .reading.suite import Asked, TableSuite
 
-SHORT: Final = "\nAnswer the question using a single word or phrase."
 PLEASE: Final = " Please answer yes or no."
 SPLITS: Final = ("random", "popular", "adversarial")
-_SOURCE: Final = Source(
-    "pope", hub="pope", tsv="pope-tsv", files=("POPE.tsv", "coco_pope_*.json", "data/test-*.parquet")
-)
-
-Preset = Literal["janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit"]
 
 
-class Pope:
-    """POPE over the splits random, popular and adversarial (8910 or 9000 questions).
-
-    `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
-    prompt: `official` is the bare question, `llava` and `lmms-eval` add the short-answer line,
-    `vlmevalkit` asks "Please answer yes or no.".
-    """
-
-    name = "pope"
-    kind = "text"
-    outputs = 1
-    observer = None
-    headline = "official/mean_f1"
-    worlds = ("toy",)
-
-    def __init__(self, *, data: str = "", preset: Preset = "janus-pr541", offline: bool = False) -> None:
-        self.data = data
-        self.preset: Preset = preset
-        self.offline = offline
-        self._samples: list[Sample] = []
-
-    @property
-    def card(self) -> Mapping[str, Json]:
-        return {"preset": self.preset, "rows": len(self.samples()), **data_card(self.data, self.samples())}
-
-    def samples(self) -> Sequence[Sample]:
-        if not self._samples:
-            self._samples = self._load(self.data)
-        return self._samples
-
-    def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
-        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
-        gallery = Gallery(rows) if pictures else None
-        samples = [_sample(row, prompt_of(row.text("question", "text"), self.preset), gallery) for row in rows]
-        unique(samples, rows)
-        return samples
-
-    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
-        """Return one Score a protocol: 1 where what it read is the gold answer."""
-        return scores_of(sample, prediction, read(prediction.text or "", sample.tags["answer"]))
-
-    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
-        return stats.metrics(self.estimates(scores))
-
-    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
-        """Return, for each protocol, F1, accuracy, precision, recall and yes-ratio in percent.
-
-        `<split>_f1` and so on for each split, `mean_f1` over the splits, `micro_f1` over all rows.
-        """
-        found: dict[str, Estimate] = {}
-        for protocol, mine in by_protocol(scores, PROTOCOLS).items():
-            splits = {name: [each for each in mine if name in _splits(each)] for name in _names(mine)}
-            by_split = {name: _rates(part, protocol) for name, part in splits.items()}
-            for key in ("f1", "accuracy"):
-                found[f"{protocol}/mean_{key}"] = stats.average([rates[key] for rates in by_split.values()])
-            overall = _rates([each for part in splits.values() for each in part], protocol)
-            found[f"{protocol}/micro_f1"] = overall.pop("f1")
-            found |= {f"{protocol}/{key}": rate for key, rate in overall.items()}
-            for name, rates in by_split.items():
-                found |= {f"{protocol}/{name}_{key}": rate for key, rate in rates.items()}
-        return found
-
-    def rescore(self, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
-        """Score answers made elsewhere: rows of `id, category, answer, response`, or `id, category, response`
-        with the data set."""
-        file = given(predictions)
-        rows = read_rows(file)
-        known = self._load(str(data), pictures=False) if data else None
-        hint = hint_for(file)
-        samples = placed(rows, _key, known, lambda row: _sample(row, "", None, hint))
-        return elsewhere(self, rows, samples, data=known)
-
-
-def prompt_of(question: str, preset: Preset) -> str:
+def prompt_of(question: str, preset: str) -> str:
     """Return the user text of a question in a preset."""
     bare = question.replace(PLEASE, "")
     if preset == "janus-pr541":
-        return "\n" + bare + SHORT
-    return {"official": bare, "vlmevalkit": bare + PLEASE}.get(preset, bare + SHORT)
+        return "\n" + bare + SHORT_LINE
+    return {"official": bare, "vlmevalkit": bare + PLEASE}.get(preset, bare + SHORT_LINE)
 
 
-def read(text: str, gold: str) -> dict[str, Read]:
+def read(text: str, gold: Json) -> dict[str, Read]:
     """Return what each protocol reads in an answer, whether it is right, whether it was unreadable."""
     official, lmms = yes_no_pope(text), yes_no_pope_lmms(text)
     reads: dict[str, Read] = {"official": (official, float(official == gold), not says_yes_or_no(text))}
@@ -128,27 +38,23 @@ def read(text: str, gold: str) -> dict[str, Read]:
     return reads
 
 
-def _key(row: Row, category: str = "") -> str:
-    # --ids is a list with commas: a row of several splits is named with "+".
-    splits = str(category or row.need("category")).replace(",", "+")
-    return f"{splits}/{row.need('question_id', 'id', 'index')}"
+def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
+    """Return, for each protocol, F1, accuracy, precision, recall and yes-ratio in percent.
 
-
-def _sample(row: Row, prompt: str, gallery: Gallery | None, hint: str = "") -> Sample:
-    answer = str(row.need("answer", "label", hint=hint)).strip().lower()
-    if answer not in ("yes", "no"):
-        raise row.wrong("answer", row.find("answer", "label"), "yes or no")
-    # The official files are one a split and have no column for it.
-    category = row.find("category") or row.file.stem.removeprefix("coco_pope_")
-    if row.find("category") is None and category not in SPLITS:
-        row.need("category", hint=hint)
-    return Sample(
-        id=_key(row, str(category)),
-        prompt=prompt,
-        images=gallery.of(row) if gallery else (),
-        tags={"category": str(category), "answer": answer},
-        cluster=row.name("image_source", "image_path", "image"),
-    )
+    `<split>_f1` and so on for each split, `mean_f1` over the splits, `micro_f1` over all rows.
+    """
+    found: dict[str, Estimate] = {}
+    for protocol, mine in by_protocol(scores, PROTOCOLS).items():
+        splits = {name: [each for each in mine if name in _splits(each)] for name in _names(mine)}
+        by_split = {name: _rates(part, protocol) for name, part in splits.items()}
+        for key in ("f1", "accuracy"):
+            found[f"{protocol}/mean_{key}"] = stats.average([rates[key] for rates in by_split.values()])
+        overall = _rates([each for part in splits.values() for each in part], protocol)
+        found[f"{protocol}/micro_f1"] = overall.pop("f1")
+        found |= {f"{protocol}/{key}": rate for key, rate in overall.items()}
+        for name, rates in by_split.items():
+            found |= {f"{protocol}/{name}_{key}": rate for key, rate in rates.items()}
+    return found
 
 
 def _splits(score: Score) -> list[str]:
@@ -187,3 +93,39 @@ def _rates(scores: Sequence[Score], protocol: str) -> dict[str, Estimate]:
         "recall": share(true_yes, true_yes, false_no),
         "yes_ratio": share([float(each) for each in (golds if lmms else yes)], [1.0] * len(scores)),
     }
+
+
+def _key(row: Row, category: str = "") -> str:
+    # --ids is a list with commas: a row of several splits is named with "+".
+    splits = str(category or row.need("category")).replace(",", "+")
+    return f"{splits}/{row.need('question_id', 'id', 'index')}"
+
+
+def _sample(row: Row, asked: Asked) -> Sample:
+    answer = str(row.need("answer", "label", hint=asked.hint)).strip().lower()
+    if answer not in ("yes", "no"):
+        raise row.wrong("answer", row.find("answer", "label"), "yes or no")
+    # The official files are one a split and have no column for it.
+    category = row.find("category") or row.file.stem.removeprefix("coco_pope_")
+    if row.find("category") is None and category not in SPLITS:
+        row.need("category", hint=asked.hint)
+    return Sample(
+        id=_key(row, str(category)),
+        prompt=asked.text(lambda: prompt_of(row.text("question", "text"), asked.preset)),
+        images=asked.pictures(row),
+        tags={"category": str(category), "answer": answer},
+        cluster=row.name("image_source", "image_path", "image"),
+    )
+
+
+Pope = TableSuite(
+    name="pope",
+    about="""POPE over the splits random, popular and adversarial (8910 or 9000 questions). Preset `official` asks the
+    bare question, `llava` and `lmms-eval` add the short-answer line, `vlmevalkit` asks "Please answer yes or no.".""",
+    source=Source("pope", hub="pope", tsv="pope-tsv", files=("POPE.tsv", "coco_pope_*.json", "data/test-*.parquet")),
+    headline="official/mean_f1",
+    key=_key,
+    sample=_sample,
+    score=judged(read, lambda sample: sample.tags["answer"]),
+    estimates=estimates,
+)

@@ -16,6 +16,7 @@ class FixedAnswer:
     """Gives one answer to every question, and every option the same likelihood."""
 
     kinds: frozenset[Kind] = frozenset(("text", "likelihood"))
+    inert = ("answer",)
 
     def __init__(self, answer: str) -> None:
         self.answer = answer
@@ -42,6 +43,7 @@ class BlankImage:
     """Draws a square of one grey, `size` pixels wide, whatever the prompt."""
 
     kinds: frozenset[Kind] = frozenset(("image",))
+    inert = ("size", "grey")
 
     def __init__(self, *, size: int = 64, grey: int = 255) -> None:
         self.size = _positive(size)
@@ -61,6 +63,7 @@ class NoiseImage:
     """Draws noise that depends on the job's seed alone: 8 by 8 coloured tiles, so that files stay small."""
 
     kinds: frozenset[Kind] = frozenset(("image",))
+    inert = ("size",)
 
     def __init__(self, *, size: int = 64) -> None:
         self.size = _positive(size)

@@ -38,6 +38,7 @@ class VisionLanguageModel:
     """
 
     kinds: frozenset[Kind] = frozenset(("text",))
+    inert = ("name", "path", "revision", "max_new_tokens", "system_prompt", "batch_size", "device", "dtype")
 
     def __init__(
         self,

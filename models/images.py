@@ -28,6 +28,7 @@ class Images:
     """
 
     kinds: frozenset[Kind] = frozenset(("image",))
+    inert = ("folder",)
 
     def __init__(self, folder: Path) -> None:
         """Raises UsageError where `folder` is no folder."""

@@ -29,6 +29,10 @@ class OpenAIModel:
 
     kinds: frozenset[Kind] = frozenset(("text", "image"))
     independent = True
+    inert = (
+        *("name", "base_url", "max_new_tokens", "temperature", "system_prompt", "size", "quality", "image_format"),
+        *("key_env", "key_file", "token_field", "concurrency", "timeout", "retries"),
+    )
 
     def __init__(
         self,

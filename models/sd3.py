@@ -64,6 +64,10 @@ class Diffuser:
     """
 
     kinds: frozenset[Kind] = frozenset(("image",))
+    inert = (
+        *("name", "path", "revision", "recipe", "steps", "guidance", "size", "negative_prompt", "t5", "without"),
+        *("batch_size", "device", "dtype"),
+    )
 
     def __init__(self, source: Source, recipe: Recipe, *, device: str, dtype: Dtype, batch: int) -> None:
         at_least(1, steps=recipe.steps, size=recipe.size, batch_size=batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -53,6 +53,8 @@ class GenEval:
     worlds = ("toy",)
     data_from_images = True
     """A folder of pictures in the official layout brings its prompts along."""
+    scoring = tuple(each.name for each in fields(Options))
+    inert = ("data", "suite_seed", "suite_size", "images_per_prompt", *scoring)
 
     def __init__(
         self,

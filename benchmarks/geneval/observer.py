@@ -66,6 +66,11 @@ class GenEvalObserver:
     a converted folder. `clip`: official, toy, or a folder. `floor`: nothing that scores less is kept.
     """
 
+    inert = (
+        *("detector", "detector_backend", "pipeline", "clip", "clip_backend", "colour_dtype", "floor"),
+        *("device", "dtype", "world"),
+    )
+
     def __init__(
         self,
         detector: str = "official",

@@ -31,6 +31,11 @@ class Judge:
     """
 
     independent = True
+    inert = (
+        *("judge", "judge_base_url", "judge_runs", "judge_temperature", "judge_max_tokens", "world"),
+        *("judge_key_env", "judge_key_file", "judge_token_field", "judge_concurrency", "judge_timeout"),
+        "judge_retries",
+    )
 
     def __init__(
         self,

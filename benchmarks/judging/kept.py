@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...evals.errors import EnvironmentProblem
 from ...evals.types import Evidence, Json, Prediction, Sample
+from ..reading.elsewhere import response_of
 from ..reading.rows import Row
-from ..reading.scoring import response_of
 from .judge import Judge
+
+T = TypeVar("T")
+
+
+def judged(function: Callable[..., T]) -> Callable[..., T]:
+    """Give a function that takes `**options` the options of a judge, so that they become flags of the command."""
+    own = [each for each in inspect.signature(function, eval_str=True).parameters.values() if each.name != "options"]
+    flags = [
+        each.replace(kind=each.KEYWORD_ONLY)
+        for each in inspect.signature(Judge, eval_str=True).parameters.values()
+        if each.name.startswith("judge")
+    ]
+    function.__signature__ = inspect.Signature([*own, *flags])  # pyright: ignore[reportFunctionMemberAccess] -- inspect reads it
+    return function
 
 
 def ask(

@@ -1,6 +1,6 @@
 """MM-Vet: 218 open questions, graded 0 to 1 by a language model; scores by capability, mean and std over runs.
 
-Port of the totals of yuweihao/MM-Vet acde843 mm-vet_evaluator.py; the grader is in mm_vet_grader.py.
+Port of the totals of yuweihao/MM-Vet acde843 mm-vet_evaluator.py; the grader is in grader.py.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final
 
 from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
-from ..reading.pictures import Gallery
-from ..reading.rows import Row, listed, read_rows, read_tables
-from ..reading.scoring import RESPONSE, data_card, elsewhere, given, hint_for, judge_options, placed, plain, unique
+from ..judging.kept import ask, judged
+from ..reading.elsewhere import RESPONSE, elsewhere
+from ..reading.rows import Row, listed, read_rows
+from ..reading.scores import plain
 from ..reading.sources import Source
+from ..reading.suite import Asked, TableBenchmark, TableSuite, row_id
 
 CAPABILITIES: Final = ("rec", "ocr", "know", "gen", "spat", "math")
 STEP_BY_STEP: Final = (
@@ -30,148 +32,89 @@ STEP_BY_STEP: Final = (
 _REASON_FIRST: Final = (
     "First please perform reasoning, and think step by step to provide best answer to the following question: \n\n"
 )
-_SOURCE: Final = Source(
-    "mm_vet", hub="mm-vet", tsv="mm-vet-tsv", files=("MMVet.tsv", "mm-vet.json", "data/test-*.parquet")
-)
-
-Preset = Literal["janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit"]
 
 
-class MmVet:
-    """MM-Vet, graded by `--judge MODEL`; without a judge the answers stay ungraded.
-
-    `data` is a table or folder (empty: the one on this machine, else the hub's). Every `preset`
-    asks the bare question; `janus-pr541` adds VLMEvalKit's step-by-step system prompt and
-    `lmms-eval` a request to reason first.
-    """
-
-    name = "mm_vet"
-    kind = "text"
-    outputs = 1
-    observer = "judge"
-    headline = "official/total"
-    worlds = ("toy",)
-
-    def __init__(self, *, data: str = "", preset: Preset = "janus-pr541", offline: bool = False) -> None:
-        self.data = data
-        self.preset: Preset = preset
-        self.offline = offline
-        self._samples: list[Sample] = []
-
-    @property
-    def card(self) -> Mapping[str, Json]:
-        return {"preset": self.preset, "rows": len(self.samples()), **data_card(self.data, self.samples())}
-
-    def samples(self) -> Sequence[Sample]:
-        if not self._samples:
-            self._samples = self._load(self.data)
-        return self._samples
-
-    def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
-        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
-        gallery = Gallery(rows) if pictures else None
-        samples = [_sample(row, gallery, self.preset) for row in rows]
-        unique(samples, rows)
-        return samples
-
-    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
-        """Return the mean grade over the runs; no verdict where a run has none."""
-        runs: Sequence[Mapping[str, Json]] = ((evidence.data if evidence else None) or {}).get("runs", [])
-        grades = [run.get("value") for run in runs]
-        known = [float(grade) for grade in grades if grade is not None and not math.isnan(grade)]
-        whole = bool(known) and len(known) == len(grades)
-        reasons = [str(run["reason"]) for run in runs if run.get("value") is None and run.get("reason")]
-        reason = "" if whole else f"unscored: {reasons[0] if reasons else 'not graded'}"
-        value = sum(known) / len(known) if whole else None
-        return [
-            Score(
-                sample.id,
-                prediction.index,
-                "official",
-                value,
-                answer=grades or None,
-                reason=reason,
-                tags=sample.tags,
-                details={"grades": known} if whole else None,
-            )
-        ]
-
-    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
-        return stats.metrics(self.estimates(scores))
-
-    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
-        """Return `total`, each capability and `set_<capabilities>` in percent, `std` over the runs' totals.
-
-        An answer without a grade is in no mean (the headline number is then withheld); one that
-        is missing counts 0.
-        """
-        counted = [each for each in scores if each.value is not None or each.reason.startswith("missing")]
-        found = {"official/total": _mean(counted)}
-        for name in CAPABILITIES:
-            part = [each for each in counted if name in _capabilities(each)]
-            if part:
-                found[f"official/{name}"] = _mean(part)
-        for names in sorted({"_".join(sorted(_capabilities(each))) for each in counted}):
-            part = [each for each in counted if "_".join(sorted(_capabilities(each))) == names]
-            found[f"official/set_{names}"] = _mean(part)
-        runs = _run_totals(counted)
-        found["official/std"] = plain(statistics.pstdev(runs) if runs else None, len(runs))
-        return found
-
-    def rescore(
-        self,
-        *,
-        predictions: Path | None = None,
-        data: str | Path | None = None,
-        grades: Path | None = None,
-        allow_unscored: bool = False,
-        judge: str | None = None,
-        judge_base_url: str | None = None,
-        judge_runs: int = 1,
-        judge_key_env: str = "OPENAI_API_KEY",
-        judge_key_file: Path | None = None,
-        judge_temperature: float | None = None,
-        judge_max_tokens: int | None = None,
-        judge_token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
-        judge_concurrency: int = 8,
-        judge_timeout: float = 120.0,
-        judge_retries: int = 6,
-    ) -> Scored:
-        """Score answers made elsewhere, graded already or by a judge.
-
-        Rows of `id, capability, grades` (a list, one a run), or `id, capability, question, answer,
-        response` with a judge; `data` brings what the rows lack. The official tool's files fit as
-        well: a dictionary of answers as `predictions` and its file of grades as `grades`.
-        """
-        options = judge_options(locals())
-        file = given(predictions)
-        rows = read_rows(file)
-        known = self._load(str(data), pictures=False) if data else None
-        hint = hint_for(file)
-        samples = placed(rows, _key, known, lambda row: _light(row, hint))
-        if judge is not None:
-            from ..judging.kept import ask
-
-            for sample, row in zip(samples, rows, strict=True):
-                for column in ("question", "answer"):
-                    if not sample.target[column]:
-                        row.need(column, hint=hint)
-            evidence = ask("mm_vet", samples, rows, options, memory=file)
-        else:
-            evidence = _graded(samples, rows, grades)
-        scored = elsewhere(
-            self,
-            rows,
-            samples,
-            data=known,
-            text_of=lambda row: str(row.find(*RESPONSE) or ""),
-            evidence=evidence,
-            graded=True,
+def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
+    """Return the mean grade over the runs; no verdict where a run has none."""
+    runs: Sequence[Mapping[str, Json]] = ((evidence.data if evidence else None) or {}).get("runs", [])
+    grades = [run.get("value") for run in runs]
+    known = [float(grade) for grade in grades if grade is not None and not math.isnan(grade)]
+    whole = bool(known) and len(known) == len(grades)
+    reasons = [str(run["reason"]) for run in runs if run.get("value") is None and run.get("reason")]
+    reason = "" if whole else f"unscored: {reasons[0] if reasons else 'not graded'}"
+    value = sum(known) / len(known) if whole else None
+    return [
+        Score(
+            sample.id,
+            prediction.index,
+            "official",
+            value,
+            answer=grades or None,
+            reason=reason,
+            tags=sample.tags,
+            details={"grades": known} if whole else None,
         )
-        if scored.unscored and not allow_unscored:
-            total = scored.metrics["official/total"]
-            return replace(scored, metrics={**scored.metrics, "official/total": Metric(None, total.n)})
-        return scored
+    ]
+
+
+def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
+    """Return `total`, each capability and `set_<capabilities>` in percent, `std` over the runs' totals.
+
+    An answer without a grade is in no mean (the headline number is then withheld); one that
+    is missing counts 0.
+    """
+    counted = [each for each in scores if each.value is not None or each.reason.startswith("missing")]
+    found = {"official/total": _mean(counted)}
+    for name in CAPABILITIES:
+        part = [each for each in counted if name in _capabilities(each)]
+        if part:
+            found[f"official/{name}"] = _mean(part)
+    for names in sorted({"_".join(sorted(_capabilities(each))) for each in counted}):
+        part = [each for each in counted if "_".join(sorted(_capabilities(each))) == names]
+        found[f"official/set_{names}"] = _mean(part)
+    runs = _run_totals(counted)
+    found["official/std"] = plain(statistics.pstdev(runs) if runs else None, len(runs))
+    return found
+
+
+@judged
+def _rescored(
+    suite: TableBenchmark,
+    *,
+    predictions: Path | None = None,
+    data: str | Path | None = None,
+    grades: Path | None = None,
+    allow_unscored: bool = False,
+    **options: Any,
+) -> Scored:
+    """Score answers made elsewhere, graded already or by a judge.
+
+    Rows of `id, capability, grades` (a list, one a run), or `id, capability, question, answer,
+    response` with a judge; `data` brings what the rows lack. The official tool's files fit as
+    well: a dictionary of answers as `predictions` and its file of grades as `grades`.
+    """
+    found = suite.answers(predictions, data)
+    if options.get("judge") is not None:
+        for sample, row in zip(found.samples, found.rows, strict=True):
+            for column in ("question", "answer"):
+                if not sample.target[column]:
+                    row.need(column, hint=found.hint)
+        evidence = ask("mm_vet", found.samples, found.rows, options, memory=found.file)
+    else:
+        evidence = _graded(found.samples, found.rows, grades)
+    scored = elsewhere(
+        suite,
+        found.rows,
+        found.samples,
+        data=found.known,
+        text_of=lambda row: str(row.find(*RESPONSE) or ""),
+        evidence=evidence,
+        graded=True,
+    )
+    if scored.unscored and not allow_unscored:
+        total = scored.metrics["official/total"]
+        return replace(scored, metrics={**scored.metrics, "official/total": Metric(None, total.n)})
+    return scored
 
 
 def _mean(scores: Sequence[Score]) -> Estimate:
@@ -192,7 +135,7 @@ def _capabilities(score: Score) -> list[str]:
 
 def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None) -> list[Evidence]:
     """Return the grades of the rows, or of the file of grades, as a judge's evidence."""
-    apart = {_key(row): row for row in read_rows(grades)} if grades else {}
+    apart = {row_id(row): row for row in read_rows(grades)} if grades else {}
     unknown = sorted(set(apart) - {each.id for each in samples})
     if unknown:
         raise UsageError(f"{apart[unknown[0]].where}: id {unknown[0]!r} has a grade but no answer")
@@ -220,19 +163,6 @@ def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None)
     return found
 
 
-def _light(row: Row, hint: str) -> Sample:
-    return Sample(
-        id=_key(row),
-        prompt="",
-        target={"question": str(row.find("question") or ""), "answer": str(row.find("answer") or "")},
-        tags={"capability": _named(row, hint)},
-    )
-
-
-def _key(row: Row) -> str:
-    return str(row.need("id", "question_id", "index"))
-
-
 def _named(row: Row, hint: str = "") -> str:
     """Return the capabilities of a row, sorted, joined by commas."""
     value = row.need("capability", "category", hint=hint)
@@ -245,14 +175,29 @@ def _named(row: Row, hint: str = "") -> str:
     return ",".join(sorted(set(names)))
 
 
-def _sample(row: Row, gallery: Gallery | None, preset: Preset) -> Sample:
-    question = row.text("question")
-    prompt = {"janus-pr541": "\n" + question, "lmms-eval": _REASON_FIRST + question}.get(preset, question)
+def _sample(row: Row, asked: Asked) -> Sample:
+    question = row.text("question") if asked.preset else str(row.find("question") or "")
+    answer = row.text("answer") if asked.preset else str(row.find("answer") or "")
+    before = {"janus-pr541": "\n", "lmms-eval": _REASON_FIRST}.get(asked.preset, "")
     return Sample(
-        id=_key(row),
-        prompt=prompt,
-        images=gallery.of(row) if gallery else (),
-        system=STEP_BY_STEP if preset == "janus-pr541" else "",
-        target={"question": question, "answer": row.text("answer")},
-        tags={"capability": _named(row)},
+        id=row_id(row),
+        prompt=asked.text(lambda: before + question),
+        images=asked.pictures(row),
+        system=STEP_BY_STEP if asked.preset == "janus-pr541" else "",
+        target={"question": question, "answer": answer},
+        tags={"capability": _named(row, asked.hint)},
     )
+
+
+MmVet = TableSuite(
+    name="mm_vet",
+    about="""MM-Vet, graded by `--judge MODEL`; without a judge the answers stay ungraded. Every preset asks the bare
+    question; `janus-pr541` adds VLMEvalKit's step-by-step system prompt and `lmms-eval` a request to reason first.""",
+    source=Source("mm_vet", hub="mm-vet", tsv="mm-vet-tsv", files=("MMVet.tsv", "mm-vet.json", "data/test-*.parquet")),
+    headline="official/total",
+    sample=_sample,
+    score=score,
+    estimates=estimates,
+    observer="judge",
+    rescored=_rescored,
+)

@@ -7,153 +7,33 @@ vlmeval/dataset/utils/multiple_choice.py) without and with a judge.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from ...evals import stats
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from ...evals.types import Evidence, Json, Prediction, Sample, Score
+from ..judging.matched import matched_rescore
 from ..judging.matcher import matched
 from ..reading.answers import LETTER
 from ..reading.choices import LETTER_LINE, options_of, prompt_of
-from ..reading.pictures import Gallery
-from ..reading.rows import Row, read_rows, read_tables
-from ..reading.scoring import (
-    Read,
-    by_protocol,
-    data_card,
-    elsewhere,
-    given,
-    grouped,
-    hint_for,
-    judge_options,
-    percent,
-    placed,
-    scores_of,
-    slug,
-    unique,
-)
+from ..reading.rows import Row
+from ..reading.scores import Read, by_protocol, grouped, percent, scores_of, slug
 from ..reading.sources import Source
+from ..reading.suite import Asked, TableSuite
 
 PROTOCOLS: Final = ("official", "official-judge", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
 ROLL: Final = 1_000_000
 """Roll k of question i has the index i + k * ROLL."""
-_SOURCE: Final = Source(
-    "mmbench",
-    hub="mmbench",
-    tsv="mmbench-tsv",
-    files=("MMBench_DEV_EN.tsv", "mmbench_dev_20230712.tsv", "en/dev-*.parquet"),
-)
-
-Preset = Literal["janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit"]
 
 
-class MmBench:
-    """MMBench dev-en (1164 questions in 4329 rows, or 1176 in 4377).
-
-    `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
-    prompt. `judge` names a language model that finds the option which an unreadable answer means:
-    protocol `official-judge`.
-    """
-
-    name = "mmbench"
-    kind = "text"
-    outputs = 1
-    headline = "official/circular"
-    worlds = ("toy",)
-    optional_observers = ("judge",)
-
-    def __init__(
-        self,
-        *,
-        data: str = "",
-        preset: Preset = "janus-pr541",
-        judge: str | None = None,
-        offline: bool = False,
-    ) -> None:
-        self.data = data
-        self.preset: Preset = preset
-        self.judge = judge
-        self.offline = offline
-        self.observer = "judge" if judge else None
-        self._samples: list[Sample] = []
-
-    @property
-    def card(self) -> Mapping[str, Json]:
-        knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
-        return knobs | {"rows": len(self.samples()), **data_card(self.data, self.samples())}
-
-    def samples(self) -> Sequence[Sample]:
-        if not self._samples:
-            self._samples = self._load(self.data)
-        return self._samples
-
-    def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
-        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
-        gallery = Gallery(rows) if pictures else None
-        samples = [_sample(row, _prompt(row, self.preset), gallery) for row in rows]
-        unique(samples, rows)
-        return samples
-
-    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
-        """Return one Score a protocol for one roll: 1 where the letter read is the gold one."""
-        reads = read(prediction.text or "", sample.target)
-        if evidence is not None:
-            letter = matched(evidence)
-            value = None if letter is None else float(letter == sample.target["answer"])
-            reads["official-judge"] = (letter, value, letter in (None, "Z"))
-        return scores_of(sample, prediction, reads)
-
-    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
-        return stats.metrics(self.estimates(scores))
-
-    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
-        """Return in percent, for each protocol, `circular` over questions and, for VLMEvalKit's,
-        `vanilla_all` over all rows and `vanilla_unrolled` over roll 0; circular by category too.
-        """
-        found: dict[str, Estimate] = {}
-        for protocol, mine in by_protocol(scores, PROTOCOLS).items():
-            unrolled = [each for each in mine if int(each.sample_id) < ROLL]
-            right = {name: all(each.value == 1 for each in part) for name, part in grouped(mine, _question).items()}
-            found[f"{protocol}/circular"] = _circular(unrolled, right)
-            if protocol.startswith("vlmevalkit"):
-                found[f"{protocol}/vanilla_all"] = percent(mine)
-                found[f"{protocol}/vanilla_unrolled"] = percent(unrolled)
-            for tag in ("l2-category", "category"):
-                for name, part in grouped(unrolled, lambda each, tag=tag: each.tags.get(tag, "")).items():
-                    found[f"{protocol}/circular_{slug(name)}"] = _circular(part, right)
-        return found
-
-    def rescore(
-        self,
-        *,
-        predictions: Path | None = None,
-        data: str | Path | None = None,
-        judge: str | None = None,
-        judge_base_url: str | None = None,
-        judge_key_env: str = "OPENAI_API_KEY",
-        judge_key_file: Path | None = None,
-        judge_temperature: float | None = None,
-        judge_max_tokens: int | None = None,
-        judge_token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
-        judge_concurrency: int = 8,
-        judge_timeout: float = 120.0,
-        judge_retries: int = 6,
-    ) -> Scored:
-        """Score answers made elsewhere: rows of `index, question, A..E, answer, response`, or
-        `index, response` with the data set; with a judge, `official-judge` too."""
-        options = judge_options(locals())
-        file = given(predictions)
-        rows = read_rows(file)
-        known = self._load(str(data), pictures=False) if data else None
-        hint = hint_for(file)
-        samples = placed(rows, _key, known, lambda row: _sample(row, "", None, hint))
-        evidence = None
-        if judge is not None:
-            from ..judging.kept import ask
-
-            evidence = ask("mmbench", samples, rows, options, memory=file)
-        return elsewhere(self, rows, samples, data=known, evidence=evidence)
+def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
+    """Return one Score a protocol for one roll: 1 where the letter read is the gold one."""
+    reads = read(prediction.text or "", sample.target)
+    if evidence is not None:
+        letter = matched(evidence)
+        value = None if letter is None else float(letter == sample.target["answer"])
+        reads["official-judge"] = (letter, value, letter in (None, "Z"))
+    return scores_of(sample, prediction, reads)
 
 
 def read(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
@@ -178,7 +58,25 @@ def _question(score: Score) -> str:
     return str(int(score.sample_id) % ROLL)
 
 
-def _prompt(row: Row, preset: Preset) -> str:
+def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
+    """Return in percent, for each protocol, `circular` over questions and, for VLMEvalKit's,
+    `vanilla_all` over all rows and `vanilla_unrolled` over roll 0; circular by category too.
+    """
+    found: dict[str, Estimate] = {}
+    for protocol, mine in by_protocol(scores, PROTOCOLS).items():
+        unrolled = [each for each in mine if int(each.sample_id) < ROLL]
+        right = {name: all(each.value == 1 for each in part) for name, part in grouped(mine, _question).items()}
+        found[f"{protocol}/circular"] = _circular(unrolled, right)
+        if protocol.startswith("vlmevalkit"):
+            found[f"{protocol}/vanilla_all"] = percent(mine)
+            found[f"{protocol}/vanilla_unrolled"] = percent(unrolled)
+        for tag in ("l2-category", "category"):
+            for name, part in grouped(unrolled, lambda each, tag=tag: each.tags.get(tag, "")).items():
+                found[f"{protocol}/circular_{slug(name)}"] = _circular(part, right)
+    return found
+
+
+def _prompt(row: Row, preset: str) -> str:
     question, options, hint = row.text("question"), options_of(row) or {}, row.find("hint")
     if preset == "lmms-eval":
         # mmbench/en_utils.py: hint, question and heading on one line, an empty line before the instruction.
@@ -196,12 +94,12 @@ def _key(row: Row) -> str:
         raise row.wrong("index", index, "a whole number") from None
 
 
-def _sample(row: Row, prompt: str, gallery: Gallery | None, hint: str = "") -> Sample:
+def _sample(row: Row, asked: Asked) -> Sample:
     options = options_of(row)
     if not options:
-        row.need("A", hint=hint)
+        row.need("A", hint=asked.hint)
         options = {}
-    answer = row.need("answer", hint=hint)
+    answer = row.need("answer", hint=asked.hint)
     if answer not in options:
         raise row.wrong("answer", answer, f"one of the options {', '.join(options)}")
     key = _key(row)
@@ -209,8 +107,8 @@ def _sample(row: Row, prompt: str, gallery: Gallery | None, hint: str = "") -> S
     tags = {name: str(row.find(*found)) for name, found in columns.items() if row.find(*found) is not None}
     return Sample(
         id=key,
-        prompt=prompt,
-        images=gallery.of(row) if gallery else (),
+        prompt=asked.text(lambda: _prompt(row, asked.preset)),
+        images=asked.pictures(row),
         target={
             "answer": answer,
             "options": options,
@@ -220,3 +118,23 @@ def _sample(row: Row, prompt: str, gallery: Gallery | None, hint: str = "") -> S
         tags=tags,
         cluster=str(int(key) % ROLL),
     )
+
+
+MmBench = TableSuite(
+    name="mmbench",
+    about="""MMBench dev-en (1164 questions in 4329 rows, or 1176 in 4377). `judge` names a language model that
+    finds the option which an unreadable answer means: protocol `official-judge`.""",
+    source=Source(
+        "mmbench",
+        hub="mmbench",
+        tsv="mmbench-tsv",
+        files=("MMBench_DEV_EN.tsv", "mmbench_dev_20230712.tsv", "en/dev-*.parquet"),
+    ),
+    headline="official/circular",
+    key=_key,
+    sample=_sample,
+    score=score,
+    estimates=estimates,
+    judge="mmbench",
+    rescored=matched_rescore(),
+)

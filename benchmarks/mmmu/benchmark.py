@@ -10,35 +10,18 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from ...evals import stats
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Json, Metric, Picture, Prediction, Sample, Score, Scored
+from ...evals.types import Evidence, Json, Picture, Prediction, Sample, Score
+from ..judging.matched import matched_rescore
 from ..judging.matcher import matched
 from ..reading.answers import LETTER
 from ..reading.choices import LETTER_LINE, options_of, prompt_of
-from ..reading.pictures import Gallery
-from ..reading.rows import Row, listed, read_rows, read_tables
-from ..reading.scoring import (
-    GUESSED,
-    Read,
-    by_protocol,
-    data_card,
-    elsewhere,
-    given,
-    grouped,
-    hint_for,
-    judge_options,
-    percent,
-    placed,
-    plain,
-    scores_of,
-    slug,
-    unique,
-)
+from ..reading.rows import Row, listed
+from ..reading.scores import GUESSED, Read, by_protocol, grouped, percent, plain, scores_of, slug
 from ..reading.sources import Source
+from ..reading.suite import Answers, Asked, TableSuite, row_id
 from .answers import open_correct, open_correct_lmms, open_values, option_lmms, option_official
 
 PROTOCOLS: Final = ("official", "vlmevalkit-2024", "vlmevalkit-2026", "vlmevalkit-judge", "lmms-eval")
@@ -61,136 +44,44 @@ DOMAINS: Final[Mapping[str, tuple[str, ...]]] = {
 _DOMAIN_OF: Final = {subject: domain for domain, subjects in DOMAINS.items() for subject in subjects}
 _ID: Final = re.compile(r"(validation|dev|test)_(.+)_\d+")
 _MARKER: Final = re.compile(r"<image (\d+)>")
-_SOURCE: Final = Source(
-    "mmmu",
-    hub="mmmu",
-    tsv="mmmu-tsv",
-    files=("MMMU_DEV_VAL.tsv", "*/validation-*.parquet", "validation-*.parquet"),
-)
-
-Preset = Literal["janus-pr541", "official", "lmms-eval"]
 
 
-class Mmmu:
-    """MMMU validation (900 questions: 847 with options, 53 open).
+def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
+    """Return one Score a protocol; where the official parser would guess: 0, unparsed, read nothing.
 
-    `data` is a table or folder (empty: the one on this machine, else the hub's), `preset` the
-    prompt: `janus-pr541` shows all pictures first, `official` the first alone, `lmms-eval` those
-    that the text mentions. `judge` names a language model that finds the option which an
-    answer means where VLMEvalKit's matcher of 2024 reads none: protocol `vlmevalkit-judge`.
+    The guess depends on all answers before it: `settle` draws it.
     """
+    target: Mapping[str, Json] = sample.target
+    text = prediction.text or ""
+    reads = read_open(text, target["answer"]) if target["open"] else read_choice(text, target)
+    if evidence is not None:
+        letter = matched(evidence)
+        value = None if letter is None else float(letter in _expected(target))
+        reads["vlmevalkit-judge"] = (letter, value, letter in (None, "Z"))
+    details = {"position": target["position"], "letters": target["letters"], "answer": target["answer"]}
+    return scores_of(sample, prediction, reads, details)
 
-    name = "mmmu"
-    kind = "text"
-    outputs = 1
-    headline = "official/accuracy"
-    worlds = ("toy",)
-    optional_observers = ("judge",)
 
-    def __init__(
-        self,
-        *,
-        data: str = "",
-        preset: Preset = "janus-pr541",
-        judge: str | None = None,
-        offline: bool = False,
-    ) -> None:
-        self.data = data
-        self.preset: Preset = preset
-        self.judge = judge
-        self.offline = offline
-        self.observer = "judge" if judge else None
-        self._samples: list[Sample] = []
+def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
+    """Return `accuracy` in percent for each protocol, by subject and `domain_<name>` too.
 
-    @property
-    def card(self) -> Mapping[str, Json]:
-        knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
-        return knobs | {"rows": len(self.samples()), **data_card(self.data, self.samples())}
-
-    def samples(self) -> Sequence[Sample]:
-        if not self._samples:
-            self._samples = self._load(self.data)
-        return self._samples
-
-    def _load(self, data: str, *, pictures: bool = True) -> list[Sample]:
-        rows = read_tables(_SOURCE.tables(data, offline=self.offline))
-        rows = [row for row in rows if row.find("split") != "dev" and not _key(row).startswith("dev_")]
-        gallery = Gallery(rows) if pictures else None
-        samples = [_sample(row, at, _prompt(row, self.preset), gallery, self.preset) for at, row in enumerate(rows)]
-        unique(samples, rows)
-        return samples
-
-    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
-        """Return one Score a protocol; where the official parser would guess: 0, unparsed, read nothing.
-
-        The guess depends on all answers before it: `settle` draws it.
-        """
-        target: Mapping[str, Json] = sample.target
-        text = prediction.text or ""
-        reads = read_open(text, target["answer"]) if target["open"] else read_choice(text, target)
-        if evidence is not None:
-            letter = matched(evidence)
-            value = None if letter is None else float(letter in _expected(target))
-            reads["vlmevalkit-judge"] = (letter, value, letter in (None, "Z"))
-        details = {"position": target["position"], "letters": target["letters"], "answer": target["answer"]}
-        return scores_of(sample, prediction, reads, details)
-
-    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
-        return stats.metrics(self.estimates(scores))
-
-    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
-        """Return `accuracy` in percent for each protocol, by subject and `domain_<name>` too.
-
-        Official and lmms-eval guess at random: `fallbacks` counts the guesses and
-        `accuracy_no_fallback` takes them for wrong; lmms-eval's have no seed, so that it has no more.
-        """
-        found: dict[str, Estimate] = {}
-        for protocol, mine in by_protocol(scores, PROTOCOLS).items():
-            settled = settle(mine) if protocol == "official" else mine
-            if protocol in ("official", "lmms-eval"):
-                guesses = [each for each in mine if _guessed(each)]
-                found[f"{protocol}/accuracy_no_fallback"] = percent(mine)
-                found[f"{protocol}/fallbacks"] = plain(len(guesses), len(mine))
-            if protocol == "lmms-eval":
-                continue
-            found[f"{protocol}/accuracy"] = percent(settled)
-            for tag, prefix in (("subject", ""), ("domain", "domain_")):
-                for name, part in grouped(settled, lambda each, tag=tag: each.tags.get(tag, "")).items():
-                    found[f"{protocol}/{prefix}{slug(name) if prefix else name}"] = percent(part)
-        return found
-
-    def rescore(
-        self,
-        *,
-        predictions: Path | None = None,
-        data: str | Path | None = None,
-        judge: str | None = None,
-        judge_base_url: str | None = None,
-        judge_key_env: str = "OPENAI_API_KEY",
-        judge_key_file: Path | None = None,
-        judge_temperature: float | None = None,
-        judge_max_tokens: int | None = None,
-        judge_token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
-        judge_concurrency: int = 8,
-        judge_timeout: float = 120.0,
-        judge_retries: int = 6,
-    ) -> Scored:
-        """Score answers made elsewhere: rows of `id, question_type, options, answer, response` (`all_choices`
-        and `index2ans` in place of `options`), or `id, response` with the data set; with a judge,
-        `vlmevalkit-judge` too. Guesses are drawn in the order of the rows."""
-        options = judge_options(locals())
-        file = given(predictions)
-        rows = read_rows(file)
-        known = self._load(str(data), pictures=False) if data else None
-        hint = hint_for(file)
-        found = placed(rows, _key, known, lambda row: _sample(row, 0, "", None, hint=hint))
-        samples = [replace(each, target={**each.target, "position": at}) for at, each in enumerate(found)]
-        evidence = None
-        if judge is not None:
-            from ..judging.kept import ask
-
-            evidence = ask("mmmu", samples, rows, options, memory=file)
-        return elsewhere(self, rows, samples, data=known, evidence=evidence, settle=settle)
+    Official and lmms-eval guess at random: `fallbacks` counts the guesses and
+    `accuracy_no_fallback` takes them for wrong; lmms-eval's have no seed, so that it has no more.
+    """
+    found: dict[str, Estimate] = {}
+    for protocol, mine in by_protocol(scores, PROTOCOLS).items():
+        settled = settle(mine) if protocol == "official" else mine
+        if protocol in ("official", "lmms-eval"):
+            guesses = [each for each in mine if _guessed(each)]
+            found[f"{protocol}/accuracy_no_fallback"] = percent(mine)
+            found[f"{protocol}/fallbacks"] = plain(len(guesses), len(mine))
+        if protocol == "lmms-eval":
+            continue
+        found[f"{protocol}/accuracy"] = percent(settled)
+        for tag, prefix in (("subject", ""), ("domain", "domain_")):
+            for name, part in grouped(settled, lambda each, tag=tag: each.tags.get(tag, "")).items():
+                found[f"{protocol}/{prefix}{slug(name) if prefix else name}"] = percent(part)
+    return found
 
 
 def settle(scores: Sequence[Score]) -> list[Score]:
@@ -261,7 +152,7 @@ def _guessed(score: Score) -> bool:
     return score.unparsed and score.value is not None and score.answer is None
 
 
-def _prompt(row: Row, preset: Preset) -> str:
+def _prompt(row: Row, preset: str) -> str:
     question, options = row.text("question"), _options(row)
     if preset == "janus-pr541":
         return prompt_of(preset, question, options, row.find("hint"))
@@ -287,10 +178,6 @@ def _is_open(row: Row) -> bool:
     return kind != "multiple-choice"
 
 
-def _key(row: Row) -> str:
-    return str(row.need("id", "question_id", "index"))
-
-
 def _answer(row: Row, *, is_open: bool, options: Mapping[str, str], hint: str) -> str | list[str]:
     value = row.need("answer", "gold", hint=hint)
     if is_open:
@@ -306,27 +193,25 @@ def _answer(row: Row, *, is_open: bool, options: Mapping[str, str], hint: str) -
     return value
 
 
-def _sample(
-    row: Row, position: int, prompt: str, gallery: Gallery | None, preset: Preset = "janus-pr541", hint: str = ""
-) -> Sample:
+def _sample(row: Row, asked: Asked) -> Sample:
     is_open, options = _is_open(row), _options(row)
     letters = row.find("all_choices")
     if not is_open and not options:
-        row.need("options", "index2ans", "A", hint=hint)
-    answer = _answer(row, is_open=is_open, options=options, hint=hint)
-    match = _ID.fullmatch(_key(row))
+        row.need("options", "index2ans", "A", hint=asked.hint)
+    answer = _answer(row, is_open=is_open, options=options, hint=asked.hint)
+    match = _ID.fullmatch(row_id(row))
     subject = match[2] if match else str(row.find("category") or "")
     tags = {"subject": subject, "domain": _DOMAIN_OF.get(subject, "")}
     return Sample(
-        id=_key(row),
-        prompt=prompt,
-        images=_pictures(row, gallery, preset) if gallery else (),
+        id=row_id(row),
+        prompt=asked.text(lambda: _prompt(row, asked.preset)),
+        images=_pictures(row, asked),
         target={
             "open": is_open,
             "options": options,
             "letters": [str(each) for each in letters] if isinstance(letters, list) else list(options),
             "answer": answer,
-            "position": position,
+            "position": asked.place,
             "question": str(row.find("question") or ""),
             **({"offered": _offered(answer)} if is_open else {}),
         },
@@ -334,10 +219,38 @@ def _sample(
     )
 
 
-def _pictures(row: Row, gallery: Gallery, preset: Preset) -> tuple[Picture, ...]:
+def _pictures(row: Row, asked: Asked) -> tuple[Picture, ...]:
     """Return the pictures that a preset shows: all, the first, or those that the text mentions."""
-    if preset == "lmms-eval" and "image_1" in row.fields:
+    if asked.preset == "lmms-eval" and "image_1" in row.fields:
         text = row.text("question") + "\n".join(_options(row).values())
-        return gallery.of(row, [f"image_{number}" for number in sorted(set(_MARKER.findall(text)))])
-    found = gallery.of(row)
-    return found[:1] if preset == "official" else found
+        return asked.pictures(row, [f"image_{number}" for number in sorted(set(_MARKER.findall(text)))])
+    found = asked.pictures(row)
+    return found[:1] if asked.preset == "official" else found
+
+
+def _in_order(answers: Answers) -> Answers:
+    """Return the answers with the place of each row: guesses are drawn in the order of the rows."""
+    placed = [replace(each, target={**each.target, "position": at}) for at, each in enumerate(answers.samples)]
+    return replace(answers, samples=placed)
+
+
+Mmmu = TableSuite(
+    name="mmmu",
+    about="""MMMU validation (900 questions: 847 with options, 53 open). Preset `janus-pr541` shows all pictures first,
+    `official` the first alone, `lmms-eval` those that the text mentions. `judge` names a language model that finds
+    the option which an answer means where VLMEvalKit's matcher of 2024 reads none: protocol `vlmevalkit-judge`.""",
+    source=Source(
+        "mmmu",
+        hub="mmmu",
+        tsv="mmmu-tsv",
+        files=("MMMU_DEV_VAL.tsv", "*/validation-*.parquet", "validation-*.parquet"),
+    ),
+    headline="official/accuracy",
+    presets=("janus-pr541", "official", "lmms-eval"),
+    rows=lambda rows, asked: [r for r in rows if r.find("split") != "dev" and not row_id(r).startswith("dev_")],
+    sample=_sample,
+    score=score,
+    estimates=estimates,
+    judge="mmmu",
+    rescored=matched_rescore(_in_order, settle),
+)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ...evals.types import Json
 from .rows import Row, listed, missing
 
+SHORT_LINE = "\nAnswer the question using a single word or phrase."
 LETTER_LINE = "Answer with the option's letter from the given choices directly."
 
 

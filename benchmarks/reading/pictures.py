@@ -14,8 +14,8 @@ from .rows import Deferred, Row, is_picture_column, listed, missing
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _LONGEST_INDEX = 64
 """VLMEvalKit's rule: a cell of at most this many characters names the row that holds the picture."""
-_FILE_COLUMNS = ("image_path", "imagename", "data_id")
-"""Columns of file names (VLMEvalKit's tables without pictures, MM-Vet's and SEED-Bench's own files)."""
+_FILE_COLUMNS = ("image_path", "imagename", "data_id", "imageId")
+"""Columns of file names (VLMEvalKit's tables without pictures, the own files of MM-Vet, SEED-Bench and GQA)."""
 
 
 class Gallery:
@@ -34,7 +34,8 @@ class Gallery:
         found = [picture for name in names for picture in self._cell(row, name, row.fields.get(name))]
         if not found and columns is None:
             column = next((name for name in _FILE_COLUMNS if not missing(row.fields.get(name))), "")
-            found = [Picture(name, self._file(row, column, name).read_bytes) for name in _names(row, column)]
+            names = [f"{each}.jpg" if column == "imageId" else each for each in _names(row, column)]  # GQA gives the id
+            found = [Picture(name, self._file(row, column, name).read_bytes) for name in names]
             if not found:
                 raise UsageError(f"{row.where}: no picture: expected a column image, image_1 or image_path")
         return tuple(found)

@@ -63,6 +63,10 @@ class Janus:
     """A Janus model over a checkpoint folder; see `Family.__call__` for the options."""
 
     kinds: frozenset[Kind] = frozenset(("image", "text", "likelihood"))
+    inert = (
+        *("path", "revision", "weights", "recipe", "guidance", "temperature", "max_new_tokens", "roles"),
+        *("system_prompt", "image_position", "batch_size", "device", "dtype"),
+    )
 
     def __init__(
         self,

@@ -42,6 +42,8 @@ class DpgVqa:
     Evidence.data is {"answers": {proposition id: answer}, "scorer", "cut": [proposition ids]}.
     """
 
+    inert = ("vqa", "world", "device", "dtype", "vqa_base_url")
+
     def __init__(
         self,
         vqa: str = "official",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from janus_eval.benchmarks.pope import Pope
+from janus_eval.benchmarks.reading.suite import TableBenchmark
 from janus_eval.evals import evaluate, samples
 from janus_eval.evals.commands import cli, flags
 from janus_eval.evals.errors import UsageError
@@ -161,7 +161,7 @@ def test_doctor_warns_of_a_cache_that_is_a_file(
     [(("a", "b", "a"), "two samples have the id 'a'"), (("\ud800",), "is no valid text"), ((), "has no samples")],
 )
 def test_ids_that_cannot_name_samples_are_refused(monkeypatch: pytest.MonkeyPatch, ids: Any, message: str) -> None:
-    monkeypatch.setattr(Pope, "samples", lambda _: [Sample(each, "Is there a cat?") for each in ids])
+    monkeypatch.setattr(TableBenchmark, "samples", lambda _: [Sample(each, "Is there a cat?") for each in ids])
     with pytest.raises(UsageError, match=message):
         evaluate("always-yes", "pope", data="toy")
 

@@ -1,30 +1,19 @@
-"""What the understanding suites share: hits to percent, scores by protocol, scoring of outputs made elsewhere."""
+"""Scoring answers made elsewhere: rows of a file, each with its sample, judged without the model."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from ...evals import stats
 from ...evals.errors import UsageError
-from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .rows import Row
-from .sources import find_world
+from .scores import GUESSED
 
 RESPONSE = ("response", "prediction", "text")
 """The columns that may hold a model's answer, best first."""
-
-GUESSED = "guessed "
-"""How the reason begins where a protocol drew its answer at random: it read nothing."""
-
-Read = tuple[Json, float | None, bool]
-"""What a protocol read, its value, and whether it could not read (unparsed)."""
 
 
 class Rules(Protocol):
@@ -38,80 +27,6 @@ class Rules(Protocol):
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]: ...
 
 
-def percent(scores: Sequence[Score]) -> Estimate:
-    """Return the mean value in percent; one without a verdict counts as a miss."""
-    return stats.mean([each.value or 0.0 for each in scores], [stats.cluster(each) for each in scores]).times(100)
-
-
-def plain(value: float | None, n: int) -> Estimate:
-    """Return a number without an interval: a count, a deviation over runs."""
-    return Estimate(value, n, {"": (0.0, math.nan)}, 0.0, math.inf)
-
-
-def scores_of(sample: Sample, prediction: Prediction, reads: Mapping[str, Read], details: Json = None) -> list[Score]:
-    """Return one Score for each protocol that read the response."""
-    return [
-        Score(
-            sample.id,
-            prediction.index,
-            protocol,
-            value,
-            answer=answer,
-            unparsed=unparsed,
-            tags=sample.tags,
-            cluster=sample.cluster,
-            details=details,
-        )
-        for protocol, (answer, value, unparsed) in reads.items()
-    ]
-
-
-def by_protocol(scores: Sequence[Score], protocols: Sequence[str]) -> dict[str, list[Score]]:
-    """Return the scores of each protocol that occurs, in the order of `protocols`.
-
-    An output that is missing has a score without protocol: it joins each that does not have it.
-    """
-    absent = [each for each in scores if not each.protocol]
-    found: dict[str, list[Score]] = {}
-    for each in scores:
-        if each.protocol:
-            found.setdefault(each.protocol, []).append(each)
-    if absent and not found:
-        found[protocols[0]] = []
-    for mine in found.values():
-        have = {(each.sample_id, each.index) for each in mine} if absent else set[tuple[str, int]]()
-        mine += [each for each in absent if (each.sample_id, each.index) not in have]
-    return {name: found[name] for name in protocols if name in found}
-
-
-def grouped(scores: Iterable[Score], key: Callable[[Score], str]) -> dict[str, list[Score]]:
-    """Return the scores by key, keys in alphabetical order; an empty key is left out."""
-    groups: dict[str, list[Score]] = {}
-    for each in scores:
-        groups.setdefault(key(each), []).append(each)
-    return {name: groups[name] for name in sorted(groups) if name}
-
-
-def slug(text: str) -> str:
-    """Return a name fit for a metric key: lower case, words joined by underscores."""
-    return "_".join("".join(char if char.isalnum() else " " for char in text.lower()).split())
-
-
-def data_card(data: str, samples: Sequence[Sample]) -> dict[str, Json]:
-    """Return what a card says of its data: a digest, and the data world where one was named (tables mark it)."""
-    world = {"world": data} if data and find_world(data) else {}
-    return {"data": fingerprint(samples), **world}
-
-
-def fingerprint(samples: Sequence[Sample]) -> str:
-    """Return 12 hex digits over what is asked and expected: ids, prompts, targets, picture names."""
-    digest = hashlib.sha256()
-    for each in samples:
-        row = [each.id, each.prompt, each.system, each.target, [picture.name for picture in each.images]]
-        digest.update(json.dumps(row, sort_keys=True, default=str).encode())
-    return digest.hexdigest()[:12]
-
-
 def unique(samples: Sequence[Sample], rows: Sequence[Row], *, most: int = 1) -> None:
     """Raise UsageError where more than `most` rows have one key."""
     seen: dict[str, int] = {}
@@ -119,11 +34,6 @@ def unique(samples: Sequence[Sample], rows: Sequence[Row], *, most: int = 1) -> 
         seen[sample.id] = seen.get(sample.id, 0) + 1
         if seen[sample.id] > most:
             raise UsageError(f"{row.where}: duplicate key {sample.id!r}: every row needs its own")
-
-
-def judge_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of a `rescore`'s arguments that are a judge's: their names begin with judge."""
-    return {name: value for name, value in arguments.items() if name.startswith("judge")}
 
 
 def response_of(row: Row) -> str:

@@ -1,0 +1,32 @@
+"""Suites whose unreadable answers a judge may match with an option: MMBench and MMMU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...evals.types import Score, Scored
+from ..reading.elsewhere import elsewhere
+from ..reading.suite import Answers, TableBenchmark
+from .kept import ask, judged
+
+
+def matched_rescore(
+    prepare: Callable[[Answers], Answers] = lambda answers: answers,
+    settle: Callable[[Sequence[Score]], Sequence[Score]] = lambda scores: scores,
+) -> Callable[..., Scored]:
+    """Return the `rescored` of such a suite; `prepare` may complete the samples, `settle` what the lines say."""
+
+    @judged
+    def rescored(
+        suite: TableBenchmark, *, predictions: Path | None = None, data: str | Path | None = None, **options: Any
+    ) -> Scored:
+        """Score answers made elsewhere; with `judge` the protocol that matches them too."""
+        found = prepare(suite.answers(predictions, data))
+        evidence = None
+        if options.get("judge") is not None:
+            evidence = ask(suite.suite.judge, found.samples, found.rows, options, memory=found.file)
+        return elsewhere(suite, found.rows, found.samples, data=found.known, evidence=evidence, settle=settle)
+
+    return rescored

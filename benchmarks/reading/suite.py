@@ -1,0 +1,253 @@
+"""A suite of questions in a table: it states what it is, and what all such suites share is written here once."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+from ...evals import stats
+from ...evals.errors import UsageError, hint
+from ...evals.stats import Estimate
+from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
+from .elsewhere import elsewhere, given, hint_for, placed, unique
+from .pictures import Gallery
+from .rows import Row, read_rows, read_tables
+from .sources import Source, find_world
+
+PRESETS: Final = ("janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit")
+"""The prompts in which the field asks: the Janus authors' (VLMEvalKit pull request 541), the suite's own, others'."""
+
+Look = Callable[[Row, "Sequence[str] | None"], "tuple[Picture, ...]"]
+"""Finds the pictures of a row: in the named columns, or in every picture column."""
+Estimates = Callable[[Sequence[Score]], Mapping[str, Estimate]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a row is asked: in a preset with its pictures, or, to score what was answered elsewhere, in none.
+
+    `place` counts the rows from 0; `hint` ends the message about a column that a row lacks.
+    """
+
+    preset: str = ""
+    look: Look | None = None
+    place: int = 0
+    hint: str = ""
+
+    def text(self, make: Callable[[], str]) -> str:
+        """Return the prompt that `make` makes; empty where nothing is asked."""
+        return make() if self.preset else ""
+
+    def pictures(self, row: Row, columns: Sequence[str] | None = None) -> tuple[Picture, ...]:
+        """Return a row's pictures, of the named columns or of all; none where nothing is asked."""
+        return self.look(row, columns) if self.look else ()
+
+
+def row_id(row: Row) -> str:
+    """Return the id of a row as most tables have it."""
+    return str(row.need("id", "question_id", "index"))
+
+
+def every_row(rows: Sequence[Row], asked: bool) -> Sequence[Row]:
+    """Return the rows as they are."""
+    del asked
+    return rows
+
+
+def one_by_one(suite: TableSuite, rows: Sequence[Row], asked: Asked) -> list[Sample]:
+    """Return the sample of each row; raise UsageError where more rows than may have one id."""
+    samples = [suite.sample(row, replace(asked, place=at)) for at, row in enumerate(rows)]
+    unique(samples, rows, most=suite.rows_of_an_id)
+    return samples
+
+
+def rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
+    """Score answers made elsewhere: rows with the suite's own columns, or with ids and the data set."""
+    answers = suite.answers(predictions, data)
+    return elsewhere(suite, answers.rows, answers.samples, data=answers.known)
+
+
+@dataclass(frozen=True)
+class TableSuite:
+    """What a suite of questions is; called, it makes the benchmark. Registered under its name.
+
+    `sample` makes a row a sample, `score` judges an answer, `estimates` says what its metrics are made of.
+    `rows` picks and completes the table's rows, knowing whether they are to be asked. Their pictures lie in
+    the table, beside it, in `folders` there, or in tables apart: a pattern, and the column that names a
+    picture's id. `samples` is for suites whose samples depend on each other, `named` for ids that repeat.
+    `likelihoods` are the presets in which options are weighed too. `judge` names the judge's task of a
+    suite that may have its answers matched by one; `observer` an observer that it always needs.
+    """
+
+    name: str
+    about: str
+    source: Source
+    headline: str
+    sample: Callable[[Row, Asked], Sample]
+    score: Callable[[Sample, Prediction, Evidence | None], Sequence[Score]]
+    estimates: Estimates
+    presets: tuple[str, ...] = PRESETS
+    key: Callable[[Row], str] = row_id
+    rows: Callable[[Sequence[Row], bool], Sequence[Row]] = every_row
+    folders: tuple[str, ...] = ()
+    pictures_apart: tuple[str, str] | None = None
+    samples: Callable[[TableSuite, Sequence[Row], Asked], list[Sample]] = one_by_one
+    named: Callable[[Sequence[Sample]], Sequence[Sample]] = list
+    rows_of_an_id: int = 1
+    likelihoods: Collection[str] = ()
+    judge: str = ""
+    observer: str | None = None
+    title: str = ""
+    decimals: int = 1
+    rescored: Callable[..., Scored] = rescored
+    worlds: tuple[str, ...] = ("toy",)
+
+    def __call__(
+        self, *, data: str = "", preset: str = "", judge: str | None = None, offline: bool = False
+    ) -> TableBenchmark:
+        """Return the suite over its data: a table, a folder, a hub data set, a data world, or empty for its own."""
+        if preset and preset not in self.presets:
+            raise UsageError(
+                f"{self.name} has no preset {preset!r}{hint(preset, self.presets, f'; known: {self.presets}')}"
+            )
+        return TableBenchmark(self, data, preset or self.presets[0], judge, offline)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The options as they are for this suite: its own presets, and a judge only where it may have one."""
+        own = inspect.signature(type(self).__call__, eval_str=True).parameters
+        preset = own["preset"].replace(annotation=Literal[self.presets], default=self.presets[0])
+        kept = {**own, "preset": preset}
+        dropped = {"self", *(() if self.judge else ("judge",))}
+        return inspect.Signature([each for name, each in kept.items() if name not in dropped])
+
+    @property
+    def optional_observers(self) -> tuple[str, ...]:
+        """The judge, where the suite can do without."""
+        return ("judge",) if self.judge else ()
+
+    @property
+    def rescore(self) -> Callable[..., Scored]:
+        """`rescored` over no data: what `janus-eval score` takes its flags from."""
+        return partial(self.rescored, self())
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Answers made elsewhere: the file, its rows, the sample of each, and the whole data set where it was given."""
+
+    file: Path
+    rows: Sequence[Row]
+    samples: Sequence[Sample]
+    known: Sequence[Sample] | None
+    hint: str
+
+
+@dataclass
+class TableBenchmark:
+    """A suite of questions over its data: the benchmark that a `TableSuite` makes."""
+
+    suite: TableSuite
+    data: str
+    preset: str
+    judge: str | None
+    offline: bool
+    _samples: list[Sample] = field(default_factory=list[Sample], repr=False)
+
+    def __post_init__(self) -> None:
+        self.rescore = partial(self.suite.rescored, self)
+        """Score answers made elsewhere."""
+
+    kind: Kind = "text"
+    outputs: int = 1
+    inert = ("data", "preset", "judge", "offline")
+    scoring = ("match",)
+
+    @property
+    def name(self) -> str:
+        return self.suite.name
+
+    @property
+    def headline(self) -> str:
+        return self.suite.headline
+
+    @property
+    def title(self) -> str:
+        return self.suite.title
+
+    @property
+    def decimals(self) -> int:
+        return self.suite.decimals
+
+    @property
+    def observer(self) -> str | None:
+        return self.suite.observer or ("judge" if self.judge else None)
+
+    @property
+    def extra_kinds(self) -> Collection[Kind]:
+        return frozenset[Kind](("likelihood",) if self.preset in self.suite.likelihoods else ())
+
+    @property
+    def card(self) -> Mapping[str, Json]:
+        """The preset, whether a judge matches, and the data: how many rows, a digest, the world if it is one."""
+        knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
+        world = {"world": self.data} if self.data and find_world(self.data) else {}
+        return knobs | {"rows": len(self.samples()), "data": fingerprint(self.samples()), **world}
+
+    def samples(self) -> Sequence[Sample]:
+        """Return the samples, read once."""
+        if not self._samples:
+            self._samples = list(self.suite.named(self.load(self.data)))
+        return self._samples
+
+    def load(self, data: str, *, asked: bool = True) -> list[Sample]:
+        """Return the samples of a table; not `asked`: without prompts and pictures, to score what was answered."""
+        tables = self.suite.source.tables(data, offline=self.offline)
+        rows = self.suite.rows(read_tables(tables), asked)
+        how = Asked(self.preset, self._pictures(rows, tables[0])) if asked else Asked()
+        return self.suite.samples(self.suite, rows, how)
+
+    def _pictures(self, rows: Sequence[Row], table: Path) -> Look:
+        """Return what finds the pictures of rows."""
+        if self.suite.pictures_apart and table.suffix == ".parquet":
+            pattern, column = self.suite.pictures_apart
+            apart = sorted(table.parent.glob(pattern))
+            if apart:
+                gallery = Gallery([*rows, *read_tables(apart)], index="id")
+                return lambda row, columns: gallery.of(row, columns or (column,))
+        return Gallery(rows, [table.parent / each for each in self.suite.folders]).of
+
+    def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
+        """Return one Score for each protocol that reads the answer."""
+        return self.suite.score(sample, prediction, evidence)
+
+    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
+        """Return the metrics of the estimates, with their intervals."""
+        return stats.metrics(self.estimates(scores))
+
+    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
+        """Return what the metrics are made of."""
+        return self.suite.estimates(scores)
+
+    def answers(self, predictions: Path | None, data: str | Path | None) -> Answers:
+        """Return the rows of a file of answers, each with its sample: the data set's, or what the row says itself."""
+        file = given(predictions)
+        rows, hint = read_rows(file), hint_for(file)
+        known = self.load(str(data), asked=False) if data else None
+        samples = placed(rows, self.suite.key, known, lambda row: self.suite.sample(row, Asked(hint=hint)))
+        return Answers(file, rows, samples, known, hint)
+
+
+def fingerprint(samples: Sequence[Sample]) -> str:
+    """Return 12 hex digits over what is asked and expected: ids, prompts, targets, picture names."""
+    digest = hashlib.sha256()
+    for each in samples:
+        row = [each.id, each.prompt, each.system, each.target, [picture.name for picture in each.images]]
+        digest.update(json.dumps(row, sort_keys=True, default=str).encode())
+    return digest.hexdigest()[:12]
