@@ -62,10 +62,10 @@ def of_factory(factory: Any) -> BenchmarkMembers:
     return cast(BenchmarkMembers, _Whole(factory, _defaults("benchmarks")))
 
 
-def needed_observer(factory: Any) -> str | None:
-    """Return the observer that every suite of a factory needs; None where that depends on options."""
-    found = inspect.getattr_static(factory, "observer", None)
-    return found if isinstance(found, str) else None
+def observers(factory: Any) -> list[str]:
+    """Return the observers that the suites of a factory may use: the one they need and those they can do without."""
+    needed = inspect.getattr_static(factory, "observer", None)  # a property where it depends on options
+    return [*([needed] if isinstance(needed, str) else []), *of_factory(factory).optional_observers]
 
 
 def members(group: str) -> list[Member]:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import members, registry
 from .environment import harness_version
 from .errors import EnvironmentProblem, UsageError, hint
-from .plugins import Benchmark, Eyes, Model, ModelAdapter, Suite
+from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .request import Request
 from .samples import distinct, select
 from .types import Json, RunSpec, Sample
@@ -20,6 +20,9 @@ from .workers import WorkerModel
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,9 @@ def pairs(request: Request, *, tolerant: bool = False) -> list[Pair]:
     _check_names(request)
     suites: dict[str, _Made] = {}
     found: list[Pair] = []
-    for entry in dict.fromkeys(request.models):
+    for entry in _once("models", request.models):
         model = _model(entry, request)
-        mine = [_suite(each, request, model.plugin.world, suites) for each in dict.fromkeys(request.benchmarks)]
+        mine = [_suite(each, request, model.plugin.world, suites) for each in _once("benchmarks", request.benchmarks)]
         before: _Made | None = None
         for suite in sorted(mine, key=lambda each: each.plugin.kind != "image"):
             eyes = _eyes(suite, request, model.plugin.world)
@@ -81,24 +84,26 @@ def pairs(request: Request, *, tolerant: bool = False) -> list[Pair]:
     return found
 
 
-def observers(benchmark: str) -> list[str]:
-    """Return the observers that a registered suite may use: the one it needs and those it can do without."""
-    factory = registry.load("benchmarks", benchmark)
-    needed = members.needed_observer(factory)
-    return [*([needed] if needed else []), *members.of_factory(factory).optional_observers]
-
-
 # -- plugins ------------------------------------------------------------------------------------------
+
+
+def _once(group: registry.Group, entries: Sequence[T]) -> list[T]:
+    """Return the entries without those that are named again, by whatever spelling."""
+    found: dict[str | int, T] = {}
+    for each in entries:
+        found.setdefault(registry.resolve(group, each) if isinstance(each, str) else id(each), each)
+    return list(found.values())
 
 
 def _check_names(request: Request) -> None:
     """Raise UsageError for an unknown name, and for an option that no plugin takes."""
     models = [registry.resolve("models", each) for each in request.models if isinstance(each, str)]
     names = [registry.resolve("benchmarks", each) for each in request.benchmarks if isinstance(each, str)]
-    seen = {*(each.observer for each in request.benchmarks if not isinstance(each, str))} - {None}
+    eyes = [each for name in names for each in members.observers(registry.load("benchmarks", name))]
+    made = [each.observer for each in request.benchmarks if not isinstance(each, str)]
     known = {key for each in names for key in registry.parameters("benchmarks", each)}
-    known |= {key for each in names for o in observers(each) for key in registry.parameters("observers", o)}
-    known |= {key for each in seen if each for key in registry.parameters("observers", each)}
+    for each in (*eyes, *(each for each in made if isinstance(each, str))):
+        known |= registry.parameters("observers", each).keys()
     for key in request.options:
         if key not in known:
             who = ", ".join(names) or "the suite"
@@ -144,9 +149,11 @@ def _suite(entry: str | Benchmark, request: Request, world: str, made: dict[str,
 
 
 def _eyes(suite: _Made, request: Request, world: str) -> _Made | None:
-    name: str | None = suite.plugin.observer
+    name: str | Observer | None = suite.plugin.observer
     if name is None:
         return None
+    if not isinstance(name, str):
+        return _Made(type(name).__name__, members.observer(name), {}, {})
     machine, accepted = request.machine, registry.parameters("observers", name)
     device = machine.device.split(",")[0] if machine.device else None
     given = {"world": world, "task": suite.plugin.name, "device": device, "dtype": machine.dtype}

@@ -132,8 +132,8 @@ class Benchmark(Protocol):
         ...
 
     @property
-    def observer(self) -> str | None:
-        """The registered name of the observer that it needs; None for none."""
+    def observer(self) -> str | Observer | None:
+        """The observer that it needs: a registered name, or one that is made already; None for none."""
         ...
 
     @property

@@ -72,7 +72,7 @@ def parameters(group: Group, name: str, method: str | None = None) -> Mapping[st
     return _parameters(found)
 
 
-def create(group: Group, name: str, **options: Any) -> Any:
+def create(group: Group, name: str, /, **options: Any) -> Any:
     """Import one plugin and call its factory with `options`.
 
     Text values are read as the annotation of the parameter says. Raises UsageError for an unknown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -62,6 +61,8 @@ class WorkerModel:
         self._pipe = self._process = None
 
     def _start(self) -> Any:
+        import multiprocessing
+
         context = multiprocessing.get_context("spawn")  # a forked process could not use CUDA
         ours, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self.name, self.options), daemon=True)

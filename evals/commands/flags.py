@@ -66,7 +66,7 @@ def merge(found: dict[str, Any], more: Mapping[str, Any], flag: str) -> None:
 
 def of_suites(command: str, benchmarks: Sequence[str]) -> dict[str, inspect.Parameter]:
     """Return the parameters that the named suites and their observers bring to `run` or `score` as flags."""
-    from ..plan import observers
+    from .. import members
 
     found: dict[str, inspect.Parameter] = {}
     for name in benchmarks:
@@ -74,7 +74,7 @@ def of_suites(command: str, benchmarks: Sequence[str]) -> dict[str, inspect.Para
         if command == "score":
             found.update(registry.parameters("benchmarks", name, method="rescore"))
         found.update(registry.parameters("benchmarks", name))
-        for observer in observers(name):
+        for observer in members.observers(registry.load("benchmarks", name)):
             found.update(registry.parameters("observers", observer))
     return {key: each for key, each in found.items() if key not in _OWN}
 

@@ -108,7 +108,7 @@ def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
         "samples": len(pair.samples),
         "outputs": f"{outputs} ({pair.suite.kind})",
         "batch size": batch_size,
-        "observer": pair.suite.observer or "none",
+        "observer": pair.suite.observer if isinstance(pair.suite.observer, str) else "none",
         "signature": pair.spec.signature,
     }
     if pair.suite.kind == "image":

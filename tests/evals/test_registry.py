@@ -93,12 +93,15 @@ def test_two_claimants_are_both_named(plugin: Path) -> None:
         registry.names("models")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "-m", "nobody", "-b", "nothing"], ["lst"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list"], ["run", "--help"], ["run", "-m", "nobody", "-b", "nothing"], ["lst"]]
+)
 def test_quick_commands_import_no_heavy_package(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom janus_eval.evals.commands.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'transformers', 'numpy', 'pandas', 'rich', 'PIL', 'datasets', 'diffusers', 'openai'}\n"
+        "heavy |= {'ssl', 'http.client', 'multiprocessing', 'asyncio', 'yaml', 'sqlite3'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
