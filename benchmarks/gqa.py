@@ -8,7 +8,7 @@ from .reading.choices import SHORT_LINE
 from .reading.rows import Row
 from .reading.scores import Read, accuracy, judged
 from .reading.sources import Source
-from .reading.suite import Asked, TableSuite
+from .reading.suite import PRESETS, Asked, TableSuite
 
 PROTOCOLS = ("official", "official-raw", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
 _TABLES = ("GQA_TestDev_Balanced.tsv", "testdev_balanced_questions.json")
@@ -47,6 +47,8 @@ Gqa = TableSuite(
     line: the official data has no prompt, and VLMEvalKit's Janus adapter leaves GQA to the generic one.""",
     source=Source("gqa", hub="gqa", tsv="gqa-tsv", files=(*_TABLES, _HUB[0])),
     headline="official/accuracy",
+    presets=PRESETS,
+    worlds=("toy",),
     key=_key,
     # The official file lists unbalanced questions too; its script leaves them out.
     rows=lambda rows, asked: [row for row in rows if row.fields.get("isBalanced") is not False],

@@ -21,7 +21,7 @@ from .reading.elsewhere import elsewhere, given, hint_for, placed
 from .reading.rows import Row, read_rows
 from .reading.scores import Read, by_protocol, grouped, judged, percent
 from .reading.sources import Source
-from .reading.suite import Asked, TableBenchmark, TableSuite
+from .reading.suite import PRESETS, Asked, TableBenchmark, TableSuite
 
 PLEASE: Final = "Please answer yes or no."
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -185,6 +185,8 @@ Mme = TableSuite(
     short-answer line, `janus-pr541` keeps it and adds the line.""",
     source=Source("mme", hub="mme", tsv="mme-tsv", files=("MME.tsv", "data/test-*.parquet")),
     headline="official/perception",
+    presets=PRESETS,
+    worlds=("toy",),
     sample=lambda row, asked: _maker()(row, asked),
     samples=_samples,
     score=judged(read, lambda sample: sample.tags["answer"]),

@@ -13,7 +13,7 @@ from .reading.choices import SHORT_LINE
 from .reading.rows import Row
 from .reading.scores import Read, by_protocol, judged, percent
 from .reading.sources import Source
-from .reading.suite import Asked, TableSuite
+from .reading.suite import PRESETS, Asked, TableSuite
 
 PLEASE: Final = " Please answer yes or no."
 SPLITS: Final = ("random", "popular", "adversarial")
@@ -124,6 +124,8 @@ Pope = TableSuite(
     bare question, `llava` and `lmms-eval` add the short-answer line, `vlmevalkit` asks "Please answer yes or no.".""",
     source=Source("pope", hub="pope", tsv="pope-tsv", files=("POPE.tsv", "coco_pope_*.json", "data/test-*.parquet")),
     headline="official/mean_f1",
+    presets=PRESETS,
+    worlds=("toy",),
     key=_key,
     sample=_sample,
     score=judged(read, lambda sample: sample.tags["answer"]),

@@ -17,7 +17,7 @@ from .reading.elsewhere import elsewhere
 from .reading.rows import Row
 from .reading.scores import Read, by_protocol, grouped, percent, scores_of, slug
 from .reading.sources import Source
-from .reading.suite import Asked, TableBenchmark, TableSuite, row_id
+from .reading.suite import PRESETS, Asked, TableBenchmark, TableSuite, row_id
 
 PROTOCOLS: Final = ("official", "likelihood", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
 TYPES: Final = (
@@ -140,6 +140,8 @@ SeedBench = TableSuite(
         files=("SEEDBench_IMG.tsv", "SEED-Bench.json", "data/test-*.parquet"),
     ),
     headline="official/image_accuracy",
+    presets=PRESETS,
+    worlds=("toy",),
     rows=lambda rows, asked: [row for row in rows if not (asked and _is_video(row))],
     folders=("SEED-Bench-image",),
     rows_of_an_id=2,

@@ -210,7 +210,7 @@ def _pair(made: _Made, benchmark: _Made, observer: _Made | None, request: Reques
 
 def folder_name(spec: RunSpec) -> str:
     """Return the name of a run's folder: model, suite, tag, step and digest."""
-    told = [_slug(spec.model)[-60:], spec.benchmark]
+    told = [_slug(spec.model)[-60:], _slug(spec.benchmark)[-60:]]
     told += [_slug(spec.tag)[-40:]] if spec.tag else []
     told += [f"step-{spec.step}"] if spec.step is not None else []
     return "--".join([*told, spec.digest])

@@ -160,8 +160,8 @@ class Benchmark(Protocol):
 
 
 class BenchmarkMembers(Protocol):
-    """What a suite may have besides. `worlds`, `optional_observers` and `data_from_images` are read from the factory
-    itself, before a suite is made."""
+    """What a suite may have besides. `worlds`, `optional_observers`, `data_from_images`, `title` and `decimals` are
+    read from the factory itself (a class attribute, no property), before a suite is made."""
 
     worlds: Annotated[Collection[str], "embedded data worlds (toy) that have data for it"] = ()
     optional_observers: Annotated[Collection[str], "observers that it can do without, for their flags"] = ()
@@ -177,7 +177,10 @@ class BenchmarkMembers(Protocol):
         "tells what they come to",
     ] = ()
     title: Annotated[str, "the heading of its column in a report; its name where there is none"] = ""
-    decimals: Annotated[int, "how many decimals a report prints of its headline number"] = 1
+    decimals: Annotated[
+        int | None,
+        "how many decimals a report prints of its headline number; by default 1, of a share from 0 to 1 four",
+    ] = None
 
     def image_path(self, position: int, sample: Sample, index: int) -> str:
         """Return where a picture lies under images/, as the official scripts look for it."""

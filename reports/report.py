@@ -1,4 +1,4 @@
-"""`janus-eval report`: the published tables with measured rows in them, then measured beside reported."""
+"""`janus-eval report`: the tables of published and of other suites, measured rows in them, and each beside reported."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..evals.errors import UsageError
 from ..evals.stored import find_runs, read_record
 from ..evals.types import Json, Metric, RunRecord
 from . import reported as published
+from .own import layouts_for
 from .render import render
 from .reported import Column, Layout, Reported
 from .table import Cell, Format, Group, Head, Row, Table, columns, ranked, sort
@@ -39,8 +40,9 @@ def report(
     `runs` are run folders or folders that hold many, `order` a column to sort by, `keep` the
     columns to show, `own` further files of reported numbers. Raises UsageError.
     """
-    records = [] if only == "reported" else [read_record(each) for each in find_runs(runs)]
-    tables = compose(records, published.load(own), only=only)
+    records = [read_record(each) for each in find_runs(runs)]
+    numbers = published.load(own, {record.spec.benchmark for record in records})
+    tables = compose([] if only == "reported" else records, numbers, only=only)
     if order is not None:
         tables = sort(tables, order)
     if keep:
@@ -49,15 +51,16 @@ def report(
 
 
 def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: Only = "all") -> list[Table]:
-    """Return the published tables (those that have rows), then measured beside reported."""
+    """Return the published tables and the one of other suites (those that have rows), then measured beside reported."""
     if only == "measured" and not records:
         raise UsageError("--only measured: no run was given; name run folders or an output folder")
     shown = [] if only == "measured" else numbers
-    tables = [_published(layout, shown, records) for layout in published.layouts()]
+    layouts = layouts_for(records, shown)
+    tables = [_published(layout, shown, records) for layout in layouts]
     if records:
         # With runs at hand, only the tables that they belong in.
         asked = {record.spec.benchmark for record in records}
-        fits = {layout.key for layout in published.layouts() if asked & {c.benchmark for c in layout.columns}}
+        fits = {layout.key for layout in layouts if asked & {c.benchmark for c in layout.columns}}
         tables = [table for table in tables if table.key in fits]
         tables.append(beside(records, numbers))
     return [table for table in tables if table.groups]
@@ -99,7 +102,7 @@ def _digest(card: Mapping[str, Json]) -> str:
     return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
 
 
-# -- the published tables -----------------------------------------------------------------------------
+# -- the tables ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,8 @@ def _notes(layout: Layout, numbers: Sequence[Reported], lines: Sequence[_Line]) 
     notes = list(layout.notes) if numbers else []
     for source, citation in dict.fromkeys((each.source, each.citation) for each in numbers):
         notes.append(f"{source}: {citation}." if source != citation else f"{citation}.")
+    headlines = [each for each in layout.columns if each.headlines and each.metrics]
+    notes += [f"{each.header}: {', '.join(each.metrics)}." for each in headlines]
     if lines:
         notes.append(f"Measured rows: value ± half of the {stats.METHOD}; signatures below.")
     return notes
@@ -217,10 +222,8 @@ def _value(metric: Metric, column: Column, key: str) -> Cell:
     text = f"{metric.value:.{column.decimals}f}"
     if metric.low is not None and metric.high is not None:
         text += f" ±{(metric.high - metric.low) / 2:.{column.decimals}f}"
-    if key != column.metrics[0]:
-        rests = [each.partition("/")[2] for each in column.metrics]
-        rest = next((each for each in rests if key.endswith("/" + each)), "")
-        text += f" ({key.removesuffix('/' + rest)})"
+    if aside := column.aside(key):
+        text += f" ({aside})"
     # Ranks go by what is printed: 0.994 does not beat a published 0.99.
     return Cell(text, round(metric.value, column.decimals))
 
@@ -246,9 +249,10 @@ def beside(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> Table:
     )
     groups: dict[str, list[Row]] = {}
     bases: dict[str, set[str]] = {}
+    columns = [(layout.key, column) for layout in layouts_for(records, numbers) for column in layout.columns]
     for record in records:
         rows = groups.setdefault(record.spec.benchmark + (", toy data" if is_toy(record) else ""), [])
-        for key, decimals, held in _pairs(record, numbers):
+        for key, decimals, held in _pairs(record, numbers, columns):
             rows += [_beside_row(record, key, decimals, number) for number in held or [None]]
             for number in held:
                 bases.setdefault(number.source, set()).add(number.basis)
@@ -268,29 +272,28 @@ def beside(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> Table:
     )
 
 
-def _pairs(record: RunRecord, numbers: Sequence[Reported]) -> list[tuple[str, int, list[Reported]]]:
+def _pairs(
+    record: RunRecord, numbers: Sequence[Reported], columns: Sequence[tuple[str, Column]]
+) -> list[tuple[str, int, list[Reported]]]:
     """Return (metric, decimals, reported numbers of the same thing) for every metric worth a line."""
     model = published.published_name(record.spec.model)
     found: dict[str, tuple[int, list[Reported]]] = {}
-    for layout in published.layouts():
-        for column in layout.columns:
-            shown = column.shown(record)
-            if shown is None:
+    for table, column in columns:
+        shown = column.shown(record)
+        if shown is None:
+            continue
+        for number in numbers:
+            if (number.suite, number.model) != (table, model) or number.value is None:
                 continue
-            for number in numbers:
-                if (number.suite, number.model) != (layout.key, model) or number.value is None:
-                    continue
-                if number.column.partition(":")[0] != column.key:
-                    continue
-                exact = number.metric in record.metrics
-                if number.column != column.key and not exact:
-                    continue
-                found.setdefault(number.metric if exact else shown, (column.decimals, []))[1].append(number)
-            found.setdefault(shown, (column.decimals, []))
-    places = [
-        c.decimals for layout in published.layouts() for c in layout.columns if c.benchmark == record.spec.benchmark
-    ]
-    found.setdefault(record.headline, (places[0] if places else 4, []))
+            if not number.belongs(column.key):
+                continue
+            exact = number.metric in record.metrics
+            if number.column != column.key and not exact:
+                continue
+            found.setdefault(number.metric if exact else shown, (column.decimals, []))[1].append(number)
+        found.setdefault(shown, (column.decimals, []))
+    places = next(column.decimals for _, column in columns if column.benchmark == record.spec.benchmark)
+    found.setdefault(record.headline, (places, []))
     return [(key, decimals, held) for key, (decimals, held) in found.items() if key in record.metrics]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..evals.errors import UsageError
+from ..evals import registry
+from ..evals.errors import UsageError, hint
 from ..evals.types import RunRecord
 
 if sys.version_info >= (3, 11):
@@ -22,6 +23,8 @@ else:
 HERE = Path(__file__).parent
 FIELDS = ("suite", "column", "group", "model", "params", "note", "value", "metric", "knobs", "basis", "source")
 REQUIRED = ("suite", "column", "model", "value", "source")
+OWN = "own"
+"""The table of the suites that no published table has; its columns are called as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,24 @@ class Reported:
         """Return half of the last printed digit: what rounding may hide."""
         return 0.5 * 10.0 ** -len(self.printed.partition(".")[2])
 
+    def belongs(self, column: str) -> bool:
+        """Say whether this is a number of that column, be it one that is not shown in it (`pope:micro`)."""
+        return self.column == column or self.column.startswith(column + ":")
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a published table. `metrics` are run metrics that belong in it, best match first."""
+    """A column of a table. `metrics` are run metrics that belong in it, best match first.
+
+    In a `headlines` column stands each run's headline, whatever it is; `metrics` then are those that occur.
+    """
 
     key: str
     header: str
     benchmark: str
     decimals: int
     metrics: tuple[str, ...]
+    headlines: bool = False
 
     def shown(self, record: RunRecord) -> str | None:
         """Return the metric of a run that stands in this column.
@@ -71,10 +82,21 @@ class Column:
         """
         if record.spec.benchmark != self.benchmark:
             return None
+        if self.headlines:
+            return record.headline if record.headline in record.metrics else None
         exact = next((key for key in self.metrics if key in record.metrics), None)
         return exact or next(
             (key for wanted in self.metrics for key in record.metrics if _scored_by(key, wanted)), None
         )
+
+    def aside(self, key: str) -> str:
+        """Return what tells a metric from the column's first: its protocol, or all of it; nothing for the first."""
+        if key == self.metrics[0]:
+            return ""
+        if self.headlines:
+            return key
+        rests = [each.partition("/")[2] for each in self.metrics]
+        return key.removesuffix("/" + next((each for each in rests if key.endswith("/" + each)), ""))
 
 
 def _scored_by(key: str, wanted: str) -> bool:
@@ -124,16 +146,23 @@ def published_name(model: str) -> str:
     return _catalogue()["model"].get(model, model)
 
 
-def load(own: Iterable[Path] = ()) -> list[Reported]:
+def unpublished(ran: Collection[str] = ()) -> list[str]:
+    """Return the suites that no published table has: those installed, and those that `ran`."""
+    published = {column.benchmark for layout in layouts() for column in layout.columns}
+    return sorted({*registry.names("benchmarks"), *ran} - published)
+
+
+def load(own: Iterable[Path] = (), ran: Collection[str] = ()) -> list[Reported]:
     """Return the published numbers and those in the user's files, in file order.
 
     A user's file has the columns of reported.csv; suite, column, model, value and source are
-    required. Raises UsageError for a missing column, a cell without a source, or no number.
+    required. `ran` names the suites of the runs at hand, which may be installed no more. Raises
+    UsageError for a missing column, a cell without a source, no number, or a suite that is none.
     """
-    return [row for path in (HERE / "reported.csv", *own) for row in read(path)]
+    return [row for path in (HERE / "reported.csv", *own) for row in read(path, ran)]
 
 
-def read(path: Path) -> list[Reported]:
+def read(path: Path, ran: Collection[str] = ()) -> list[Reported]:
     """Return the numbers of one file (see `load`)."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -145,29 +174,24 @@ def read(path: Path) -> list[Reported]:
             foreign = [each for each in heads if each not in FIELDS]
             if foreign:
                 raise UsageError(f"{path}: unknown column {foreign[0]!r}; known: {', '.join(FIELDS)}")
-            return [_row(path, reader.line_num, row) for row in reader]
+            return [_row(path, reader.line_num, row, ran) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read as CSV: {error}") from error
 
 
-def _row(path: Path, line: int, row: Mapping[str | None, Any]) -> Reported:
+def _row(path: Path, line: int, row: Mapping[str | None, Any], ran: Collection[str]) -> Reported:
     where = f"{path} line {line}"
     if None in row or any(value is None for value in row.values()):
         raise UsageError(f"{where}: the line has not as many fields as the heading")
     cell = {key: str(value).strip() for key, value in row.items()}
     if not cell["source"]:
         raise UsageError(f"{where}: a number without a source; say where it is printed")
-    known = {layout.key: [column.key for column in layout.columns] for layout in layouts()}
-    if cell["suite"] not in known:
-        raise UsageError(f"{where}: unknown suite {cell['suite']!r}; known: {', '.join(known)}")
-    column = cell["column"].partition(":")[0]  # "pope:micro": another number of that column, not shown in it
-    if column and column not in known[cell["suite"]]:
-        raise UsageError(f"{where}: unknown column {column!r}; known: {', '.join(known[cell['suite']])}")
+    suite, column = _place(where, cell["suite"], cell["column"], ran)
     if not cell["model"]:
         raise UsageError(f"{where}: no model")
     return Reported(
-        suite=cell["suite"],
-        column=cell["column"],
+        suite=suite,
+        column=column,
         group=cell.get("group") or "Your numbers",
         model=cell["model"],
         params=cell.get("params", ""),
@@ -180,6 +204,27 @@ def _row(path: Path, line: int, row: Mapping[str | None, Any]) -> Reported:
         source=cell["source"],
         citation=_catalogue()["source"].get(cell["source"], cell["source"]),
     )
+
+
+def _place(where: str, suite: str, column: str, ran: Collection[str]) -> tuple[str, str]:
+    """Return the table and the column of a row, which may name a suite that no published table has."""
+    known = {layout.key: [each.key for each in layout.columns] for layout in layouts()}
+    table = suite if suite in known else OWN
+    if table == OWN:
+        others = unpublished(ran)
+        known |= {each: [each] for each in others} | {OWN: others}
+        column = column if suite == OWN else column or suite
+    _known(where, "suite", suite, known)
+    if (column or table == OWN) and column not in known[suite]:
+        _known(where, "column", column.partition(":")[0], known[suite])  # "pope:micro": see Reported.belongs
+    return table, column
+
+
+def _known(where: str, what: str, name: str, known: Collection[str]) -> None:
+    """Raise UsageError for a name that is not among the known ones."""
+    if name not in known:
+        otherwise = f"; known: {', '.join(known) or 'none'}"
+        raise UsageError(f"{where}: unknown {what} {name!r}{hint(name, known, otherwise)}")
 
 
 def _number(where: str, text: str) -> float | None:

@@ -13,7 +13,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-NOT_SHIPPED = {"tests", "perf", "docs", "train", "build", "dist"}
+NOT_SHIPPED = {"tests", "perf", "docs", "train", "examples", "build", "dist"}
 
 
 def declared() -> set[str]:

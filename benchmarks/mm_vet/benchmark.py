@@ -21,7 +21,7 @@ from ..reading.elsewhere import RESPONSE, elsewhere
 from ..reading.rows import Row, listed, read_rows
 from ..reading.scores import plain
 from ..reading.sources import Source
-from ..reading.suite import Asked, TableBenchmark, TableSuite, row_id
+from ..reading.suite import PRESETS, Asked, TableBenchmark, TableSuite, row_id
 
 CAPABILITIES: Final = ("rec", "ocr", "know", "gen", "spat", "math")
 STEP_BY_STEP: Final = (
@@ -195,6 +195,8 @@ MmVet = TableSuite(
     question; `janus-pr541` adds VLMEvalKit's step-by-step system prompt and `lmms-eval` a request to reason first.""",
     source=Source("mm_vet", hub="mm-vet", tsv="mm-vet-tsv", files=("MMVet.tsv", "mm-vet.json", "data/test-*.parquet")),
     headline="official/total",
+    presets=PRESETS,
+    worlds=("toy",),
     sample=_sample,
     score=score,
     estimates=estimates,

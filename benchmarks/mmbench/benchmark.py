@@ -19,7 +19,7 @@ from ..reading.choices import LETTER_LINE, options_of, prompt_of
 from ..reading.rows import Row
 from ..reading.scores import Read, by_protocol, grouped, percent, scores_of, slug
 from ..reading.sources import Source
-from ..reading.suite import Asked, TableSuite
+from ..reading.suite import PRESETS, Asked, TableSuite
 
 PROTOCOLS: Final = ("official", "official-judge", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
 ROLL: Final = 1_000_000
@@ -131,6 +131,8 @@ MmBench = TableSuite(
         files=("MMBench_DEV_EN.tsv", "mmbench_dev_20230712.tsv", "en/dev-*.parquet"),
     ),
     headline="official/circular",
+    presets=PRESETS,
+    worlds=("toy",),
     key=_key,
     sample=_sample,
     score=score,

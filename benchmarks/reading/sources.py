@@ -20,13 +20,14 @@ class Source:
     """Names of a suite's data: in our catalogue (`hub`, `tsv`) and inside a folder (`files`).
 
     `files` are patterns relative to a folder, best first; all files that the first fitting pattern
-    names are read, in order of their names.
+    names are read, in order of their names. `carried` is a table that comes with the suite's package.
     """
 
     suite: str
-    hub: str
-    tsv: str
-    files: tuple[str, ...]
+    hub: str = ""
+    tsv: str = ""
+    files: tuple[str, ...] = ()
+    carried: Path | None = None
 
     def tables(self, data: str, *, offline: bool = False) -> list[Path]:
         """Return the files that hold the rows.
@@ -35,6 +36,8 @@ class Source:
         a folder, a hub data set ORG/NAME, or empty: the table in VLMEvalKit's folder or our
         cache, else the hub's data set. Raises UsageError or EnvironmentProblem with what to do.
         """
+        if not data and self.carried is not None:
+            return [self.carried]
         if not data:
             table = store.locate(self.tsv)
             return [store.fetch(self.tsv, offline=True)] if table else self._in(store.fetch(self.hub, offline=offline))
@@ -49,8 +52,8 @@ class Source:
         if _HUB_NAME.fullmatch(data):
             return self._in(store.fetch(f"hub-dataset:{data}", offline=offline))
         raise UsageError(
-            f"--data {data}: no such file or folder; give the suite's table or folder, or leave --data out after:"
-            f" janus-eval data fetch {self.hub}"
+            f"--data {data}: no such file or folder; give the suite's table or folder, or leave --data out"
+            + (f" after: janus-eval data fetch {self.hub}" if self.hub else "")
         )
 
     def _in(self, folder: Path) -> list[Path]:

@@ -92,7 +92,7 @@ class TableSuite:
     sample: Callable[[Row, Asked], Sample]
     score: Callable[[Sample, Prediction, Evidence | None], Sequence[Score]]
     estimates: Estimates
-    presets: tuple[str, ...] = PRESETS
+    presets: tuple[str, ...] = ("official",)
     key: Callable[[Row], str] = row_id
     rows: Callable[[Sequence[Row], bool], Sequence[Row]] = every_row
     folders: tuple[str, ...] = ()
@@ -104,9 +104,9 @@ class TableSuite:
     judge: str = ""
     observer: str | None = None
     title: str = ""
-    decimals: int = 1
+    decimals: int | None = None
     rescored: Callable[..., Scored] = rescored
-    worlds: tuple[str, ...] = ("toy",)
+    worlds: tuple[str, ...] = ()
 
     def __call__(
         self, *, data: str = "", preset: str = "", judge: str | None = None, offline: bool = False
@@ -182,7 +182,7 @@ class TableBenchmark:
         return self.suite.title
 
     @property
-    def decimals(self) -> int:
+    def decimals(self) -> int | None:
         return self.suite.decimals
 
     @property
@@ -239,7 +239,8 @@ class TableBenchmark:
         """Return the rows of a file of answers, each with its sample: the data set's, or what the row says itself."""
         file = given(predictions)
         rows, hint = read_rows(file), hint_for(file)
-        known = self.load(str(data), asked=False) if data else None
+        carried = self.suite.source.carried is not None
+        known = self.load(str(data or ""), asked=False) if data or carried else None
         samples = placed(rows, self.suite.key, known, lambda row: self.suite.sample(row, Asked(hint=hint)))
         return Answers(file, rows, samples, known, hint)
 

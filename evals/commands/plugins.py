@@ -34,7 +34,8 @@ def validate(args: argparse.Namespace) -> int:
     name = registry.resolve(group, args.name)
     plugin = registry.create(group, name, **key_values(args.options, "--options"))
     wrong = members.problems(group, plugin)
-    rows = [_row(plugin, each, wrong) for each in members.members(group)]
+    factory = registry.load(group, name)
+    rows = [_row((plugin, factory), each, wrong) for each in members.members(group)]
     rows += [
         {"member": key, "is": "unknown", "text": why, "problem": why}
         for key, why in wrong.items()
@@ -53,11 +54,11 @@ def validate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _row(plugin: Any, member: Any, wrong: dict[str, str]) -> dict[str, str]:
+def _row(places: tuple[Any, Any], member: Any, wrong: dict[str, str]) -> dict[str, str]:
     from ..members import has
 
     problem = wrong.get(member.name, "")
-    state = "WRONG" if problem else "own" if has(plugin, member.name) else "default"
+    state = "WRONG" if problem else "own" if any(has(each, member.name) for each in places) else "default"
     return {"member": member.name, "is": state, "text": " ".join(member.text.split()), "problem": problem}
 
 

@@ -22,10 +22,12 @@ def add(command: Add) -> None:
     report = command("report", _report, "tables of measured runs beside the published numbers")
     report.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders or an output folder")
     report.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
-    report.add_argument("--sort", metavar="COLUMN", help="best first within each group; -COLUMN: last first")
+    report.add_argument("--sort", metavar="COLUMN", help="best first within each group; --sort=-COLUMN: last first")
     report.add_argument("--columns", metavar="A,B", help="only these columns")
     report.add_argument("--only", choices=("measured", "reported"), help="only measured or only published rows")
-    report.add_argument("--reported", action="append", default=[], type=Path, metavar="FILE", help="your own numbers")
+    report.add_argument(
+        "--reported", action="append", default=[], type=Path, metavar="FILE", help="published numbers of your own (CSV)"
+    )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="write to a file")
 
     compare = command("compare", _compare, "two runs sample by sample: differences, flips, knobs")
@@ -53,7 +55,9 @@ def add(command: Add) -> None:
     claims.add_argument(
         "--claims", action="append", default=[], type=Path, metavar="FILE", help="further claims (TOML)"
     )
-    claims.add_argument("--reported", action="append", default=[], type=Path, metavar="FILE", help="your own numbers")
+    claims.add_argument(
+        "--reported", action="append", default=[], type=Path, metavar="FILE", help="published numbers of your own (CSV)"
+    )
     claims.add_argument("--strict", action="store_true", help="exit code 3 where a claim does not hold")
     claims.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
     claims.add_argument("-o", "--out", type=Path, metavar="FILE", help="write to a file")

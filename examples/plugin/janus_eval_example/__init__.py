@@ -1,0 +1,1 @@
+"""A model and a suite for janus-eval, in a package of their own."""

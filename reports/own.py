@@ -1,0 +1,46 @@
+"""The table of the suites that no published table has: a column each, headed as the suite says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from ..evals import members, registry
+from ..evals.errors import JanusEvalError
+from ..evals.types import RunRecord
+from .reported import OWN, Column, Layout, Reported, layouts
+
+
+def layouts_for(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> list[Layout]:
+    """Return the published tables and, where a run or a number needs it, the one of the other suites."""
+    published = {column.benchmark for layout in layouts() for column in layout.columns}
+    named = {record.spec.benchmark for record in records} - published
+    named |= {each.column for each in numbers if each.suite == OWN and ":" not in each.column}
+    columns = tuple(_column(name, [each for each in records if each.spec.benchmark == name]) for name in sorted(named))
+    return [*layouts(), *([Layout(OWN, "Other suites", (), "", (), columns)] if columns else [])]
+
+
+def _column(name: str, records: Sequence[RunRecord]) -> Column:
+    headlines = tuple(dict.fromkeys(each.headline for each in records if each.headline in each.metrics))
+    title, decimals = _told(name)
+    if decimals is None:
+        # Nothing says in what unit it counts: a share wants four decimals, a percentage one.
+        values = [each.metrics[each.headline].value for each in records if each.headline in each.metrics]
+        decimals = 4 if all(abs(value) <= 1 for value in values if value is not None) else 1
+    return Column(name, title or name, name, decimals, headlines, headlines=True)
+
+
+def _told(name: str) -> tuple[str, int | None]:
+    """Return the title and the decimals that a suite's factory carries; nothing where it is not installed.
+
+    The suite itself is not made: that may want options, data or weights.
+    """
+    try:
+        if name.partition(":")[0] not in registry.names("benchmarks"):
+            return "", None
+        factory = cast(Any, members.of_factory(registry.load("benchmarks", name)))
+    except JanusEvalError:  # it is installed in part: records are read without it
+        return "", None
+    # A class whose title depends on its options has a property there, which tells nothing yet.
+    title = factory.title if isinstance(factory.title, str) else ""
+    return title, factory.decimals if isinstance(factory.decimals, int) else None
