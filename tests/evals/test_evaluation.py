@@ -66,9 +66,6 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     yield counting_plugin
     registry.forget()
-    import sys
-
-    del sys.modules["counting_plugin"]
 
 
 def outcomes(*models: str, benchmarks: tuple[str, ...] = ("pope", "mme", "gqa"), **more: Any) -> list[Outcome]:

@@ -38,9 +38,6 @@ def forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     yield options_plugin.Forgets
     registry.forget()
-    import sys
-
-    del sys.modules["options_plugin"]
 
 
 def ask(folder: Path, **options: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ def install(folder: Path, name: str, code: str, **groups: dict[str, str]) -> Pat
 
 
 def visible(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process see what was installed in a folder."""
+    """Let this process see what was installed in a folder, and nothing that another test installed under its name."""
     monkeypatch.syspath_prepend(str(folder))
+    for module in folder.glob("*_plugin.py"):
+        sys.modules.pop(module.stem, None)
     registry.forget()
