@@ -6,6 +6,7 @@ Evaluation dd295090, tools/eval_tool.zip).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,15 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "cognition": ("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning"),
 }
+SIZES: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("existence", "count", "position", "color"), 60),
+    **dict.fromkeys(("scene", "landmark", "artwork"), 400),
+    **dict.fromkeys(("OCR", "numerical_calculation", "text_translation", "code_reasoning"), 40),
+    "posters": 294,
+    "celebrity": 340,
+    "commonsense_reasoning": 140,
+}
+"""How many rows each subtask of the official data has."""
 SUBTASKS: Final = tuple(name for names in GROUPS.values() for name in names)
 
 
@@ -67,21 +77,24 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
         halves: dict[str, Estimate] = {}
         for subtask, part in grouped(mine, lambda each: each.tags["category"]).items():
             accuracy, plus = percent(part), _both_right(part)
-            points[subtask] = replace(stats.total([accuracy, plus]), n=len(part))
+            points[subtask] = replace(stats.total([accuracy, plus]), n=accuracy.n, absent=accuracy.absent)
             halves |= {f"{protocol}/{subtask}_acc": accuracy, f"{protocol}/{subtask}_acc_plus": plus}
         for group, names in GROUPS.items():
             members = [points[name] for name in names if name in points]
             if members:
-                found[f"{protocol}/{group}"] = stats.total(members)
+                absent = [name for name in names if name not in points]
+                found[f"{protocol}/{group}"] = stats.lacking(stats.total(members), absent)
         found |= {f"{protocol}/{name}": points[name] for name in SUBTASKS if name in points}
         found |= halves
     return found
 
 
 def _both_right(scores: Sequence[Score]) -> Estimate:
-    pictures = grouped(scores, stats.cluster)
-    both = [float(sum(each.value == 1 for each in pair) == 2) for pair in pictures.values()]
-    return stats.mean(both, list(pictures)).times(100)
+    """Return the share of pictures with both answers right, of those with two verdicts."""
+    pictures = grouped((each for each in scores if each.value is not None), stats.cluster)
+    pairs = {name: pair for name, pair in pictures.items() if len(pair) == 2}
+    both = [float(all(each.value == 1 for each in pair)) for pair in pairs.values()]
+    return replace(stats.mean(both, list(pairs)).times(100), absent=stats.lost(scores))
 
 
 def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
@@ -97,8 +110,19 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
     make, asked = _maker(), Asked(hint=hint_for(file))
     samples = [make(row, asked) for row in rows]
     lonely = _check_pairs(samples, rows, whole=False)
-    absent = [name for name in SUBTASKS if name not in {each.tags["category"] for each in samples}]
-    return elsewhere(suite, rows, samples, absent=lonely, extra={"absent_subtasks": absent} if absent else {})
+    counts = Counter(each.tags["category"] for each in (*samples, *lonely))
+    absent = [name for name in SUBTASKS if name not in counts]
+    fewer = {name: SIZES[name] - counts[name] for name in SUBTASKS if name in counts and counts[name] < SIZES[name]}
+    gaps = [_gap(name, at) for name, count in fewer.items() for at in range(count)]
+    extra: dict[str, Json] = {"absent_subtasks": absent} if absent else {}
+    extra |= {"rows_absent": {name: f"{counts[name]} of {SIZES[name]}" for name in fewer}} if fewer else {}
+    return elsewhere(suite, rows, samples, absent=[*lonely, *gaps], extra=extra)
+
+
+def _gap(subtask: str, number: int) -> Sample:
+    """Return what stands for a row of the official data that nobody knows."""
+    name = f"{subtask}/?{number // 2}"
+    return Sample(f"{name}/{number % 2}", "", tags={"category": subtask}, cluster=name)
 
 
 def _samples(suite: TableSuite, rows: Sequence[Row], asked: Asked) -> list[Sample]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ..evals import stats
@@ -47,9 +48,12 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
     for protocol, mine in by_protocol(scores, PROTOCOLS).items():
         splits = {name: [each for each in mine if name in _splits(each)] for name in _names(mine)}
         by_split = {name: _rates(part, protocol) for name, part in splits.items()}
+        absent = [name for name in SPLITS if name not in by_split]
         for key in ("f1", "accuracy"):
-            found[f"{protocol}/mean_{key}"] = stats.average([rates[key] for rates in by_split.values()])
-        overall = _rates([each for part in splits.values() for each in part], protocol)
+            mean = stats.average([rates[key] for rates in by_split.values()])
+            found[f"{protocol}/mean_{key}"] = stats.lacking(mean, absent)
+        every = _rates([each for part in splits.values() for each in part], protocol)
+        overall = {key: stats.lacking(rate, absent) for key, rate in every.items()}
         found[f"{protocol}/micro_f1"] = overall.pop("f1")
         found |= {f"{protocol}/{key}": rate for key, rate in overall.items()}
         for name, rates in by_split.items():
@@ -70,13 +74,14 @@ def _rates(scores: Sequence[Score], protocol: str) -> dict[str, Estimate]:
     """Return the rates of some scores in percent; F1 is 0 where no yes was said.
 
     VLMEvalKit and lmms-eval take an unreadable answer for "not yes"; lmms-eval's recall knows only
-    a literal no as a miss and its yes-ratio is that of the gold answers. A missing answer is wrong.
+    a literal no as a miss and its yes-ratio is that of the gold answers.
     """
-    lmms = protocol == "lmms-eval"
+    lmms, absent = protocol == "lmms-eval", stats.lost(scores)
+    scores = [each for each in scores if each.value is not None]
     golds = [each.tags["answer"] == "yes" for each in scores]
-    said = [str(each.answer).lower() if each.value is not None else None for each in scores]
-    yes = [not gold if word is None else word == "yes" for word, gold in zip(said, golds, strict=True)]
-    no = [word in (None, "no") if lmms else not each for word, each in zip(said, yes, strict=True)]
+    said = [str(each.answer).lower() for each in scores]
+    yes = [word == "yes" for word in said]
+    no = [word == "no" if lmms else not each for word, each in zip(said, yes, strict=True)]
     true_yes = [float(each and gold) for each, gold in zip(yes, golds, strict=True)]
     false_yes = [float(each and not gold) for each, gold in zip(yes, golds, strict=True)]
     false_no = [float(each and gold) for each, gold in zip(no, golds, strict=True)]
@@ -86,13 +91,14 @@ def _rates(scores: Sequence[Score], protocol: str) -> dict[str, Estimate]:
         return stats.ratio(tops, [sum(parts) for parts in zip(*bottoms, strict=True)], clusters).times(100)
 
     twice = [2 * each for each in true_yes]
-    return {
+    rates = {
         "f1": share(twice, twice, false_yes, false_no),
         "accuracy": percent(scores),
         "precision": share(true_yes, true_yes, false_yes),
         "recall": share(true_yes, true_yes, false_no),
         "yes_ratio": share([float(each) for each in (golds if lmms else yes)], [1.0] * len(scores)),
     }
+    return {name: replace(rate, absent=absent) for name, rate in rates.items()}
 
 
 def _key(row: Row, category: str = "") -> str:

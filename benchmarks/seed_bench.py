@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from ..evals import stats
 from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from .reading.answers import LETTER, letter_exact, letter_first
@@ -59,7 +60,10 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
     found: dict[str, Estimate] = {}
     for protocol, mine in by_protocol(scores, PROTOCOLS).items():
         media = grouped(mine, lambda each: each.tags["media"])
-        found |= {f"{protocol}/{name}_accuracy": percent(part) for name, part in media.items()}
+        for name, part in media.items():
+            seen = {each.tags["type"] for each in part if "type" in each.tags}
+            absent = [each for each in (TYPES[:9] if name == "image" else TYPES[9:]) if each not in seen]
+            found[f"{protocol}/{name}_accuracy"] = stats.lacking(percent(part), absent if seen & {*TYPES} else ())
         if len(media) > 1:
             found[f"{protocol}/accuracy"] = percent(mine)
         for name, part in grouped(mine, lambda each: each.tags.get("type", "")).items():

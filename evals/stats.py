@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING, TypeVar
 
-from .types import Metric, Score
+from .types import PART, Metric, Score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,8 @@ class Estimate:
     `parts` maps a cluster to (contribution, influence): contributions sum to `value`; influences
     say how far the cluster pulls the value, and their squares sum to its variance. `value` lies
     in [floor, ceiling] by construction and is None where there is nothing to average (n = 0).
-    `strata` counts the separately averaged groups.
+    `strata` counts the separately averaged groups. `absent` counts by name what it should be over and
+    is not (0: a part of unknown size): see `over` and `lacking`; `left_out` what its protocol drops.
     """
 
     value: float | None
@@ -55,6 +56,8 @@ class Estimate:
     floor: float = 0.0
     ceiling: float = 1.0
     strata: int = 1
+    absent: Mapping[str, int] = field(default_factory=dict[str, int])
+    left_out: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def variance(self) -> float:
@@ -94,12 +97,68 @@ class Estimate:
     def metric(self) -> Metric:
         """Return the metric to record, with its 95 percent interval."""
         low, high = self.interval() or (None, None)
-        return Metric(self.value, self.n, low, high)
+        absent, left_out = (
+            tuple(f"{count:,} {name}" if count else name for name, count in each.items())
+            for each in (self.absent, self.left_out)
+        )
+        return Metric(self.value, self.n, low, high, absent, left_out)
 
 
 def metrics(estimates: Mapping[str, Estimate]) -> dict[str, Metric]:
-    """Return what `Benchmark.aggregate` owes, from what its `estimates` computed."""
-    return {key: each.metric() for key, each in estimates.items()}
+    """Return what `Benchmark.aggregate` owes, from what its `estimates` computed.
+
+    One rule for all: a number that is not over all that its name says is withheld under that name, and
+    stands, over what is there, under its name and PART.
+    """
+    found: dict[str, Metric] = {}
+    for key, each in estimates.items():
+        found |= parted(key, each.metric())
+    return found
+
+
+def parted(key: str, metric: Metric) -> dict[str, Metric]:
+    """Return a metric by name; one that lacks something withheld, and beside it what it is over the rest."""
+    if not metric.absent:
+        return {key: metric}
+    part = {} if metric.value is None else {key + PART: metric}
+    return {key: Metric(None, metric.n, absent=metric.absent), **part}
+
+
+def kept(found: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Return the metrics with every partial number in its own place, what it lacks beside it (--allow-unscored)."""
+    return {key: found.get(key + PART, each) for key, each in found.items() if not key.endswith(PART)}
+
+
+def over(scores: Sequence[Score], make: Callable[[Sequence[Score]], Estimate]) -> Estimate:
+    """Return what `make` makes of the scores that have a verdict; the others are counted as absent, never as 0."""
+    known = [each for each in scores if each.value is not None]
+    return replace(make(known), absent=lost(scores))
+
+
+def lost(scores: Iterable[Score]) -> dict[str, int]:
+    """Return how many scores have no verdict, by why."""
+    found: dict[str, int] = {}
+    for each in scores:
+        if each.value is None:
+            name = next((name for start, name in _WHY if each.reason.startswith(start)), "without a verdict")
+            found[name] = found.get(name, 0) + 1
+    return found
+
+
+NOT_ASKED = "not asked"
+NO_ROW = "missing: no row for it"
+_WHY = (
+    (NOT_ASKED, NOT_ASKED),
+    (NO_ROW, "without a row"),
+    ("missing", "failed"),
+    ("invalid image", "with an invalid picture"),
+)
+"""How reasons begin, and what outputs with such a reason are called."""
+
+
+def lacking(estimate: Estimate, names: Iterable[str]) -> Estimate:
+    """Return an estimate that should also be over the named parts, of which nothing is there."""
+    return replace(estimate, absent={**estimate.absent, **dict.fromkeys(names, 0)})
 
 
 def cluster(score: Score) -> str:
@@ -164,7 +223,17 @@ def total(estimates: Iterable[Estimate], weights: Iterable[float] | None = None)
         floor=math.fsum(estimate.floor * f for estimate, f in zip(each, factors, strict=True)),
         ceiling=math.fsum(estimate.ceiling * f for estimate, f in zip(each, factors, strict=True)),
         strata=sum(estimate.strata for estimate in each),
+        absent=_together(estimate.absent for estimate in each),
+        left_out=_together(estimate.left_out for estimate in each),
     )
+
+
+def _together(found: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    together: dict[str, int] = {}
+    for each in found:
+        for name, count in each.items():
+            together[name] = together.get(name, 0) + count
+    return together
 
 
 def average(estimates: Iterable[Estimate]) -> Estimate:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from .errors import UsageError
@@ -163,7 +163,7 @@ def record_to_json(record: RunRecord) -> dict[str, Json]:
         "spec": record.spec.to_json(),
         "signature": record.spec.signature,
         "headline": record.headline,
-        "metrics": {key: asdict(value) for key, value in record.metrics.items()},
+        "metrics": {key: value.to_json() for key, value in record.metrics.items()},
         "counts": dict(record.counts),
         "complete": record.complete,
         "missing": list(record.missing),
@@ -172,10 +172,12 @@ def record_to_json(record: RunRecord) -> dict[str, Json]:
 
 def _metric(row: Json) -> Metric:
     metric = Metric(**row)
+    if not all(isinstance(each, str) for each in (*metric.absent, *metric.left_out)):
+        raise TypeError(f"what is absent is no text in {row}")
     numbers: tuple[Json, ...] = (metric.value, metric.low, metric.high)
     if not all(value is None or isinstance(value, int | float) for value in numbers):
         raise TypeError(f"no number in {row}")
-    return replace(metric, n=int(metric.n))
+    return replace(metric, n=int(metric.n), absent=tuple(metric.absent), left_out=tuple(metric.left_out))
 
 
 def read_scores(folder: Path) -> list[Score]:

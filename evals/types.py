@@ -119,14 +119,30 @@ class Score:
     details: Json = None
 
 
+PART = " (part)"
+"""The end of a metric's name that is over a part of what its name says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number in the unit in which papers print it; `value` None where it is withheld."""
+    """A number in the unit in which papers print it; `value` None where it is withheld.
+
+    `absent` names what it should be over and is not ("20 failed", "popular"). Such a number is withheld
+    under its own name, and stands under its name and PART over what is there. `left_out` names what its
+    protocol leaves out by definition (DPG-Bench's official script drops failed items): the number stands.
+    """
 
     value: float | None
     n: int
     low: float | None = None
     high: float | None = None
+    absent: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what files hold of it; `absent` and `left_out` only where something is."""
+        row: dict[str, Json] = {"value": self.value, "n": self.n, "low": self.low, "high": self.high}
+        return row | {name: list(told) for name, told in (("absent", self.absent), ("left_out", self.left_out)) if told}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -30,6 +30,7 @@ class _Result:
     task: str
     prompt: str
     value: float | None
+    why: str = ""
 
 
 class GenEval:
@@ -141,15 +142,12 @@ class GenEval:
         )
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
-        """Return the mean over tasks, each task, and the shares of correct pictures and prompts.
-
-        The overall value is withheld (None) where a task has no verdict at all.
-        """
+        """Return the mean over tasks, each task, and the shares of correct pictures and prompts (`stats.over`)."""
         return stats.metrics(self.estimates(scores))
 
     def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
         """Return what the metrics and their intervals are made of; pictures of one prompt belong together."""
-        return _estimates(_Result(each.tags["task"], each.cluster, each.value) for each in scores)
+        return _estimates([_Result(each.tags["task"], each.cluster, each.value, each.reason) for each in scores])
 
     def export(
         self,
@@ -220,7 +218,10 @@ class GenEval:
             line = self._line(row, flags)
             correct = line["correct"]
             prompt = groups.setdefault(row.asked, str(len(groups)))
-            results.append(_Result(row.asked.tag, prompt, None if correct is None else float(correct)))
+            value = None if correct is None else float(correct)
+            results.append(
+                _Result(row.asked.tag, prompt, value, f"invalid image: {row.why}" if row.seen is None else "")
+            )
             lines.append(line)
         if not lines:
             raise UsageError(f"{evidence} holds no rows: expected one JSON object a line")
@@ -242,27 +243,35 @@ class GenEval:
         return prompts.metadata_bytes(prompts.suite(seed, size))
 
 
-def _estimates(results: Iterable[_Result]) -> dict[str, Estimate]:
+def _estimates(results: Sequence[_Result]) -> dict[str, Estimate]:
     """Return the numbers of the official summary_scores.py, tasks in the order in which papers print them."""
-    tasks: dict[str, list[tuple[float, str]]] = {}
+    tasks: dict[str, list[_Result]] = {}
     for each in results:
-        verdicts = tasks.setdefault(each.task, [])
-        if each.value is not None:
-            verdicts.append((each.value, each.prompt))
+        tasks.setdefault(each.task, []).append(each)
     order = {name: number for number, name in enumerate(prompts.TASKS)}
     names = sorted(tasks, key=lambda name: order.get(name, len(order)))
     means = {f"official/{name}": _share(tasks[name]) for name in names}
-    verdicts = [each for name in names for each in tasks[name]]
-    best: dict[str, float] = {}
-    for value, prompt in verdicts:
-        best[prompt] = max(value, best.get(prompt, 0.0))
-    return {
+    best: dict[str, _Result] = {}
+    for each in results:
+        if each.value is not None and each.value >= (best[each.prompt].value or 0.0 if each.prompt in best else 0.0):
+            best[each.prompt] = each
+    absent = [name for name in prompts.TASKS if name not in tasks]
+    everything = {
         "official/overall": stats.average(means.values()),
         **means,
-        "official/correct_images": _share(verdicts),
-        "official/correct_prompts": _share([(value, prompt) for prompt, value in best.items()]),
+        "official/correct_images": _share(results),
+        "official/correct_prompts": replace(_share(list(best.values())), absent=_lost(results)),
     }
+    partial = ("official/overall", "official/correct_images", "official/correct_prompts")
+    return {key: stats.lacking(each, absent if key in partial else ()) for key, each in everything.items()}
 
 
-def _share(verdicts: Sequence[tuple[float, str]]) -> Estimate:
-    return stats.mean([value for value, _ in verdicts], [prompt for _, prompt in verdicts])
+def _share(results: Sequence[_Result]) -> Estimate:
+    """Return the share of correct pictures among those with a verdict; the others are absent."""
+    known = [(each.value, each.prompt) for each in results if each.value is not None]
+    mean = stats.mean([value for value, _ in known], [prompt for _, prompt in known])
+    return replace(mean, absent=_lost(results))
+
+
+def _lost(results: Sequence[_Result]) -> dict[str, int]:
+    return stats.lost(Score("", 0, "", each.value, reason=each.why) for each in results)

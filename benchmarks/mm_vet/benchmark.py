@@ -15,11 +15,11 @@ from typing import Any, Final
 from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from ..judging.kept import ask, judged
 from ..reading.elsewhere import RESPONSE, elsewhere
 from ..reading.rows import Row, listed, read_rows
-from ..reading.scores import plain
+from ..reading.scores import percent, plain
 from ..reading.sources import Source
 from ..reading.suite import PRESETS, Asked, TableBenchmark, TableSuite, row_id
 
@@ -60,20 +60,21 @@ def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = No
 def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
     """Return `total`, each capability and `set_<capabilities>` in percent, `std` over the runs' totals.
 
-    An answer without a grade is in no mean (the headline number is then withheld); one that
-    is missing counts 0.
+    An answer without a grade is in no mean: see `stats.over`.
     """
-    counted = [each for each in scores if each.value is not None or each.reason.startswith("missing")]
-    found = {"official/total": _mean(counted)}
+    counted = list(scores)
+    absent = [name for name in CAPABILITIES if not any(name in _capabilities(each) for each in counted)]
+    found = {"official/total": stats.lacking(percent(counted), absent)}
     for name in CAPABILITIES:
         part = [each for each in counted if name in _capabilities(each)]
         if part:
-            found[f"official/{name}"] = _mean(part)
+            found[f"official/{name}"] = percent(part)
     for names in sorted({"_".join(sorted(_capabilities(each))) for each in counted}):
         part = [each for each in counted if "_".join(sorted(_capabilities(each))) == names]
-        found[f"official/set_{names}"] = _mean(part)
-    runs = _run_totals(counted)
-    found["official/std"] = plain(statistics.pstdev(runs) if runs else None, len(runs))
+        found[f"official/set_{names}"] = percent(part)
+    runs = _run_totals([each for each in counted if each.value is not None])
+    spread = plain(statistics.pstdev(runs) if runs else None, len(runs))
+    found["official/std"] = replace(spread, absent=found["official/total"].absent)
     return found
 
 
@@ -111,14 +112,7 @@ def _rescored(
         evidence=evidence,
         graded=True,
     )
-    if scored.unscored and not allow_unscored:
-        total = scored.metrics["official/total"]
-        return replace(scored, metrics={**scored.metrics, "official/total": Metric(None, total.n)})
-    return scored
-
-
-def _mean(scores: Sequence[Score]) -> Estimate:
-    return stats.mean([each.value or 0.0 for each in scores], [stats.cluster(each) for each in scores]).times(100)
+    return replace(scored, metrics=stats.kept(scored.metrics)) if allow_unscored else scored
 
 
 def _run_totals(scores: Sequence[Score]) -> list[float]:

@@ -7,6 +7,7 @@ vlmeval/dataset/utils/multiple_choice.py) without and with a judge.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ...evals import stats
@@ -33,7 +34,7 @@ def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = No
         letter = matched(evidence)
         value = None if letter is None else float(letter == sample.target["answer"])
         reads["official-judge"] = (letter, value, letter in (None, "Z"))
-    return scores_of(sample, prediction, reads)
+    return scores_of(sample, prediction, reads, {"rolls": len(sample.target["options"])})
 
 
 def read(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
@@ -49,9 +50,25 @@ def read(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
 _READERS: Final = (("official", LETTER["vlmevalkit-2024"]), *LETTER.items())
 
 
-def _circular(unrolled: Sequence[Score], right: Mapping[str, bool]) -> Estimate:
-    questions = [_question(each) for each in unrolled]
-    return stats.mean([float(right[name]) for name in questions], questions).times(100)
+def _circular(unrolled: Sequence[Score], rolls: Mapping[str, Sequence[Score]]) -> Estimate:
+    """Return the share of questions that are right in every roll.
+
+    A question with a roll that has no verdict counts where another roll is wrong already. Rolls of which
+    the table has no row are absent: a question is asked once for each of its options.
+    """
+    values: dict[str, float] = {}
+    absent: list[Score] = []
+    fewer = 0
+    for name in map(_question, unrolled):
+        mine = rolls[name]
+        unknown = [each for each in mine if each.value is None]
+        absent += unknown
+        asked = max((each.details["rolls"] for each in mine if each.details), default=len(mine))
+        fewer += max(0, asked - len(mine))
+        if not unknown or any(each.value == 0 for each in mine):
+            values[name] = float(all(each.value == 1 for each in mine))
+    lost = {**stats.lost(absent), **({"rolls without a row": fewer} if fewer else {})}
+    return replace(stats.mean(list(values.values()), list(values)).times(100), absent=lost)
 
 
 def _question(score: Score) -> str:
@@ -65,14 +82,14 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
     found: dict[str, Estimate] = {}
     for protocol, mine in by_protocol(scores, PROTOCOLS).items():
         unrolled = [each for each in mine if int(each.sample_id) < ROLL]
-        right = {name: all(each.value == 1 for each in part) for name, part in grouped(mine, _question).items()}
-        found[f"{protocol}/circular"] = _circular(unrolled, right)
+        rolls = grouped(mine, _question)
+        found[f"{protocol}/circular"] = _circular(unrolled, rolls)
         if protocol.startswith("vlmevalkit"):
             found[f"{protocol}/vanilla_all"] = percent(mine)
             found[f"{protocol}/vanilla_unrolled"] = percent(unrolled)
         for tag in ("l2-category", "category"):
             for name, part in grouped(unrolled, lambda each, tag=tag: each.tags.get(tag, "")).items():
-                found[f"{protocol}/circular_{slug(name)}"] = _circular(part, right)
+                found[f"{protocol}/circular_{slug(name)}"] = _circular(part, rolls)
     return found
 
 

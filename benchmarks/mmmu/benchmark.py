@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from ...evals import stats
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Picture, Prediction, Sample, Score
 from ..judging.matched import matched_rescore
@@ -71,13 +72,16 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
     found: dict[str, Estimate] = {}
     for protocol, mine in by_protocol(scores, PROTOCOLS).items():
         settled = settle(mine) if protocol == "official" else mine
+        subjects = {each.tags["subject"] for each in mine if each.tags.get("subject") in _DOMAIN_OF}
+        absent = [name for name in _DOMAIN_OF if name not in subjects] if subjects else []
+        absent = absent if len(absent) < 4 else [f"{len(absent)} of {len(_DOMAIN_OF)} subjects"]
         if protocol in ("official", "lmms-eval"):
             guesses = [each for each in mine if _guessed(each)]
-            found[f"{protocol}/accuracy_no_fallback"] = percent(mine)
+            found[f"{protocol}/accuracy_no_fallback"] = stats.lacking(percent(mine), absent)
             found[f"{protocol}/fallbacks"] = plain(len(guesses), len(mine))
         if protocol == "lmms-eval":
             continue
-        found[f"{protocol}/accuracy"] = percent(settled)
+        found[f"{protocol}/accuracy"] = stats.lacking(percent(settled), absent)
         for tag, prefix in (("subject", ""), ("domain", "domain_")):
             for name, part in grouped(settled, lambda each, tag=tag: each.tags.get(tag, "")).items():
                 found[f"{protocol}/{prefix}{slug(name) if prefix else name}"] = percent(part)

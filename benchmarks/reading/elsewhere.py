@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .rows import Row
@@ -69,8 +70,8 @@ def elsewhere(
 ) -> Scored:
     """Score answers made elsewhere: one row, its sample and perhaps its evidence at a time.
 
-    With `data` the samples without a row count as wrong and are named in `extra["missing"]`, as are
-    those known to be `absent` without it.
+    With `data` the samples without a row have no verdict (`stats.over`) and are named in `extra["missing"]`, as
+    are those known to be `absent` without it.
     `settle` may change what the lines say is correct (MMMU's draws); `graded` has them say the
     grade. Raises UsageError where more
     than `duplicates` rows have one id.
@@ -87,8 +88,7 @@ def elsewhere(
     names = [_name(row, sample) for row, sample in zip(rows, samples, strict=True)]
     lines = _lines(names, settle(scores), owner, graded=graded)
     nothing = [
-        Score(each.id, 0, "", None, reason="missing: no row for it", tags=each.tags, cluster=each.cluster)
-        for each in missing
+        Score(each.id, 0, "", None, reason=stats.NO_ROW, tags=each.tags, cluster=each.cluster) for each in missing
     ]
     metrics = dict(rules.aggregate([*scores, *nothing]))
     unscored = {(owner[number], each.protocol) for number, each in enumerate(scores) if each.value is None}

@@ -17,8 +17,12 @@ Read = tuple[Json, float | None, bool]
 
 
 def percent(scores: Sequence[Score]) -> Estimate:
-    """Return the mean value in percent; one without a verdict counts as a miss."""
-    return stats.mean([each.value or 0.0 for each in scores], [stats.cluster(each) for each in scores]).times(100)
+    """Return the mean value of the scores with a verdict, in percent (`stats.over`)."""
+
+    def mean(known: Sequence[Score]) -> Estimate:
+        return stats.mean([each.value or 0.0 for each in known], [stats.cluster(each) for each in known])
+
+    return stats.over(scores, mean).times(100)
 
 
 def plain(value: float | None, n: int) -> Estimate:

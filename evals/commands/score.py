@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def score(args: argparse.Namespace, warn: Callable[[str], None]) -> int:
         _write_rows(args.out, scored.rows)
     if args.json:
         head = {"bench": scored.bench, "n": scored.n, "unparsed": scored.unparsed, "unscored": scored.unscored}
-        metrics = {key: asdict(value) for key, value in scored.metrics.items()}
+        metrics = {key: value.to_json() for key, value in scored.metrics.items()}
         print(json.dumps(head | {"metrics": metrics} | dict(scored.extra), ensure_ascii=False))
     else:
         print(f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}")
