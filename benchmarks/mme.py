@@ -116,7 +116,7 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
     gaps = [_gap(name, at) for name, count in fewer.items() for at in range(count)]
     extra: dict[str, Json] = {"absent_subtasks": absent} if absent else {}
     extra |= {"rows_absent": {name: f"{counts[name]} of {SIZES[name]}" for name in fewer}} if fewer else {}
-    return elsewhere(suite, rows, samples, absent=[*lonely, *gaps], extra=extra)
+    return elsewhere(suite, rows, samples, absent=lonely, gaps=gaps, extra=extra)
 
 
 def _gap(subtask: str, number: int) -> Sample:

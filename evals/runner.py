@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import members
+from . import members, stats
 from .assets.fetch import fetch
 from .batches import Budget, Elastic, chunks, guarded, handed_out, put
 from .errors import UsageError
@@ -85,9 +85,8 @@ def run(
 
     scores = _score(jobs, predictions, evidence, suite, budget, needs_evidence=eyes is not None)
     seconds = round(time.time() - started, 3)
-    record = _record(spec, suite, jobs, predictions, scores, budget, {**environment(), "seconds": seconds})
-    if not settings.allow_unscored:
-        record = _withhold(record)
+    metrics = _metrics(suite, samples, scores, spec.limit, allow_unscored=settings.allow_unscored)
+    record = _record(spec, suite, jobs, predictions, scores, metrics, budget, {**environment(), "seconds": seconds})
     suite.export(store.folder, samples, list(predictions.values()), list(evidence.values()), scores)
     store.finish(scores, record)
     return record
@@ -256,12 +255,38 @@ def _no_verdict(job: Job, reason: str) -> Score:
     return Score(job.sample.id, job.index, "", None, reason=reason, tags=job.sample.tags, cluster=job.sample.cluster)
 
 
+def _metrics(
+    suite: Suite, samples: Sequence[Sample], scores: Sequence[Score], limit: str | None, *, allow_unscored: bool
+) -> Mapping[str, Metric]:
+    """Return the metrics of the suite; those that are over a part of it say so (`stats.metrics`).
+
+    What was not asked takes part without a verdict, so that each metric knows what it is over. A suite that
+    leaves that to nobody has each of its numbers marked where anything lacks.
+    """
+    asked = {each.id for each in samples}
+    rest = [each for each in suite.samples() if each.id not in asked]
+    unasked = [
+        Score(each.id, index, "", None, reason=f"{stats.NOT_ASKED}: {limit}", tags=each.tags, cluster=each.cluster)
+        for each in rest
+        for index in range(suite.outputs)
+    ]
+    knows = suite.estimates([]) is not None
+    found = suite.aggregate([*scores, *unasked] if knows else scores)
+    absent = stats.absent([*scores, *unasked])
+    marked: dict[str, Metric] = {}
+    for key, each in found.items():
+        lacks = absent and not each.absent and (key == suite.headline or not knows)
+        marked |= stats.parted(key, replace(each, absent=absent)) if lacks else {key: each}
+    return stats.kept(marked) if allow_unscored else marked
+
+
 def _record(
     spec: RunSpec,
     suite: Suite,
     jobs: Sequence[Job],
     predictions: Mapping[Key, Prediction],
     scores: Sequence[Score],
+    metrics: Mapping[str, Metric],
     budget: Budget,
     environment: Mapping[str, object],
 ) -> RunRecord:
@@ -280,20 +305,12 @@ def _record(
     return RunRecord(
         spec=spec,
         headline=suite.headline,
-        metrics=dict(suite.aggregate(scores)),
+        metrics=metrics,
         counts=counts,
         complete=asked == scored and bool(jobs),
         missing=tuple(f"{job.sample.id}/{job.index}" for job in jobs if _key(job) not in predictions),
         environment=environment,
     )
-
-
-def _withhold(record: RunRecord) -> RunRecord:
-    """Return the record without its headline number where the suite is not whole."""
-    headline = record.metrics.get(record.headline)
-    if record.complete or headline is None:
-        return record
-    return replace(record, metrics={**record.metrics, record.headline: Metric(None, headline.n)})
 
 
 # -- small parts --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..evals import stats
-from ..evals.types import Metric, RunRecord
+from ..evals.types import PART, Metric, RunRecord
 
 
 def run_summary(record: RunRecord, folder: Path) -> str:
@@ -30,12 +30,20 @@ def metric_lines(metrics: Mapping[str, Metric], headline: str = "") -> str:
     """Return one aligned line a metric: key, value, 95 percent interval, n; the headline first."""
     fractions = all(abs(each.value) <= 1 for each in metrics.values() if each.value is not None)
     digits = 4 if fractions else 2
-    ordered = sorted(metrics.items(), key=lambda pair: pair[0] != headline)
-    rows = [(key, _number(each.value, digits), _interval(each, digits), f"n={each.n}") for key, each in ordered]
+    shown = {key: each for key, each in metrics.items() if key + PART not in metrics}
+    ordered = sorted(shown.items(), key=lambda pair: pair[0] not in (headline, headline + PART))
+    rows = [(key, _number(each.value, digits), _interval(each, digits), _over(each)) for key, each in ordered]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     return "\n".join(
         f"  {key:<{widths[0]}}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {n}" for key, value, interval, n in rows
     )
+
+
+def _over(metric: Metric) -> str:
+    """Return how many outputs a number is over, and what it lacks."""
+    lacks = [f"without {', '.join(told)}" for told in (metric.absent,) if told]
+    lacks += [f"leaves out {', '.join(metric.left_out)}"] if metric.left_out else []
+    return "; ".join([f"n={metric.n}", *lacks])
 
 
 def _number(value: float | None, digits: int) -> str:

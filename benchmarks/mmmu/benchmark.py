@@ -82,9 +82,11 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
         if protocol == "lmms-eval":
             continue
         found[f"{protocol}/accuracy"] = stats.lacking(percent(settled), absent)
-        for tag, prefix in (("subject", ""), ("domain", "domain_")):
-            for name, part in grouped(settled, lambda each, tag=tag: each.tags.get(tag, "")).items():
-                found[f"{protocol}/{prefix}{slug(name) if prefix else name}"] = percent(part)
+        for name, part in grouped(settled, lambda each: each.tags.get("subject", "")).items():
+            found[f"{protocol}/{name}"] = percent(part)
+        for name, part in grouped(settled, lambda each: each.tags.get("domain", "")).items():
+            others = [each for each in DOMAINS[name] if each not in subjects]
+            found[f"{protocol}/domain_{slug(name)}"] = stats.lacking(percent(part), others)
     return found
 
 

@@ -61,6 +61,7 @@ def elsewhere(
     *,
     data: Sequence[Sample] | None = None,
     absent: Sequence[Sample] = (),
+    gaps: Sequence[Sample] = (),
     duplicates: int = 1,
     settle: Callable[[Sequence[Score]], Sequence[Score]] = lambda scores: scores,
     text_of: Callable[[Row], str] | None = None,
@@ -71,7 +72,7 @@ def elsewhere(
     """Score answers made elsewhere: one row, its sample and perhaps its evidence at a time.
 
     With `data` the samples without a row have no verdict (`stats.over`) and are named in `extra["missing"]`, as
-    are those known to be `absent` without it.
+    are those known to be `absent` without it; `gaps` stand for rows of the suite whose names nobody knows.
     `settle` may change what the lines say is correct (MMMU's draws); `graded` has them say the
     grade. Raises UsageError where more
     than `duplicates` rows have one id.
@@ -88,7 +89,8 @@ def elsewhere(
     names = [_name(row, sample) for row, sample in zip(rows, samples, strict=True)]
     lines = _lines(names, settle(scores), owner, graded=graded)
     nothing = [
-        Score(each.id, 0, "", None, reason=stats.NO_ROW, tags=each.tags, cluster=each.cluster) for each in missing
+        Score(each.id, 0, "", None, reason=stats.NO_ROW, tags=each.tags, cluster=each.cluster)
+        for each in (*missing, *gaps)
     ]
     metrics = dict(rules.aggregate([*scores, *nothing]))
     unscored = {(owner[number], each.protocol) for number, each in enumerate(scores) if each.value is None}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from janus_eval.benchmarks.mme import SUBTASKS, Mme
 from janus_eval.evals.errors import UsageError
-from support.predictions import value, write
+from support.predictions import part, value, write
 
 
 def mme_rows(category: str, image: str, first: str, second: str) -> list[dict[str, Any]]:
@@ -23,18 +23,18 @@ def test_mme_adds_accuracy_and_pairs_with_both_right(tmp_path: Path) -> None:
     rows = mme_rows("color", "a.jpg", "yes", "no") + mme_rows("color", "b.jpg", "yes", "yes")
     rows += mme_rows("count", "a.jpg", "Yes.", "Noo") + mme_rows("code_reasoning", "a.jpg", "I say yes", "no")
     scored = Mme().rescore(predictions=write(tmp_path / "p.jsonl", *rows))
-    assert value(scored, "official/color") == 75 + 50
-    assert value(scored, "official/count") == 200
-    assert value(scored, "official/perception") == 325
-    assert value(scored, "official/cognition") == 50
-    assert value(scored, "vlmevalkit-2024/cognition") == 200  # "I say yes" holds the word
+    assert part(scored, "official/color") == 75 + 50
+    assert part(scored, "official/count") == 200
+    assert part(scored, "official/perception") == 325
+    assert part(scored, "official/cognition") == 50
+    assert part(scored, "vlmevalkit-2024/cognition") == 200  # "I say yes" holds the word
     assert scored.unparsed == 1
 
 
 def test_mme_reads_the_official_folder(tmp_path: Path) -> None:
     (tmp_path / "OCR.txt").write_text("1.jpg\tq?\tYes\tyes, it is\n1.jpg\tr?\tNo\tno\n")
     scored = Mme().rescore(predictions=tmp_path)
-    assert value(scored, "official/OCR") == 200
+    assert part(scored, "official/OCR") == 200
     assert set(scored.extra["absent_subtasks"]) == {*SUBTASKS} - {"OCR"}
 
 
@@ -47,7 +47,8 @@ def test_a_tab_in_an_answer_is_named(tmp_path: Path) -> None:
 def test_the_missing_half_of_a_pair_is_counted_and_named(tmp_path: Path) -> None:
     scored = Mme().rescore(predictions=write(tmp_path / "p.jsonl", mme_rows("color", "a.jpg", "yes", "no")[0]))
     assert scored.extra["missing"] == ["color/a.jpg/1"]
-    assert value(scored, "official/color") == 50
+    assert part(scored, "official/color") == 100  # of the one answer, and no pair
+    assert scored.metrics["official/color"].absent == ("59 without a row",)
 
 
 def test_a_third_question_about_a_picture_is_an_error(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from janus_eval.benchmarks.pope import Pope
 from janus_eval.evals.errors import UsageError
-from support.predictions import lines, value, write
+from support.predictions import lines, part, value, write
 
 
 def pope_rows(split: str, *pairs: tuple[str, str]) -> list[dict[str, Any]]:
@@ -27,8 +27,8 @@ def test_f1_of_always_yes_on_one_yes_in_three_is_50(tmp_path: Path) -> None:
 def test_popes_headline_is_the_mean_over_the_splits(tmp_path: Path) -> None:
     rows = pope_rows("random", ("yes", "Yes")) + pope_rows("popular", ("yes", "No"), ("yes", "Yes"))
     scored = Pope().rescore(predictions=write(tmp_path / "p.jsonl", *rows))
-    assert value(scored, "official/mean_f1") == pytest.approx((100 + 100 * 2 / 3) / 2)
-    assert value(scored, "official/micro_f1") == pytest.approx(80)
+    assert part(scored, "official/mean_f1") == pytest.approx((100 + 100 * 2 / 3) / 2)
+    assert part(scored, "official/micro_f1") == pytest.approx(80)
 
 
 def test_an_unreadable_answer_is_what_each_protocol_makes_of_it(tmp_path: Path) -> None:
@@ -73,5 +73,6 @@ def test_pope_joins_its_official_label_files(tmp_path: Path) -> None:
     assert scored.n == 2
     assert scored.extra["missing"] == ["popular/1"]
     assert value(scored, "official/random_f1") == 100
-    assert value(scored, "official/popular_f1") == 0
-    assert value(scored, "official/accuracy") == 50
+    assert value(scored, "official/popular_f1") is None and "official/popular_f1 (part)" not in scored.metrics
+    assert part(scored, "official/accuracy") == 100  # of the answered rows: a missing one is no wrong one
+    assert scored.metrics["official/accuracy"].absent == ("1 without a row", "adversarial")

@@ -20,6 +20,12 @@ def value(scored: Scored, key: str) -> float | None:
     return scored.metrics[key].value
 
 
+def part(scored: Scored, key: str) -> float | None:
+    """Return a number that is over a part of what its name says; under its own name it is withheld."""
+    assert scored.metrics[key].value is None and scored.metrics[key].absent
+    return scored.metrics[f"{key} (part)"].value
+
+
 def lines(scored: Scored) -> list[dict[str, Any]]:
     return [dict(row) for row in scored.rows]
 

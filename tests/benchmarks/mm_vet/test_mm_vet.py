@@ -11,7 +11,7 @@ import pytest
 from janus_eval.benchmarks.mm_vet.benchmark import MmVet
 from janus_eval.evals.errors import UsageError
 from support.chat_server import Fault, Service, serving
-from support.predictions import lines, value, write
+from support.predictions import lines, part, value, write
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def vet_rows() -> list[dict[str, Any]]:
 def test_mm_vet_by_capability_with_std_over_runs(tmp_path: Path) -> None:
     rows = [{**row, "grades": grades} for row, grades in zip(vet_rows(), ([1.0, 0.8], [0.2, 0.0]), strict=True)]
     scored = MmVet().rescore(predictions=write(tmp_path / "p.jsonl", *rows))
-    assert value(scored, "official/total") == pytest.approx(50)  # runs: 60 and 40
-    assert value(scored, "official/std") == pytest.approx(10)
+    assert part(scored, "official/total") == pytest.approx(50)  # runs: 60 and 40
+    assert part(scored, "official/std") == pytest.approx(10)
     assert value(scored, "official/ocr") == pytest.approx(10)
     assert value(scored, "official/set_ocr_rec") == pytest.approx(10)
     assert lines(scored)[1]["correct"]["official"] == pytest.approx(0.1)
@@ -44,8 +44,8 @@ def test_mm_vet_reads_the_official_tools_files(tmp_path: Path) -> None:
     (tmp_path / "grades.json").write_text(json.dumps({"v1": {"score": [1.0]}, "v2": {"score": [0.5]}}))
     data = tmp_path / "mm-vet.json"
     scored = MmVet().rescore(predictions=tmp_path / "answers.json", grades=tmp_path / "grades.json", data=data)
-    assert value(scored, "official/total") == 75
-    assert value(MmVet().rescore(predictions=tmp_path / "grades.json", data=data), "official/total") == 75
+    assert part(scored, "official/total") == 75
+    assert part(MmVet().rescore(predictions=tmp_path / "grades.json", data=data), "official/total") == 75
 
 
 def test_a_grade_that_is_missing_withholds_the_total(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_judges_replies_are_kept_and_replayed(tmp_path: Path, service: Service
     options: dict[str, Any] = {"judge": "gpt-x", "judge_base_url": service.url, "judge_retries": 0}
     first = MmVet().rescore(predictions=path, **options)
     asked = len(service.asked)
-    assert value(first, "official/total") == 50
+    assert part(first, "official/total") == 50
     assert asked == 2
     assert MmVet().rescore(predictions=path, **options).metrics == first.metrics
     assert len(service.asked) == asked
@@ -86,7 +86,7 @@ def test_a_failed_judgement_is_unscored_and_asked_again(tmp_path: Path, service:
     options: dict[str, Any] = {"judge": "gpt-x", "judge_base_url": service.url, "judge_retries": 0}
     scored = MmVet().rescore(predictions=path, **options, judge_concurrency=1)
     assert (scored.unscored, value(scored, "official/total")) == (1, None)
-    assert value(MmVet().rescore(predictions=path, **options), "official/total") == 50
+    assert part(MmVet().rescore(predictions=path, **options), "official/total") == 50
 
 
 def test_a_half_written_reply_is_asked_for_again(tmp_path: Path, service: Service) -> None:
@@ -96,7 +96,7 @@ def test_a_half_written_reply_is_asked_for_again(tmp_path: Path, service: Servic
     kept = tmp_path / "p.jsonl.judge.jsonl"
     kept.write_bytes(kept.read_bytes()[:-20])
     for _ in range(2):
-        assert value(MmVet().rescore(predictions=path, **options), "official/total") == 50
+        assert part(MmVet().rescore(predictions=path, **options), "official/total") == 50
         assert len(service.asked) == 3
 
 
