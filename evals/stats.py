@@ -159,6 +159,12 @@ _WHY = (
     ("invalid image", "with an invalid picture"),
 )
 """How reasons begin, and what outputs with such a reason are called."""
+_FAILURES = ("failed", "without a row", "with an invalid picture", "without a verdict")
+
+
+def failed(metric: Metric) -> bool:
+    """Return whether something that was asked for a metric has no verdict: it is not only that less was asked."""
+    return any(each.endswith(_FAILURES) for each in metric.absent)
 
 
 def lacking(estimate: Estimate, names: Iterable[str]) -> Estimate:

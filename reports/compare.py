@@ -11,7 +11,7 @@ from ..evals import members, registry, stats
 from ..evals.errors import UsageError
 from ..evals.stats import Difference, Estimate
 from ..evals.stored import read_record, read_scores
-from ..evals.types import Json, RunRecord, RunSpec, Score
+from ..evals.types import PART, Json, Metric, RunRecord, RunSpec, Score
 from .render import render
 from .report import marks, protocol
 from .table import Cell, Format, Group, Head, Row, Table
@@ -78,9 +78,18 @@ def _recorded(run: Run, key: str) -> float | None:
 
 
 def in_order(record: RunRecord) -> list[str]:
-    """Return the metrics' keys: the headline, the others of its protocol, the other protocols."""
-    head = record.headline
-    return sorted(record.metrics, key=lambda key: (key != head, protocol(key) != protocol(head)))
+    """Return the metrics' keys: the headline, the others of its protocol, the other protocols.
+
+    A number that is withheld is left out where it stands beside as that of a part.
+    """
+    head = headline(record)
+    shown = [key for key in record.metrics if key + PART not in record.metrics]
+    return sorted(shown, key=lambda key: (key != head, protocol(key) != protocol(head)))
+
+
+def headline(record: RunRecord) -> str:
+    """Return the key of the number that a run is judged by: the headline, or that of its part."""
+    return record.headline + (PART if record.headline + PART in record.metrics else "")
 
 
 def _difference(
@@ -89,6 +98,8 @@ def _difference(
     if key not in second.record.metrics:
         return None, "the second run has no such metric"
     values = [run.record.metrics[key] for run in (first, second)]
+    if values[0].absent != values[1].absent:
+        return None, "; ".join(f"the {which} run is {_over(each)}" for which, each in zip(ORDER, values, strict=True))
     if values[0].value is None or values[1].value is None:
         return None, "withheld in " + ("the first run" if values[0].value is None else "the second run")
     if key in parts[0] and key in parts[1]:
@@ -99,6 +110,13 @@ def _difference(
     if found is None and values[0].value == values[1].value:
         return Difference(0.0, 0.0, 1, 0.0, paired=False), "equal values"
     return found, "from the intervals alone" if found else "no interval in one of the runs"
+
+
+ORDER = ("first", "second")
+
+
+def _over(metric: Metric) -> str:
+    return f"without {', '.join(metric.absent)}" if metric.absent else "whole"
 
 
 def _key(score: Score) -> Key:
@@ -122,7 +140,9 @@ def _estimates(run: Run, keys: set[Key]) -> Mapping[str, Estimate]:
     if found is None:
         return {}
     whole = found if len(shared) == len(ordered) else suite.estimates(ordered) or {}
-    return {key: each for key, each in found.items() if _agrees(whole.get(key), run.record, key)}
+    named = {key: key.removesuffix(PART) for key in run.record.metrics}
+    agree = {key: base for key, base in named.items() if base in found and _agrees(whole.get(base), run.record, key)}
+    return {key: found[base] for key, base in agree.items()}
 
 
 def _agrees(estimate: Estimate | None, record: RunRecord, key: str) -> bool:

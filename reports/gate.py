@@ -23,7 +23,7 @@ from ..evals.stats import Difference
 from ..evals.stored import find_runs
 from ..evals.types import RunRecord
 from . import baseline as stored
-from .compare import Pairing, Run, decimals, differing, in_order, number, pair
+from .compare import Pairing, Run, decimals, differing, headline, in_order, number, pair
 from .tolerances import Tolerances
 
 Verdict = Literal["pass", "regression", "improvement", "not comparable", "incomplete", "watched", "new"]
@@ -60,8 +60,8 @@ class RunResult:
         verdicts = {each.verdict for each in self.metrics}
         if "regression" in verdicts:
             return "regression"
-        headline = next((each for each in self.metrics if each.metric == self.headline), None)
-        if self.problem or "incomplete" in verdicts or headline is None or headline.verdict == "not comparable":
+        head = next((each for each in self.metrics if each.metric == self.headline), None)
+        if self.problem or "incomplete" in verdicts or head is None or head.verdict == "not comparable":
             return "incomplete"
         return "pass"
 
@@ -110,7 +110,7 @@ def gate(runs: Iterable[Path], baseline: Path, tolerances: Path | None = None) -
     results = [
         judge(name, before, given[name], rules, level)
         if name in given
-        else RunResult(name, before.record.spec.signature, before.record.headline, problem=_lost(unfinished))
+        else RunResult(name, before.record.spec.signature, headline(before.record), problem=_lost(unfinished))
         for name, before in known.items()
     ]
     return GateResult(tuple(results), rules.alpha)
@@ -166,8 +166,8 @@ def _unfit(record: RunRecord) -> str:
     if not record.complete:
         missing = counts.get("expected", 0) - counts.get("predicted", 0)
         return f"incomplete: {missing} outputs missing, {counts.get('unscored', 0)} unscored"
-    value = record.metrics[record.headline].value if record.headline in record.metrics else None
-    if value is None or not math.isfinite(value):
+    head = record.metrics.get(headline(record))
+    if head is None or head.value is None or not math.isfinite(head.value):
         return f"no number for {record.headline}"
     return ""
 
@@ -175,7 +175,7 @@ def _unfit(record: RunRecord) -> str:
 def judge(name: str, before: Run, after: Run, rules: Tolerances, level: float) -> RunResult:
     """Judge one run against its baseline at the family-wise level `level`."""
     spec = after.record.spec
-    result = RunResult(name, spec.signature, before.record.headline)
+    result = RunResult(name, spec.signature, headline(before.record))
     problem = _unfit(after.record)
     changed = {
         key: both
@@ -200,8 +200,9 @@ def verdicts(before: RunRecord, after: RunRecord, pairing: Pairing, rules: Toler
             tested[key] = difference.turned() if rules.lower_is_better(bench, key) else difference
     falls = {key: each.p_below(rules.tolerance(bench, key)) for key, each in tested.items()}
     rises = {key: each.p_above() for key, each in tested.items()}
-    first = level * rules.headline_share if before.headline in tested else 0.0
-    fallen, risen = (_rejected(ps, before.headline, first, level) for ps in (falls, rises))
+    head = headline(before)
+    first = level * rules.headline_share if head in tested else 0.0
+    fallen, risen = (_rejected(ps, head, first, level) for ps in (falls, rises))
     rest = (level - first) / max(1, len(tested) - bool(first))
     found: list[Judged] = []
     for key in in_order(before):
@@ -215,19 +216,20 @@ def verdicts(before: RunRecord, after: RunRecord, pairing: Pairing, rules: Toler
                 before=metric.value,
                 after=value,
                 difference=pairing.differences[key],
-                level=first if key == before.headline else rest,
+                level=first if key == head else rest,
                 tolerance=rules.tolerance(bench, key),
                 reason=reason,
             )
         )
-    found += [Judged(key, "new", None, each.value) for key, each in after.metrics.items() if key not in before.metrics]
+    fresh = [key for key in in_order(after) if key not in before.metrics]
+    found += [Judged(key, "new", None, after.metrics[key].value) for key in fresh]
     return found
 
 
-def _rejected(ps: Mapping[str, float], headline: str, first: float, level: float) -> set[str]:
-    others = {key: p for key, p in ps.items() if key != headline or not first}
+def _rejected(ps: Mapping[str, float], head: str, first: float, level: float) -> set[str]:
+    others = {key: p for key, p in ps.items() if key != head or not first}
     found = stats.holm(others, level - first)
-    return found | ({headline} if first and ps[headline] <= first else set())
+    return found | ({head} if first and ps[head] <= first else set())
 
 
 def _verdict(

@@ -12,7 +12,7 @@ from typing import Literal
 from ..evals import stats
 from ..evals.errors import UsageError
 from ..evals.stored import find_runs, read_record
-from ..evals.types import Json, Metric, RunRecord
+from ..evals.types import PART, Json, Metric, RunRecord
 from . import reported as published
 from .own import layouts_for
 from .render import render
@@ -211,12 +211,25 @@ def _measured_row(layout: Layout, line: _Line) -> Row:
             found.append(Cell(DASH))
             continue
         record, key = line.cells[column.key]
-        found.append(_value(record.metrics[key], column, key))
+        found.append(_value(record, column, key))
     whole = all(not marks(record) for record, _ in line.cells.values())
     return Row(tuple(found), "measured", ranked=whole)
 
 
-def _value(metric: Metric, column: Column, key: str) -> Cell:
+def _shown(record: RunRecord, key: str) -> tuple[Metric, str]:
+    """Return the number to show for a metric and what marks it: a part, where nothing failed, bears its mark.
+
+    What failed withholds the number: a table has no place to say how it would have come out.
+    """
+    metric = record.metrics[key]
+    part = record.metrics.get(key + PART)
+    if metric.value is not None or part is None or stats.failed(metric):
+        return metric, ""
+    return part, PART
+
+
+def _value(record: RunRecord, column: Column, key: str) -> Cell:
+    metric, mark = _shown(record, key)
     if metric.value is None:
         return Cell("withheld")
     text = f"{metric.value:.{column.decimals}f}"
@@ -224,6 +237,8 @@ def _value(metric: Metric, column: Column, key: str) -> Cell:
         text += f" ±{(metric.high - metric.low) / 2:.{column.decimals}f}"
     if aside := column.aside(key):
         text += f" ({aside})"
+    if mark:
+        return Cell(text + mark)  # no number that could rank
     # Ranks go by what is printed: 0.994 does not beat a published 0.99.
     return Cell(text, round(metric.value, column.decimals))
 
@@ -298,14 +313,15 @@ def _pairs(
 
 
 def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | None) -> Row:
-    metric = record.metrics[key]
+    metric, mark = _shown(record, key)
     counts = record.counts
     flags = marks(record)
     name = ", ".join([record.spec.model, *flags])
     places = decimals + 1
     reported, difference = Cell(DASH), Cell(DASH)
     source = Cell("")
-    said = ", ".join(flags)
+    lacks = [f"without {', '.join(metric.absent)}"] if metric.absent and not record.spec.limit else []
+    said = ", ".join([*flags, *lacks])
     if number is not None and number.value is not None:
         reported = Cell(number.printed, number.value)
         source = Cell(number.source)
@@ -320,7 +336,7 @@ def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | N
         bounds = f"{metric.low:.{places}f} to {metric.high:.{places}f}"
     value = Cell("withheld") if metric.value is None else Cell(f"{metric.value:.{places}f}", metric.value)
     numbers = [Cell(str(n), float(n)) for n in (metric.n, counts.get("unparsed", 0), counts.get("unscored", 0))]
-    cells = (Cell(name), Cell(key), value, Cell(bounds), reported, difference, Cell(said), source, *numbers)
+    cells = (Cell(name), Cell(key + mark), value, Cell(bounds), reported, difference, Cell(said), source, *numbers)
     return Row((*cells, Cell("#" + record.spec.digest[:6])), "measured")
 
 
@@ -331,9 +347,10 @@ def verdict(record: RunRecord, key: str, number: Reported) -> str:
     unexplained: a number made otherwise is not confirmed by chance agreement.
     """
     flags = marks(record)
+    metric = record.metrics[key]
+    flags += [f"without {', '.join(metric.absent)}"] if metric.absent and not record.spec.limit else []
     if flags:
         return "not comparable: " + ", ".join(flags)
-    metric = record.metrics[key]
     if metric.value is None or number.value is None:
         return "not comparable: withheld"
     knobs = differing(record, key, number)
