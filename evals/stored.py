@@ -171,9 +171,10 @@ def record_to_json(record: RunRecord) -> dict[str, Json]:
 
 
 def _metric(row: Json) -> Metric:
-    metric = Metric(**row)
-    if not all(isinstance(each, str) for each in (*metric.absent, *metric.left_out)):
+    told: list[Json] = [*row.get("absent", ()), *row.get("left_out", ())]
+    if not all(isinstance(each, str) for each in told):
         raise TypeError(f"what is absent is no text in {row}")
+    metric = Metric(**row)
     numbers: tuple[Json, ...] = (metric.value, metric.low, metric.high)
     if not all(value is None or isinstance(value, int | float) for value in numbers):
         raise TypeError(f"no number in {row}")

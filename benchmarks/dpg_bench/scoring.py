@@ -95,13 +95,21 @@ def item_scores(scores: Iterable[Score], protocol: str) -> dict[str, list[float]
 def estimates(scores: Sequence[Score]) -> dict[str, Estimate]:
     """Return the estimates of both protocols for every scorer that is seen, in percent, by item.
 
-    A Score without protocol is a picture that is not there. Sources: `rule.official`, `rule.fixed`.
+    A Score without protocol is a picture that is not there. The official script leaves out an item with such a
+    picture, by definition; under `fixed` it is absent. Sources: `rule.official`, `rule.fixed`.
     """
-    names = {each.protocol for each in scores if each.protocol}
+    unasked = [each for each in scores if each.reason.startswith(stats.NOT_ASKED)]
+    asked = [each for each in scores if not each.reason.startswith(stats.NOT_ASKED)]
+    names = {each.protocol for each in asked if each.protocol}
     found: dict[str, Estimate] = {}
     for name in sorted(names, key=lambda each: (not each.startswith("official"), each)):
-        found |= _protocol(scores, name)
-    detailed = [each for each in scores if each.protocol.startswith("fixed") and each.details]
+        absent = stats.lost(unasked)
+        mine = [each for each in asked if each.protocol in (name, "")]
+        if not name.startswith("official"):
+            absent |= stats.lost(mine)
+        for key, each in _protocol(asked, name).items():
+            found[key] = replace(each, absent=stats.lost(unasked) if key.endswith("/failed") else absent)
+    detailed = [each for each in asked if each.protocol.startswith("fixed") and each.details]
     for key, field in (("answers/other", "other"), ("questions/cut", "cut")):
         found[key] = _share((each.sample_id, each.details[field], each.details["answers"]) for each in detailed)
     return found
@@ -133,6 +141,9 @@ def _protocol(scores: Sequence[Score], name: str) -> dict[str, Estimate]:
         found |= {f"{name}/{level}/{category}": _share(rows[category]) for category in sorted(rows)}
     counted = [each for group in mine.values() for each in group]
     found[f"{name}/zeroed"] = _share((s.sample_id, s.details["zeroed"], s.details["asked"]) for s in counted)
+    failed = len(groups) - len(items)
+    if is_official and failed:
+        found = {key: replace(each, left_out={"failed items": failed}) for key, each in found.items()}
     found[f"{name}/failed"] = _share((item, int(item not in items), 1) for item in groups)
     return found
 

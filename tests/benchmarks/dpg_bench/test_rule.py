@@ -186,7 +186,9 @@ def test_an_item_with_a_missing_picture_leaves_official_and_stays_in_fixed() -> 
     metrics = scoring.metrics(scores)
     assert metrics["official/overall"].value == 50
     assert metrics["official/failed"].value == 50
-    assert metrics["fixed/overall"].value == pytest.approx((50 + 200 / 3) / 2)
+    assert metrics["official/overall"].left_out == ("1 failed items",)
+    assert metrics["fixed/overall (part)"].value == pytest.approx((50 + 200 / 3) / 2)
+    assert metrics["fixed/overall"].absent == ("1 with an invalid picture",)
     assert metrics["fixed/failed"].value == 0
 
 
