@@ -78,16 +78,23 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
         if protocol in ("official", "lmms-eval"):
             guesses = [each for each in mine if _guessed(each)]
             found[f"{protocol}/accuracy_no_fallback"] = stats.lacking(percent(mine), absent)
-            found[f"{protocol}/fallbacks"] = plain(len(guesses), len(mine))
+            found[f"{protocol}/fallbacks"] = replace(plain(len(guesses), len(mine)), absent=stats.lost(mine))
         if protocol == "lmms-eval":
             continue
         found[f"{protocol}/accuracy"] = stats.lacking(percent(settled), absent)
+        lost = sum(stats.lost(mine).values())
         for name, part in grouped(settled, lambda each: each.tags.get("subject", "")).items():
-            found[f"{protocol}/{name}"] = percent(part)
+            found[f"{protocol}/{name}"] = stats.lacking(percent(part), _drawn_anew(part, lost))
         for name, part in grouped(settled, lambda each: each.tags.get("domain", "")).items():
             others = [each for each in DOMAINS[name] if each not in subjects]
-            found[f"{protocol}/domain_{slug(name)}"] = stats.lacking(percent(part), others)
+            found[f"{protocol}/domain_{slug(name)}"] = stats.lacking(percent(part), [*others, *_drawn_anew(part, lost)])
     return found
+
+
+def _drawn_anew(scores: Sequence[Score], lost: int) -> list[str]:
+    """Return what marks a group with guesses where rows elsewhere lack: the one stream would have drawn others."""
+    guessed = any(each.reason.startswith(GUESSED) for each in scores)
+    return [f"the guesses of {lost} others"] if lost and guessed else []
 
 
 def settle(scores: Sequence[Score]) -> list[Score]:
