@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from .types import Json
 
@@ -27,8 +29,35 @@ PACKAGES = (
 
 
 def harness_version() -> str:
-    """Return the version of the installed harness."""
-    return installed("janus-eval") or "unknown"
+    """Return the version of the harness; in a git checkout with its commit, so that no two commits have one version."""
+    released = installed("janus-eval") or "unknown"
+    commit = _commit(Path(__file__).parents[1] / ".git")
+    return f"{released}+g{commit[:10]}" if commit else released
+
+
+def _commit(git: Path) -> str:
+    """Return the commit of a checkout, read from its files: no program is started. "" where there is none."""
+    try:
+        if git.is_file():  # a worktree
+            git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref: "):
+            return head if _HEX.fullmatch(head) else ""
+        name = head.removeprefix("ref: ")
+        common = git / "commondir"
+        root = git / common.read_text(encoding="utf-8").strip() if common.is_file() else git
+        loose = root / name
+        if loose.is_file():
+            found = loose.read_text(encoding="utf-8").strip()
+        else:
+            packed = (root / "packed-refs").read_text(encoding="utf-8").splitlines()
+            found = next((line.split(" ")[0] for line in packed if line.endswith(f" {name}")), "")
+        return found if _HEX.fullmatch(found) else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+_HEX = re.compile(r"[0-9a-f]{40,64}")
 
 
 def installed(package: str) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
+from . import screen
 from .environment import environment
 from .errors import JanusEvalError, UsageError
 from .plan import Pair, pairs
@@ -54,7 +55,7 @@ def carry_out(
         pair = planned.pop(0)
         after = planned[0] if planned else None
         try:
-            outcome = Outcome(pair.spec, pair.folder, _run(pair, settings, show, say or _to_stderr))
+            outcome = Outcome(pair.spec, pair.folder, _run(pair, settings, show, say or screen.say))
         except JanusEvalError as error:
             outcome = Outcome(pair.spec, pair.folder, None, error.with_traceback(None))
         except (Exception, SystemExit) as error:  # a plugin's sys.exit() ends its own run alone
@@ -106,10 +107,6 @@ def free_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
         if trim is not None:
             trim(0)
-
-
-def _to_stderr(line: str) -> None:
-    print(f"janus-eval: {line}", file=sys.stderr)
 
 
 # -- from Python --------------------------------------------------------------------------------------

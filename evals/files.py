@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
+import itertools
 import json
 import os
 import socket
-import tempfile
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -59,19 +61,53 @@ def sha256(path: Path) -> str:
 
 
 def publish(path: Path, data: bytes) -> None:
-    """Write a file by write, fsync, rename: it is there whole or not at all."""
+    """Write a file by write, fsync, rename: it is there whole or not at all.
+
+    What a killed process left of an earlier try at the same file is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    start = f".part-{path.name[:60]}-{socket.gethostname()[:60]}-"
+    for left in path.parent.glob(f"{glob.escape(start)}*"):
+        if not _lives(left.name.removeprefix(start).partition("-")[0]):
+            left.unlink(missing_ok=True)
+    draft = path.with_name(f"{start}{os.getpid()}-{next(_COUNT)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with draft.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        draft.chmod(0o644)
+        draft.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise
+
+
+_COUNT = itertools.count()
+
+
+def _lives(pid: str) -> bool:
+    if not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def write_out(path: Path, data: bytes) -> None:
+    """Write a file that the user named, whole or not at all; a pipe or a device is written to as it is.
+
+    Raises EnvironmentProblem where that fails.
+    """
+    with disk(path):
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+        else:
+            publish(path.resolve(), data)
 
 
 def write_all(file: IO[bytes], data: bytes) -> None:
@@ -116,15 +152,26 @@ class disk:
 
 
 def lock(path: Path) -> IO[str]:
-    """Hold an advisory lock on `path`; the kernel lets go of it however this process ends."""
+    """Hold an advisory lock on `path`; the kernel lets go of it however this process ends.
+
+    Raises UsageError for anything but a regular file of that name: no link is followed.
+    """
     import fcntl
 
-    file = path.open("a+", encoding="utf-8")
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise UsageError(f"{path} is no regular file: remove it, or choose another folder with -o") from error
+        raise
+    file = os.fdopen(handle, "r+", encoding="utf-8", errors="replace")
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        file.close()
+        raise UsageError(f"{path} is no regular file: remove it, or choose another folder with -o")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        file.seek(0)
-        holder = file.read().strip() or "another process"
+        holder = " ".join(file.read(200).split()) or "another process"
         file.close()
         if error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK):
             raise Locked(
@@ -135,3 +182,12 @@ def lock(path: Path) -> IO[str]:
     file.write(f"pid {os.getpid()} on {socket.gethostname()}")
     file.flush()
     return file
+
+
+def check_inside(folder: Path, *names: str) -> None:
+    """Raise UsageError where a folder of these names inside `folder` is a link: it would lead elsewhere."""
+    for name in names:
+        if (folder / name).is_symlink():
+            raise UsageError(
+                f"{folder / name} is a link: a run lies in its own folder; remove it, or choose another -o"
+            )

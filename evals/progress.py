@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+from . import screen
+
 PATIENCE = 2.0  # seconds: shorter work shows nothing when not on a terminal
 EVERY = 15.0  # seconds between plain lines
 
@@ -14,7 +16,7 @@ EVERY = 15.0  # seconds between plain lines
 @contextmanager
 def progress(label: str, total: int, done: int = 0) -> Generator[Callable[[int], None]]:
     """Open a progress display of `total` steps, `done` of which are behind; yields tick(n)."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty():
         with _bar(label, total, done) as tick:
             yield tick
     else:
@@ -68,13 +70,19 @@ def _lines(label: str, total: int, done: int) -> Generator[Callable[[int], None]
         now = time.monotonic()
         if now - shown >= EVERY:
             shown = now
-            rate = made / (now - started)
-            left = (total - done - made) / rate
-            print(f"{label}: {done + made}/{total}, {rate:.1f}/s, {left:.0f} s left", file=sys.stderr, flush=True)
+            screen.err([f"{label}: {done + made}/{total}, {_pace(made, now - started, total - done - made)}"])
 
     if done:
-        print(f"{label}: {done}/{total} are on disk already", file=sys.stderr, flush=True)
+        screen.err([f"{label}: {done}/{total} are on disk already"])
     yield tick
     seconds = time.monotonic() - started
     if seconds >= PATIENCE:
-        print(f"{label}: {done + made}/{total} in {seconds:.1f} s", file=sys.stderr, flush=True)
+        screen.err([f"{label}: {done + made}/{total} in {seconds:.1f} s"])
+
+
+def _pace(made: int, seconds: float, left: int) -> str:
+    """Return how fast it goes and how long it will take; below one a second in seconds an item."""
+    if made == 0:
+        return f"none in {seconds:.0f} s"
+    rate = made / max(seconds, 1e-9)
+    return f"{f'{rate:.1f}/s' if rate >= 1 else f'{1 / rate:.1f} s each'}, {left / rate:.0f} s left"

@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from . import members, stats
 from .assets.fetch import fetch
 from .batches import Budget, Elastic, chunks, guarded, handed_out, put
-from .errors import UsageError
+from .errors import Incomplete, UsageError
 from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .store import RunStore
 from .stored import Key
@@ -69,27 +69,64 @@ def run(
     `models` are one adapter, or one for each device: batches are handed out to whichever is free.
     Raises Incomplete where more than `settings.max_errors` outputs fail.
     """
-    started = time.time()
     makers, suite = [members.model(each) for each in models], members.benchmark(benchmark)
     eyes = members.observer(observer) if observer else None
     jobs = _jobs(spec, makers[0], suite, samples)
     paths = _image_paths(suite, samples, store.folder / "images")
     budget = Budget(store, settings.max_errors)
+    course = _Course(spec, suite, eyes, samples, jobs, store, settings, budget, environment)
+    try:
+        have = store.predictions()
+        if any(_key(job) not in have for job in jobs):
+            _fetch_first(eyes, settings)
+            have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
+        predictions = {key: have[key] for key in map(_key, jobs) if key in have}
+        evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
+    except BaseException as stopped:
+        if isinstance(stopped, Incomplete) or not isinstance(stopped, Exception):  # too many failures, or a signal
+            course.interrupted()
+        raise
+    return course.end(predictions, evidence)
 
-    have = store.predictions()
-    if any(_key(job) not in have for job in jobs):
-        _fetch_first(eyes, settings)
-        have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
-    predictions = {key: have[key] for key in map(_key, jobs) if key in have}
-    evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
 
-    scores = _score(jobs, predictions, evidence, suite, budget, needs_evidence=eyes is not None)
-    seconds = round(time.time() - started, 3)
-    metrics = _metrics(suite, samples, scores, spec.limit, allow_unscored=settings.allow_unscored)
-    record = _record(spec, suite, jobs, predictions, scores, metrics, budget, {**environment(), "seconds": seconds})
-    suite.export(store.folder, samples, list(predictions.values()), list(evidence.values()), scores)
-    store.finish(scores, record)
-    return record
+@dataclass(frozen=True)
+class _Course:
+    """One run under way, with all that its end needs."""
+
+    spec: RunSpec
+    suite: Suite
+    eyes: Eyes | None
+    samples: Sequence[Sample]
+    jobs: Sequence[Job]
+    store: RunStore
+    settings: Settings
+    budget: Budget
+    environment: Callable[[], Mapping[str, object]]
+    started: float = field(default_factory=time.time)
+
+    def end(
+        self, predictions: Mapping[Key, Prediction], evidence: Mapping[Key, Evidence], state: str = "finished"
+    ) -> RunRecord:
+        """Score what there is and write the record, or what an interrupted run leaves."""
+        why = "it gave no output" if state == "finished" else "not made before the run was stopped"
+        scores = _score(self.jobs, predictions, evidence, self.suite, self.budget, why, observed=self.eyes is not None)
+        told = {**self.environment(), "seconds": round(time.time() - self.started, 3)}
+        allow = self.settings.allow_unscored
+        metrics = _metrics(self.suite, self.samples, scores, self.spec.limit, allow_unscored=allow)
+        found = _record(self.spec, self.suite, self.jobs, predictions, scores, metrics, self.budget, told)
+        record = replace(found, state=state)
+        if state == "finished":
+            made, seen = list(predictions.values()), list(evidence.values())
+            self.suite.export(self.store.folder, self.samples, made, seen, scores)
+        self.store.finish(scores, record)
+        return record
+
+    def interrupted(self) -> None:
+        """Leave a summary of what there is: `show` and `report` open it. The reason of the stop is what counts."""
+        with suppress(Exception):
+            have = self.store.predictions()
+            predictions = {key: have[key] for key in map(_key, self.jobs) if key in have}
+            self.end(predictions, self.store.evidence(predictions) if self.eyes else {}, "interrupted")
 
 
 def _fetch_first(eyes: Eyes | None, settings: Settings) -> None:
@@ -227,16 +264,17 @@ def _score(
     evidence: Mapping[Key, Evidence],
     suite: Suite,
     budget: Budget,
+    nothing: str,
     *,
-    needs_evidence: bool,
+    observed: bool,
 ) -> list[Score]:
     scores: list[Score] = []
     for job in sorted(jobs, key=lambda job: (job.sample.id, job.kind, job.index)):
         key = _key(job)
         if key not in predictions:
-            why = budget.why.get((job.sample.id, job.index), "it gave no output")
-            scores.append(_no_verdict(job, f"missing: the model failed: {why}"))
-        elif needs_evidence and job.kind == suite.kind and key not in evidence:
+            why = budget.why.get((job.sample.id, job.index))
+            scores.append(_no_verdict(job, f"missing: {f'the model failed: {why}' if why else nothing}"))
+        elif observed and job.kind == suite.kind and key not in evidence:
             why = budget.why.get((job.sample.id, job.index), "it gave no evidence")
             scores.append(_no_verdict(job, f"unscored: the observer failed: {why}"))
         else:

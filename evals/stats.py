@@ -155,11 +155,12 @@ NO_ROW = "missing: no row for it"
 _WHY = (
     (NOT_ASKED, NOT_ASKED),
     (NO_ROW, "without a row"),
+    ("missing: not made", "not made"),
     ("missing", "failed"),
     ("invalid image", "with an invalid picture"),
 )
 """How reasons begin, and what outputs with such a reason are called."""
-_FAILURES = ("failed", "without a row", "with an invalid picture", "without a verdict")
+_FAILURES = ("failed", "without a row", "with an invalid picture", "without a verdict", "not made")
 
 
 def failed(metric: Metric) -> bool:

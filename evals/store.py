@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import EnvironmentProblem, UsageError
-from .files import disk, dump, lock, publish, read_json, seal, write_all
-from .stored import Key, Line, Stored, prediction_digests, record_to_json
+from .files import check_inside, disk, dump, lock, publish, read_json, seal, write_all
+from .stored import Key, Line, Stored, prediction_digests, record_to_json, seal_of
 from .types import Evidence, Json, Output, Prediction, RunRecord, RunSpec, Score
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = lock(folder / ".lock")
         try:
+            check_inside(folder, "predictions", "evidence", "images")
+            for left in folder.glob(".part-*"):  # of a process that was killed: the run is ours now
+                left.unlink(missing_ok=True)
             self._check_spec()
         except BaseException:
             self.close()
@@ -133,11 +136,18 @@ class RunStore:
                 raise ValueError(f"no path for the picture of {prediction.sample_id}")
             data = _picture_bytes(output)
             with disk(self.folder):
+                self._place(path)
                 publish(path, data)
             line["image"] = path.relative_to(self.folder).as_posix()
             line["bytes"] = len(data)
             line["sha256"] = hashlib.sha256(data).hexdigest()
         return line
+
+    def _place(self, path: Path) -> None:
+        """Make a picture's folder. Raises UsageError where it leads out of the run."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.resolve().is_relative_to(self.folder.resolve()):
+            raise UsageError(f"{path.parent} leads out of the run: remove the link, or choose another folder with -o")
 
     # -- evidence ---------------------------------------------------------------------------------
 
@@ -176,7 +186,7 @@ class RunStore:
         if name is None:
             return
         target = self.folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        self._place(target)
         with suppress(OSError):
             os.link(folder / name, target)
             return
@@ -196,13 +206,22 @@ class RunStore:
             file.write(dump({"stage": stage, "sample_id": sample_id, "index": index, "error": error}) + "\n")
 
     def finish(self, scores: Iterable[Score], record: RunRecord) -> None:
-        """Write scores.jsonl, environment.json and, last, record.json."""
+        """Write scores.jsonl, environment.json and, last, record.json; interrupted.json of a run that was stopped.
+
+        The record is sealed, and names the digest of the scores that it was made of.
+        """
+        finished = record.state == "finished"
         with disk(self.folder):
             (self.folder / "record.json").unlink(missing_ok=True)
         lines = [dump(_flat(each)) for each in sorted(scores, key=lambda s: (s.sample_id, s.index, s.protocol))]
-        self.write_bytes("scores.jsonl", "".join(line + "\n" for line in lines).encode())
+        data = "".join(line + "\n" for line in lines).encode()
+        row = record_to_json(record) | {"scores_sha256": hashlib.sha256(data).hexdigest()}
+        self.write_bytes("scores.jsonl", data)
         self.write_json("environment.json", dict(record.environment))
-        self.write_json("record.json", record_to_json(record))
+        self.write_json("record.json" if finished else "interrupted.json", row | {"sum": seal_of(row)})
+        if finished:
+            with disk(self.folder):
+                (self.folder / "interrupted.json").unlink(missing_ok=True)
 
     def write_json(self, name: str, value: Json) -> None:
         """Write one JSON file of the run by write, fsync, rename."""
@@ -219,12 +238,23 @@ class RunStore:
             if stream not in self._files:
                 path = self.folder / stream / "0.jsonl"
                 path.parent.mkdir(exist_ok=True)
-                torn = path.exists() and path.stat().st_size > 0 and path.read_bytes()[-1:] != b"\n"
-                self._files[stream] = path.open("ab", buffering=0)
+                self._files[stream] = os.fdopen(os.open(path, _APPEND, 0o644), "ab", buffering=0)
+                torn = not _ends_a_line(path)
                 if torn:  # a kill in the middle of a line: close that line, its checksum gives it away
                     self._files[stream].write(b"\n")
             write_all(self._files[stream], data)
             os.fsync(self._files[stream].fileno())
+
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def _key(prediction: Prediction) -> Key:

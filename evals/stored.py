@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +14,8 @@ from .errors import UsageError
 from .files import disk, dump, read_json, sha256, unseal
 from .types import Evidence, Json, Metric, Prediction, RunRecord, RunSpec, Score
 
-FORMAT = 1
+FORMAT = 2
+READS = (1, 2)
 Key = tuple[str, str, int]
 """(kind, sample id, index): what names one output within a run."""
 Line = Mapping[str, Json]
@@ -75,7 +77,7 @@ class Stored:
         return {line_key(row): row for row in rows if row["of"] == digests.get(line_key(row))}
 
     def _lines(self, stream: str) -> Iterator[dict[str, Json]]:
-        for path in sorted((self.folder / stream).glob("*.jsonl")):
+        for path in _files(self.folder, stream):
             with disk(self.folder), path.open("rb") as file:
                 for number, line in enumerate(file, 1):
                     row = unseal(line)
@@ -83,6 +85,10 @@ class Stored:
                         self.damage.append(f"{path} line {number} is damaged: its sample is computed again")
                     else:
                         yield row
+
+
+def _files(folder: Path, stream: str) -> list[Path]:
+    return sorted(path for path in (folder / stream).glob("*.jsonl") if path.is_file() or path.is_dir())
 
 
 def line_key(row: Line) -> Key:
@@ -104,7 +110,7 @@ def _digest(prediction: Prediction) -> str:
 
 def read_lines(folder: Path, stream: str) -> Iterator[dict[str, Json]]:
     """Yield the whole lines of a run's `predictions` or `evidence`; damaged ones are passed over."""
-    for path in sorted((folder / stream).glob("*.jsonl")):
+    for path in _files(folder, stream):
         with path.open("rb") as file:
             for line in file:
                 row = unseal(line)
@@ -112,53 +118,113 @@ def read_lines(folder: Path, stream: str) -> Iterator[dict[str, Json]]:
                     yield row
 
 
+def lines_of(folder: Path, stream: str, sample_id: str) -> list[dict[str, Json]]:
+    """Return the whole lines of one sample in `predictions` or `evidence`, found without reading the others."""
+    rows = [unseal(line) for path in _files(folder, stream) for line in _with_id(path, sample_id)]
+    return [row for row in rows if row is not None and row["sample_id"] == sample_id]
+
+
+def scores_of(folder: Path, sample_id: str) -> list[Score]:
+    """Return the scores of one sample, found without reading the others."""
+    path = folder / "scores.jsonl"
+    if not path.is_file():
+        raise UsageError(f"{path} cannot be read: no such file")
+    found = [score_of(line, str(path)) for line in _with_id(path, sample_id)]
+    return [each for each in found if each.sample_id == sample_id]
+
+
+def _with_id(path: Path, sample_id: str) -> Iterator[bytes]:
+    """Yield the lines of a file of ours that name a sample."""
+    if path.stat().st_size == 0:
+        return
+    needle = b'"sample_id":' + dump(sample_id).encode()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        at = held.find(needle)
+        while at >= 0:
+            start, end = held.rfind(b"\n", 0, at) + 1, held.find(b"\n", at)
+            end = len(held) if end < 0 else end
+            yield held[start:end]
+            at = held.find(needle, end)
+
+
 # -- finished runs ------------------------------------------------------------------------------------
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """Return the finished runs among `paths` and, where one is an output folder, those inside it."""
+    """Return the runs among `paths` and, where one is an output folder, those inside it: finished ones and those
+    that left a summary when they were interrupted."""
     found: list[Path] = []
     for path in paths:
-        if (path / "record.json").exists():
+        if any((path / name).exists() for name in _RECORDS):
             found.append(path)
             continue
-        inside = sorted(each.parent for each in path.glob("*/record.json"))
+        inside = sorted({each.parent for name in _RECORDS for each in path.glob(f"*/{name}")})
         if not inside:
             raise UsageError(f"{path}: no finished run here (no record.json in it or one level below)")
         found += inside
     return found
 
 
+_RECORDS = ("record.json", "interrupted.json")
+
+
 def read_record(folder: Path) -> RunRecord:
-    """Return the record of a finished run. Raises UsageError where it is missing, foreign or damaged."""
-    path = folder / "record.json"
-    if not path.exists():
+    """Return the record of a run, or what an interrupted one left. Raises UsageError where there is none, or it is
+    foreign, damaged or was changed."""
+    path = next((folder / name for name in _RECORDS if (folder / name).is_file()), None)
+    if path is None:
         raise UsageError(f"{folder} is no finished run: it has no record.json")
     environment = folder / "environment.json"
-    return record_from_json(read_json(path), str(path), read_json(environment) if environment.exists() else {})
+    row = _unsealed(read_json(path), str(path))
+    machine = read_json(environment) if environment.is_file() else {}
+    return record_from_json(row, str(path), machine if isinstance(machine, dict) else {})
+
+
+def _unsealed(row: Json, where: str) -> Json:
+    """Return a record's JSON without its checksum. Raises UsageError where they do not fit.
+
+    Format 1 had none; what claims to be of format 2 must have one.
+    """
+    if not isinstance(row, dict) or row.get("format") not in READS or (row["format"] == 1 and "sum" not in row):
+        return row
+    rest = {key: value for key, value in row.items() if key != "sum"}
+    if row.get("sum") != seal_of(rest):
+        raise UsageError(f"{where} was changed after it was written: its checksum is wrong; run the same command again")
+    return rest
+
+
+def seal_of(row: Mapping[str, Json]) -> str:
+    """Return the checksum of a record's JSON."""
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def record_from_json(row: Json, where: str, environment: Mapping[str, Json] | None = None) -> RunRecord:
     """Return the record that `record_to_json` wrote; `where` names the file in a UsageError."""
     try:
-        if row["format"] != FORMAT:
-            raise UsageError(f"{where} has format {row['format']}; this version reads format {FORMAT}")
-        return RunRecord(
+        if row["format"] not in READS:
+            raise UsageError(f"{where} has format {row['format']}; this version reads formats 1 to {FORMAT}")
+        record = RunRecord(
             spec=RunSpec.from_json(row["spec"]),
             headline=row["headline"],
-            metrics={key: _metric(value) for key, value in row["metrics"].items()},
-            counts={key: int(value) for key, value in row["counts"].items()},
+            metrics={str(key): _metric(value) for key, value in row["metrics"].items()},
+            counts={str(key): int(value) for key, value in row["counts"].items()},
             complete=row["complete"],
             missing=tuple(row["missing"]),
             environment=environment or {},
+            state=row.get("state", "finished"),
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        texts: list[Json] = [record.headline, record.state, record.spec.model, record.spec.benchmark, *record.missing]
+        if not all(isinstance(each, str) for each in texts) or type(record.complete) is not bool:
+            raise TypeError("a text or a truth value is none")
+        return record
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UsageError(f"{where} is damaged: {error!r}; run the same command again") from error
 
 
 def record_to_json(record: RunRecord) -> dict[str, Json]:
     """Return what record.json holds; times and environment live apart."""
-    return {
+    row: dict[str, Json] = {
         "format": FORMAT,
         "spec": record.spec.to_json(),
         "signature": record.spec.signature,
@@ -168,6 +234,7 @@ def record_to_json(record: RunRecord) -> dict[str, Json]:
         "complete": record.complete,
         "missing": list(record.missing),
     }
+    return row | ({} if record.state == "finished" else {"state": record.state})
 
 
 def _metric(row: Json) -> Metric:
@@ -176,32 +243,56 @@ def _metric(row: Json) -> Metric:
         raise TypeError(f"what is absent is no text in {row}")
     metric = Metric(**row)
     numbers: tuple[Json, ...] = (metric.value, metric.low, metric.high)
-    if not all(value is None or isinstance(value, int | float) for value in numbers):
+    if not all(value is None or type(value) in (int, float) for value in numbers):
         raise TypeError(f"no number in {row}")
     return replace(metric, n=int(metric.n), absent=tuple(metric.absent), left_out=tuple(metric.left_out))
 
 
 def read_scores(folder: Path) -> list[Score]:
     """Return the scores of a finished run, sorted by sample id, index, protocol."""
+    return list(iter_scores(folder))
+
+
+def iter_scores(folder: Path) -> Iterator[Score]:
+    """Yield the scores of a run in the order of the file.
+
+    Raises UsageError for a line that is damaged and, at the end, for a file that is not the one that its
+    record was written with.
+    """
     path = folder / "scores.jsonl"
-    scores: list[Score] = []
+    digest = hashlib.sha256()
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                try:
-                    scores.append(_whole(Score(**json.loads(line))))
-                except (ValueError, TypeError, RecursionError) as error:
-                    raise UsageError(f"{path} line {number} is damaged: {error}; run the same command again") from error
+                digest.update(line)
+                yield score_of(line, f"{path} line {number}")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    return scores
+    expected = _scores_sum(folder)
+    if expected is not None and digest.hexdigest() != expected:
+        raise UsageError(f"{path} is not the file that record.json was written with: run the same command again")
 
 
-def _whole(score: Score) -> Score:
-    """Return a score read from JSON whose fields have their types. Raises TypeError."""
-    value, index, sample, protocol = map(type, (score.value, score.index, score.sample_id, score.protocol))
-    if value not in (int, float, type(None)) or index is not int:
-        raise TypeError(f"value {score.value!r} of output {score.index!r}")
-    if sample is not str or protocol is not str:
-        raise TypeError(f"sample {score.sample_id!r} under {score.protocol!r}")
+def _scores_sum(folder: Path) -> str | None:
+    """Return the digest of scores.jsonl that the record names; None where it names none (format 1)."""
+    for name in _RECORDS:
+        if (folder / name).is_file():
+            row = _unsealed(read_json(folder / name), str(folder / name))
+            return row.get("scores_sha256") if isinstance(row, dict) else None
+    return None
+
+
+def score_of(line: bytes, where: str) -> Score:
+    """Return the score of a line. Raises UsageError naming the place."""
+    try:
+        score = Score(**json.loads(line))
+        value, index, sample, protocol = map(type, (score.value, score.index, score.sample_id, score.protocol))
+        if value not in (int, float, type(None)) or index is not int:
+            raise TypeError(f"value {score.value!r} of output {score.index!r}")
+        if sample is not str or protocol is not str or type(score.reason) is not str:
+            raise TypeError(f"sample {score.sample_id!r} under {score.protocol!r}")
+        if not isinstance(score.tags, dict):
+            raise TypeError(f"tags {score.tags!r}")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(f"{where} is damaged: {error}; run the same command again") from error
     return score

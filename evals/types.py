@@ -235,6 +235,7 @@ class RunRecord:
 
     `counts` has at least expected, predicted, scored, unparsed, unscored, invalid_images, errors.
     `complete` is False where a sample is missing; `headline` names the metric a table shows first.
+    `state` is "finished", or "interrupted" for what a run left that was stopped before its end.
     """
 
     spec: RunSpec
@@ -244,6 +245,7 @@ class RunRecord:
     complete: bool
     missing: tuple[str, ...] = ()
     environment: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    state: str = "finished"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import tempfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from ..evals.errors import EnvironmentProblem, UsageError
+from ..evals.errors import UsageError
+from ..evals.files import write_out
 from ..evals.stored import record_from_json, record_to_json
 from ..evals.types import Score
 from .compare import Run
@@ -29,17 +28,7 @@ def write(path: Path, runs: Sequence[Run], *, scores: bool = True) -> None:
     data = f'{{"format": {FORMAT}, "runs": [\n{lines}\n]}}\n'.encode()
     if path.suffix == ".gz":
         data = gzip.compress(data, mtime=0)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from error
+    write_out(path, data)
 
 
 def _run_lines(row: dict[str, Any]) -> str:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..evals.errors import UsageError
+from ..evals.screen import clean
 from ..evals.stored import find_runs, read_record
 from ..evals.types import RunRecord
 from . import reported as published
 from .render import render
 from .report import marks
 from .reported import Reported
-from .table import Cell, Format, Group, Head, Row, Table, clean
+from .table import Cell, Format, Group, Head, Row, Table
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -80,6 +80,7 @@ def marks(record: RunRecord) -> list[str]:
     """Return what keeps a run from standing as a result: toy, limited, incomplete, unscored."""
     counts = record.counts
     found = ["toy"] if is_toy(record) else []
+    found += [record.state] if record.state != "finished" else []
     if record.spec.limit:
         found.append(f"limit {record.spec.limit}")
     lost = counts.get("expected", 0) - counts.get("predicted", 0)

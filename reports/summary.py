@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..evals import stats
+from ..evals.stored import iter_scores
 from ..evals.types import PART, Metric, RunRecord
 
 
-def run_summary(record: RunRecord, folder: Path) -> str:
+def run_summary(record: RunRecord, folder: Path) -> list[str]:
     """Return the lines printed after a run: every metric with its interval, the counts, the signature."""
     counts = record.counts
-    lines = [f"{record.spec.model} on {record.spec.benchmark}", "", metric_lines(record.metrics, record.headline), ""]
+    lines = [f"{record.spec.model} on {record.spec.benchmark}", "", *metric_lines(record.metrics, record.headline), ""]
     shown = ("expected", "scored", "unparsed", "unscored", "invalid_images", "errors")
     lines.append("  ".join(f"{key}={counts[key]}" for key in shown if counts.get(key) or key in ("expected", "scored")))
     if any(each.low is not None for each in record.metrics.values()):
@@ -21,12 +22,34 @@ def run_summary(record: RunRecord, folder: Path) -> str:
         lines.append(f"LIMITED to {record.spec.limit}: not comparable with a whole run")
     if not record.complete:
         what = f"{len(record.missing)} outputs missing" if record.missing else f"{counts['unscored']} without a verdict"
-        lines.append(f"INCOMPLETE: {what}; {record.headline} is withheld; run the same command again to resume")
-    lines += [f"signature: {record.spec.signature}", f"run: {folder}"]
-    return "\n".join(lines)
+        state = "INTERRUPTED" if record.state == "interrupted" else "INCOMPLETE"
+        lines.append(f"{state}: {what}; {record.headline} is withheld; run the same command again to resume")
+        lines += _reasons(folder)
+    return [*lines, f"signature: {record.spec.signature}", f"run: {folder}"]
 
 
-def metric_lines(metrics: Mapping[str, Metric], headline: str = "") -> str:
+def _reasons(folder: Path) -> list[str]:
+    """Return why outputs have no verdict: the first reasons with the samples that have them, and how to see all."""
+    found: dict[str, list[str]] = {}
+    for each in iter_scores(folder):
+        if each.value is None and not each.reason.startswith("missing: not made"):
+            names = found.setdefault(each.reason or "no reason is given", [])
+            name = f"{each.sample_id}/{each.index}"
+            if not names or names[-1] != name:
+                names.append(name)
+    lines: list[str] = []
+    for reason, names in sorted(found.items(), key=lambda pair: -len(pair[1]))[:_MOST]:
+        some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        lines.append(f"  {some}: {reason[:300]}")
+    if len(found) > _MOST:
+        lines.append(f"  and {len(found) - _MOST} other reasons")
+    return [*lines, f"  all of them: janus-eval show {folder} --failed"] if lines else []
+
+
+_MOST = 3
+
+
+def metric_lines(metrics: Mapping[str, Metric], headline: str = "") -> list[str]:
     """Return one aligned line a metric: key, value, 95 percent interval, n; the headline first."""
     fractions = all(abs(each.value) <= 1 for each in metrics.values() if each.value is not None)
     digits = 4 if fractions else 2
@@ -34,9 +57,9 @@ def metric_lines(metrics: Mapping[str, Metric], headline: str = "") -> str:
     ordered = sorted(shown.items(), key=lambda pair: pair[0] not in (headline, headline + PART))
     rows = [(key, _number(each.value, digits), _interval(each, digits), _over(each)) for key, each in ordered]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    return "\n".join(
+    return [
         f"  {key:<{widths[0]}}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {n}" for key, value, interval, n in rows
-    )
+    ]
 
 
 def _over(metric: Metric) -> str:

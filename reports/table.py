@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ..evals.errors import UsageError
+from ..evals.screen import clean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,21 +148,6 @@ def _known(tables: Iterable[Table], wanted: Sequence[str], flag: str) -> None:
             near = difflib.get_close_matches(each, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise UsageError(f"{flag}: no column {each!r}; {hint}")
-
-
-def clean(text: str) -> str:
-    """Return `text` on one line, with what could move a cursor or turn the reading direction spelled out.
-
-    Model outputs, file names and model names reach tables: escape codes, line breaks and
-    bidirectional controls become visible \\uXXXX; other text is kept as it is.
-    """
-    unsafe = ("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn")
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        (f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}") if unicodedata.category(c) in unsafe else c
-        for c in text
-    )
 
 
 def cleaned(table: Table) -> Table:

@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ..evals.errors import EnvironmentProblem
+from ..evals.files import disk, write_out
+from ..evals.screen import clean
 from .compare import decimals, number
 from .gate import GateResult, Judged, RunResult, line
 from .render import render
-from .table import Cell, Format, Group, Head, Row, Table, clean
+from .table import Cell, Format, Group, Head, Row, Table
 
 _WORD = {"pass": "passed", "regression": "FAILED: regression", "incomplete": "FAILED: incomplete"}
 
@@ -126,11 +127,11 @@ def step_summary(result: GateResult) -> None:
 
 def put(path: Path, text: str, *, append: bool = False) -> None:
     """Write or append a text file. Raises EnvironmentProblem where that fails."""
-    try:
-        with path.open("a" if append else "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from error
+    if not append:
+        write_out(path, text.encode())
+        return
+    with disk(path), path.open("a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def comment(result: GateResult) -> str:

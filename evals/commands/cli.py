@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import registry
+from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
 from . import flags, reports
 from . import run as running
@@ -61,10 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()  # here, where a full disk can still be told
         return code
     except JanusEvalError as error:
-        _fail(str(error))
+        screen.fail(error)
         return error.exit_code
     except KeyboardInterrupt:
-        print("janus-eval: interrupted; run the same command again to resume", file=sys.stderr)
+        screen.say("interrupted; run the same command again to resume")
         return 130
     except _Terminated:
         return 143
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        _fail(f"{error.filename or 'the output'} cannot be written: the disk is full")
+        screen.fail(f"{error.filename or 'the output'} cannot be written: the disk is full")
         with contextlib.suppress(OSError):  # what is still held would fail once more at the interpreter's end
             if sys.stdout is not None:
                 sys.stdout.close()
@@ -90,21 +90,6 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
-
-
-def _fail(told: str) -> None:
-    print(f"janus-eval: error: {' '.join(told.split())}", file=sys.stderr)
-
-
-def _warn(told: str) -> None:
-    print(f"janus-eval: warning: {told}", file=sys.stderr)
-
-
-def _print(text: str) -> None:
-    """Print `text` with control codes spelled out: a model's answer shall not move the terminal's cursor."""
-    from ...reports.table import clean
-
-    print("\n".join(map(clean, text.split("\n"))))
 
 
 # -- the parser ---------------------------------------------------------------------------------------
@@ -219,7 +204,7 @@ def _validate_arguments(validate: argparse.ArgumentParser) -> None:
 def _version() -> int:
     from ..environment import harness_version
 
-    print(harness_version())
+    screen.out([harness_version()])
     return 0
 
 
@@ -229,11 +214,11 @@ def _help(parser: argparse.ArgumentParser) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    return running.run(args, _print, _fail)
+    return running.run(args)
 
 
 def _score(args: argparse.Namespace) -> int:
-    return scoring.score(args, _warn)
+    return scoring.score(args)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -253,18 +238,19 @@ def _show(args: argparse.Namespace) -> int:
 
     if args.draw is not None:
         count = show.pictures(args.run, args.draw, sample=args.id, failed=args.failed, count=max(1, args.count))
-        print(f"{count} pictures drawn: {args.draw}")
+        screen.out([f"{count} pictures drawn: {args.draw}"])
         return 0
-    text = show.show(args.run, sample=args.id, failed=args.failed, as_json=args.json)
-    print(text) if args.json else _print(text)
-    return 0
+    return show.show(args.run, sample=args.id, failed=args.failed, as_json=args.json)
 
 
 def _doctor(args: argparse.Namespace) -> int:
     from . import doctor
 
     findings = doctor.examine()
-    print(json.dumps(findings, indent=2) if args.json else doctor.text(findings))
+    if args.json:
+        screen.machine(screen.as_json(findings, indent=2))
+    else:
+        screen.out(doctor.text(findings).split("\n"))
     return 0
 
 
@@ -279,7 +265,7 @@ def _completion(args: argparse.Namespace) -> int:
 
     _, commands = _parsers({})
     names = {name: _option_names(parser) for name, parser in commands.items()}
-    print(completion.script(args.shell, names, registry.names("models"), registry.names("benchmarks")))
+    screen.machine(completion.script(args.shell, names, registry.names("models"), registry.names("benchmarks")))
     return 0
 
 

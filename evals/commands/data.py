@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
-from .. import members, registry
+from .. import members, registry, screen
 from ..assets import fetch as assets
 from ..errors import EnvironmentProblem, UsageError
+from ..files import write_out
 
 
 def data(args: argparse.Namespace) -> int:
@@ -20,14 +20,14 @@ def data(args: argparse.Namespace) -> int:
     if args.action == "export":
         return _export(args)
     if args.action == "fetch":
-        print(assets.fetch(args.name, offline=args.offline))
+        screen.out([str(assets.fetch(args.name, offline=args.offline))])
     elif args.action == "verify":
-        print(assets.verify(args.name))
+        screen.out([assets.verify(args.name)])
     else:
         path = assets.locate(args.name)
         if path is None:
             raise EnvironmentProblem(f"{args.name} is not on this machine: janus-eval data fetch {args.name}")
-        print(path)
+        screen.out([str(path)])
     return 0
 
 
@@ -38,10 +38,7 @@ def _export(args: argparse.Namespace) -> int:
     if args.out is None:
         sys.stdout.buffer.write(content)
         return 0
-    try:
-        args.out.write_bytes(content)
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot write {args.out}: {error.strerror}") from error
+    write_out(args.out, content)
     return 0
 
 
@@ -57,8 +54,8 @@ def _list(*, as_json: bool) -> int:
         for each in assets.list_assets()
     ]
     if as_json:
-        print(json.dumps(rows, indent=2))
+        screen.machine(screen.as_json(rows, indent=2))
         return 0
     width = max(len(row["name"] or "") for row in rows)
-    print("\n".join(f"{row['name']:<{width}}  {row['kind']:<7}  {row['path'] or 'not here'}" for row in rows))
+    screen.out(f"{row['name']:<{width}}  {row['kind']:<7}  {row['path'] or 'not here'}" for row in rows)
     return 0

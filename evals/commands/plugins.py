@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
-from .. import registry
+from .. import registry, screen
 from ..errors import UsageError
 
 GROUPS: tuple[registry.Group, ...] = ("models", "benchmarks", "observers")
@@ -17,11 +16,10 @@ def listing(args: argparse.Namespace) -> int:
     groups: tuple[registry.Group, ...] = (args.what,) if args.what else GROUPS
     found = {group: registry.names(group) for group in groups}
     if args.json:
-        print(json.dumps(found))
+        screen.machine(screen.as_json(found))
         return 0
     for group, names in found.items():
-        print(f"{group}:")
-        print("\n".join(f"  {name}" for name in names))
+        screen.out([f"{group}:", *(f"  {name}" for name in names)])
     return 0
 
 
@@ -42,12 +40,12 @@ def validate(args: argparse.Namespace) -> int:
         if key not in {each["member"] for each in rows}
     ]
     if args.json:
-        print(json.dumps({"group": group, "name": name, "members": rows, "problems": wrong}, indent=2))
+        told = {"group": group, "name": name, "members": rows, "problems": wrong}
+        screen.machine(screen.as_json(told, indent=2))
     else:
         width = max(len(each["member"]) for each in rows)
-        print(f"{name} ({group.removesuffix('s')}, {type(plugin).__module__}.{type(plugin).__qualname__})")
-        for each in rows:
-            print(f"  {each['member']:<{width}}  {each['is']:<8}  {each['problem'] or each['text']}")
+        screen.out([f"{name} ({group.removesuffix('s')}, {type(plugin).__module__}.{type(plugin).__qualname__})"])
+        screen.out(f"  {each['member']:<{width}}  {each['is']:<8}  {each['problem'] or each['text']}" for each in rows)
     if wrong:
         first = next(iter(wrong))
         raise UsageError(f"{name}: the member {first!r} {wrong[first]}")

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import EnvironmentProblem, UsageError
+from .. import screen
+from ..errors import UsageError
+from ..files import write_out
 
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 """Adds one subcommand: (name, call, help)."""
@@ -109,16 +111,17 @@ def _gate(args: argparse.Namespace) -> int:
 
     if args.update:
         count = gate.update(args.runs, args.baseline, scores=not args.no_scores)
-        print(f"{args.baseline}: {count} {'run' if count == 1 else 'runs'}")
+        screen.out([f"{args.baseline}: {count} {'run' if count == 1 else 'runs'}"])
         return 0
     result = gate.gate(args.runs, args.baseline, args.tolerances)
-    print(verdicts.show(result, args.format, color=_colored(), width=_width()))
+    screen.rendered(verdicts.show(result, args.format, color=_colored(), width=_width()))
     if args.junit is not None:
         verdicts.put(args.junit, verdicts.junit(result))
     if args.comment is not None:
         verdicts.put(args.comment, verdicts.comment(result))
     if args.github:
-        print("".join(line + "\n" for line in verdicts.workflow_commands(result)), end="")
+        for each in verdicts.workflow_commands(result):
+            screen.machine(each)  # a command to CI on purpose, its texts escaped
         verdicts.step_summary(result)
     return result.exit_code
 
@@ -135,9 +138,6 @@ def _width() -> int | None:
 def _put(text: str, path: Path | None) -> None:
     """Print `text`, or write it to `path`. Raises EnvironmentProblem where that cannot be written."""
     if path is None:
-        print(text)
+        screen.rendered(text)
         return
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from error
+    write_out(path, (text + "\n").encode())

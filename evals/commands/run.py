@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import screen
 from ..errors import Incomplete, JanusEvalError
 from . import flags
 
@@ -43,7 +42,7 @@ def add(run: argparse.ArgumentParser) -> None:
     flags.add_machine(run)
 
 
-def run(args: argparse.Namespace, show: Callable[[str], None], fail: Callable[[str], None]) -> int:
+def run(args: argparse.Namespace) -> int:
     """Carry the request out and return the exit code: that of the first run that did not end well."""
     from ..evaluation import carry_out, settings_of
     from ..plan import pairs
@@ -60,15 +59,15 @@ def run(args: argparse.Namespace, show: Callable[[str], None], fail: Callable[[s
         if outcome.record is not None:
             records.append(outcome.record)
         if outcome.record is not None and not args.json:
-            show(_summary(outcome))
+            screen.out(_summary(outcome))
         if outcome.bug:
-            print(outcome.bug, file=sys.stderr)
+            screen.err(outcome.bug.splitlines())
         if outcome.error is not None:
-            fail(str(outcome.error) if alone else f"{outcome.title}: {outcome.error}")
+            screen.fail(outcome.error if alone else f"{outcome.title}: {outcome.error}")
     if args.json:
         from ..stored import record_to_json
 
-        print(json.dumps([record_to_json(each) for each in records], indent=2, ensure_ascii=False))
+        screen.machine(screen.as_json([record_to_json(each) for each in records], indent=2))
     return code
 
 
@@ -78,7 +77,7 @@ def _exit_code(outcome: Outcome) -> int:
     return outcome.error.exit_code if isinstance(outcome.error, JanusEvalError) else 1
 
 
-def _summary(outcome: Outcome) -> str:
+def _summary(outcome: Outcome) -> list[str]:
     from ...reports.summary import run_summary
 
     assert outcome.record is not None
@@ -91,11 +90,11 @@ def _summary(outcome: Outcome) -> str:
 def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
     plans = [_preview(pair, args.batch_size) for pair in planned]
     if args.json:
-        print(json.dumps(plans, indent=2, ensure_ascii=False))
+        screen.machine(screen.as_json(plans, indent=2))
         return 0
     for each in plans:
         width = max(map(len, each))
-        print("\n".join(f"{key:<{width}}  {value}" for key, value in each.items()), end="\n\n")
+        screen.out([*(f"{key:<{width}}  {value}" for key, value in each.items()), ""])
     return 0
 
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import EnvironmentProblem, Incomplete
+from .. import screen
+from ..errors import Incomplete
+from ..files import write_out
 from ..types import Json
 from . import flags
 
-_TOLD = ("missing", "absent", "unparsed_by_protocol", "failed_items", "unscored_items", "problem_counts")
+_TOLD = (
+    "missing",
+    "rows_absent",
+    "absent_subtasks",
+    "absent",
+    "unparsed_by_protocol",
+    "failed_items",
+    "unscored_items",
+    "problem_counts",
+)
 
 
 def add(score: argparse.ArgumentParser) -> None:
@@ -27,7 +38,7 @@ def add(score: argparse.ArgumentParser) -> None:
     score.add_argument("-o", "--output", type=Path, default=Path("runs"), help="where an --images run is kept")
 
 
-def score(args: argparse.Namespace, warn: Callable[[str], None]) -> int:
+def score(args: argparse.Namespace) -> int:
     """Score and print, and return the exit code."""
     from ...reports.summary import metric_lines
     from ..score import score as score_elsewhere
@@ -45,20 +56,18 @@ def score(args: argparse.Namespace, warn: Callable[[str], None]) -> int:
     if args.images is not None and "run" in scored.extra:
         if missing:
             expected = scored.extra["counts"]["expected"]
-            warn(f"{len(missing)} of {expected} pictures are missing: {', '.join(missing[:5])}")
-        warn(f"the run is kept in {scored.extra['run']}")
+            screen.warn(f"{len(missing)} of {expected} pictures are missing: {', '.join(missing[:5])}")
+        screen.say(f"the run is kept in {scored.extra['run']}")
     if args.out is not None:
         _write_rows(args.out, scored.rows)
     if args.json:
         head = {"bench": scored.bench, "n": scored.n, "unparsed": scored.unparsed, "unscored": scored.unscored}
         metrics = {key: value.to_json() for key, value in scored.metrics.items()}
-        print(json.dumps(head | {"metrics": metrics} | dict(scored.extra), ensure_ascii=False))
+        screen.machine(screen.as_json(head | {"metrics": metrics} | dict(scored.extra)))
     else:
-        print(f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}")
-        print(metric_lines(scored.metrics))
-        for key in _TOLD:
-            if scored.extra.get(key):
-                print(f"{key.replace('_', ' ')}: {_short(scored.extra[key])}")
+        told = [f"{key.replace('_', ' ')}: {_short(scored.extra[key])}" for key in _TOLD if scored.extra.get(key)]
+        first = f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}"
+        screen.out([first, *metric_lines(scored.metrics), *told])
     # A folder that lacks pictures is an incomplete run; a file of answers says itself what it holds.
     return Incomplete.exit_code if missing else 0
 
@@ -72,11 +81,7 @@ def _short(value: Any) -> str:
 
 
 def _write_rows(path: Path, rows: Iterable[Mapping[str, Json]]) -> None:
-    """Write the rows of `--out`, one JSON object a line."""
-    try:
-        # A lone surrogate of an answer is the one thing that UTF-8 cannot hold: its escape is valid JSON.
-        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise EnvironmentProblem(f"cannot write {path}: {error.strerror}") from error
+    """Write the rows of `--out`, one JSON object a line: the whole file, or nothing of it."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    # A lone surrogate of an answer is the one thing that UTF-8 cannot hold: its escape is valid JSON.
+    write_out(path, text.encode("utf-8", errors="backslashreplace"))

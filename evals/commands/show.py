@@ -9,32 +9,52 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from .. import members, registry
+from .. import members, registry, screen
 from ..errors import EnvironmentProblem, UsageError, hint
 from ..files import read_json
-from ..stored import read_lines, read_record, read_scores, record_to_json
+from ..stored import iter_scores, lines_of, read_lines, read_record, record_to_json, scores_of
 from ..types import Evidence, Json, Prediction, Score
 
 
-def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool) -> str:
-    """Return the text for `show RUN [--id SAMPLE] [--failed] [--json]`."""
+def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool) -> int:
+    """Print what `show RUN [--id SAMPLE] [--failed] [--json]` asks for, and return the exit code."""
     record = read_record(folder)
     if sample is not None:
         known = one_sample(folder, sample)
-        return json.dumps(known, indent=2, ensure_ascii=False) if as_json else _sample_text(known)
-    if failed:
-        rows = [each for each in read_scores(folder) if each.value is None or each.value < 1]
         if as_json:
-            return json.dumps([asdict(each) for each in rows], ensure_ascii=False)
-        return "\n".join(map(_score_line, rows)) or "every sample was correct"
-    if as_json:
-        return json.dumps(record_to_json(record) | {"environment": dict(record.environment)}, indent=2)
-    from ...reports.summary import run_summary
+            screen.machine(screen.as_json(known, indent=2))
+        else:
+            screen.out(_sample_lines(known))
+    elif failed:
+        _failed(folder, as_json=as_json)
+    elif as_json:
+        told = record_to_json(record) | {"environment": dict(record.environment)}
+        screen.machine(screen.as_json(told, indent=2))
+    else:
+        from ...reports.summary import run_summary
 
-    cards = {"model": record.spec.model_card, "benchmark": record.spec.benchmark_card}
-    cards["observer"] = record.spec.observer_card
-    knobs = [f"  {who}.{key} = {value}" for who, card in cards.items() for key, value in sorted(card.items())]
-    return "\n".join([run_summary(record, folder), "", "knobs:", *knobs])
+        cards = {"model": record.spec.model_card, "benchmark": record.spec.benchmark_card}
+        cards["observer"] = record.spec.observer_card
+        knobs = [f"  {who}.{key} = {value}" for who, card in cards.items() for key, value in sorted(card.items())]
+        screen.out([*run_summary(record, folder), "", "knobs:", *knobs])
+    return 0
+
+
+def _failed(folder: Path, *, as_json: bool) -> None:
+    """Print the scores that are not fully right, one at a time."""
+    rows = (each for each in iter_scores(folder) if each.value is None or each.value < 1)
+    if as_json:
+        screen.machine("[")
+        for number, each in enumerate(rows):
+            screen.machine(f"{',' if number else ''}{screen.as_json(asdict(each))}")
+        screen.machine("]")
+        return
+    none = True
+    for each in rows:
+        none = False
+        screen.out([_score_line(each)])
+    if none:
+        screen.out(["every sample was correct"])
 
 
 def pictures(folder: Path, out: Path, *, sample: str | None, failed: bool, count: int) -> int:
@@ -46,7 +66,7 @@ def pictures(folder: Path, out: Path, *, sample: str | None, failed: bool, count
     record = read_record(folder)
     name = record.spec.benchmark
     benchmark = members.benchmark(registry.create("benchmarks", name, **read_json(folder / "options.json")), name)
-    scores = {(each.sample_id, each.index): each for each in read_scores(folder)}
+    scores = {(each.sample_id, each.index): each for each in iter_scores(folder)}
     wanted = [key for key, each in scores.items() if _is_wanted(each, sample, failed)]
     if not wanted:
         raise UsageError(f"{folder} has no such picture: {'sample ' + repr(sample) if sample else 'none failed'}")
@@ -95,25 +115,19 @@ def _evidence(key: tuple[str, int], seen: Mapping[tuple[str, int], Mapping[str, 
 
 def one_sample(folder: Path, sample: str) -> dict[str, Json]:
     """Return predictions, evidence and scores of one sample (`ID` or `ID/INDEX`)."""
-    scores = read_scores(folder)
-    ids = {each.sample_id for each in scores}
-    wanted, index = (sample, None) if sample in ids else _split(sample)
-    if wanted not in ids:
-        raise UsageError(f"{folder} has no sample {sample!r}{hint(sample, ids)}")
-
-    def mine(row: dict[str, Json]) -> bool:
-        return row["sample_id"] == wanted and index in (None, row["index"])
-
-    return {
-        "predictions": [row for row in read_lines(folder, "predictions") if mine(row)],
-        "evidence": [row for row in read_lines(folder, "evidence") if mine(row)],
-        "scores": [row for row in map(asdict, scores) if mine(row)],
-    }
+    for wanted, index in ((sample, None), _split(sample)):
+        scores = [asdict(each) for each in scores_of(folder, wanted) if index in (None, each.index)]
+        if scores:
+            found = {stream: lines_of(folder, stream, wanted) for stream in ("predictions", "evidence")}
+            kept = {stream: [row for row in rows if index in (None, row["index"])] for stream, rows in found.items()}
+            return {**kept, "scores": scores}
+    ids = {each.sample_id for each in iter_scores(folder)}
+    raise UsageError(f"{folder} has no sample {sample!r}{hint(sample, ids)}")
 
 
 def _split(sample: str) -> tuple[str, int | None]:
     head, slash, tail = sample.rpartition("/")
-    return (head, int(tail)) if slash and tail.isdigit() else (sample, None)
+    return (head, int(tail)) if slash and tail.isdecimal() and tail.isascii() else (sample, None)
 
 
 def _score_line(score: Score) -> str:
@@ -121,7 +135,7 @@ def _score_line(score: Score) -> str:
     return f"{score.sample_id}/{score.index}  {score.protocol}  {value}  {' '.join(score.reason.split())}"
 
 
-def _sample_text(known: dict[str, Json]) -> str:
+def _sample_lines(known: dict[str, Json]) -> list[str]:
     lines: list[str] = []
     for title, rows in known.items():
         lines.append(f"{title}:")
@@ -131,4 +145,4 @@ def _sample_text(known: dict[str, Json]) -> str:
                 if value is not None and value is not False and value not in ("", {}, []):
                     lines.append(f"  {key}: {text if len(text) <= 2000 else text[:2000] + ' ...'}")
             lines.append("")
-    return "\n".join(lines)
+    return lines

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
-from janus_eval.evals.stored import read_record
+from janus_eval.evals.stored import read_record, seal_of
 from janus_eval.evals.types import Metric, RunRecord
 from janus_eval.reports import reported
 from janus_eval.reports.report import beside, compose, marks, report, verdict
@@ -227,7 +227,7 @@ def test_the_command_writes_a_file_and_takes_all_flags(tmp_path: Path) -> None:
         (["--only", "measured"], "no run was given"),
         (["--sort", "overal"], "did you mean 'overall'"),
         (["--reported", "none.csv"], "cannot be read"),
-        (["--only", "reported", "-o", "no/such/folder/t.md"], "cannot write"),
+        (["--only", "reported", "-o", "/dev/null/t.md"], "cannot write"),
     ],
 )
 def test_a_wrong_request_is_one_line(
@@ -239,17 +239,29 @@ def test_a_wrong_request_is_one_line(
     assert out == "" and err.count("\n") == 1 and message in err
 
 
+def resealed(text: str) -> str:
+    """Return a record as one would leave it who knows of the checksum."""
+    row = json.loads(text)
+    row.pop("sum")
+    return json.dumps(row | {"sum": seal_of(row)})
+
+
 def test_a_damaged_or_foreign_record_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = runs.write(tmp_path, runs.spec("janus-pro-7b"), runs.scores(share=20)) / "record.json"
     whole = path.read_text()
     value = json.loads(whole)["metrics"]["official/overall"]["value"]
     for broken, message in [
         (whole[:200], "is damaged"),
-        (whole.replace('"format": 1', '"format": 9'), "has format 9"),
-        (whole.replace(f'"value": {value}', '"value": "much"'), "is damaged"),
-        (whole.replace('"expected": ', '"expected": "x", "y": '), "is damaged"),
+        (whole.replace('"format": 2', '"format": 9'), "has format 9"),
+        (whole.replace(f'"value": {value}', '"value": 0.99'), "was changed after it was written"),
+        (resealed(whole.replace(f'"value": {value}', '"value": "much"')), "is damaged"),
+        (resealed(whole.replace('"expected": ', '"expected": "x", "y": ')), "is damaged"),
+        (resealed(whole.replace('"headline": "official/overall"', '"headline": null')), "is damaged"),
+        (resealed(whole.replace('"complete": true', '"complete": "yes"')), "is damaged"),
+        ("[" * 100_000, "is damaged"),
         ("[]", "is damaged"),
     ]:
+        assert broken != whole
         path.write_text(broken)
         assert cli.main(["report", str(tmp_path)]) == 2
         assert message in capsys.readouterr().err

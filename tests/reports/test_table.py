@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from janus_eval.evals import screen
 from janus_eval.evals.errors import UsageError
 from janus_eval.reports import latex, plain, table
 from janus_eval.reports.render import render
@@ -122,7 +123,7 @@ TEXT = st.text(st.characters(exclude_categories=("C", "Z")) | st.just(" "), max_
 @given(st.lists(st.lists(TEXT, min_size=3, max_size=3), min_size=1, max_size=3))
 def test_all_formats_hold_the_same_cells(texts: list[list[str]]) -> None:
     whole = one_table(texts)
-    expected = [[table.clean(each) for each in row] for row in texts]
+    expected = [[screen.clean(each) for each in row] for row in texts]
     for form, reader in READERS.items():
         found = [[" ".join(cell.split()) for cell in row] for row in reader(render([whole], form))]  # type: ignore[arg-type]  # a Format
         assert found == [[" ".join(cell.split()) for cell in row] for row in expected], form
@@ -142,7 +143,7 @@ def test_hostile_text_comes_back_as_it_went_in(text: str) -> None:
     for form, reader in READERS.items():
         rows = reader(render([whole], form))  # type: ignore[arg-type]  # a Format
         assert len(rows) == 1
-        wanted = " ".join(table.clean(text).split())
+        wanted = " ".join(screen.clean(text).split())
         assert [" ".join(cell.split()) for cell in rows[0]] == [wanted, wanted, "end"], form
 
 
