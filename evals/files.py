@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -65,6 +65,11 @@ def publish(path: Path, data: bytes) -> None:
 
     What a killed process left of an earlier try at the same file is removed.
     """
+    publish_lines(path, (data,))
+
+
+def publish_lines(path: Path, lines: Iterable[bytes]) -> None:
+    """Write a file, as `publish` does, from pieces that are never all in memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     start = f".part-{path.name[:60]}-{socket.gethostname()[:60]}-"
     for left in path.parent.glob(f"{glob.escape(start)}*"):
@@ -73,7 +78,7 @@ def publish(path: Path, data: bytes) -> None:
     draft = path.with_name(f"{start}{os.getpid()}-{next(_COUNT)}")
     try:
         with draft.open("xb") as file:
-            file.write(data)
+            file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
         draft.chmod(0o644)

@@ -23,7 +23,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import fields
@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import EnvironmentProblem, UsageError
-from .files import check_inside, disk, dump, lock, publish, read_json, seal, write_all
+from .files import check_inside, disk, dump, lock, publish, publish_lines, read_json, seal, write_all
 from .stored import Key, Line, Stored, prediction_digests, record_to_json, seal_of
 from .types import Evidence, Json, Output, Prediction, RunRecord, RunSpec, Score
 
@@ -213,10 +213,10 @@ class RunStore:
         finished = record.state == "finished"
         with disk(self.folder):
             (self.folder / "record.json").unlink(missing_ok=True)
-        lines = [dump(_flat(each)) for each in sorted(scores, key=lambda s: (s.sample_id, s.index, s.protocol))]
-        data = "".join(line + "\n" for line in lines).encode()
-        row = record_to_json(record) | {"scores_sha256": hashlib.sha256(data).hexdigest()}
-        self.write_bytes("scores.jsonl", data)
+        digest = hashlib.sha256()
+        with disk(self.folder):
+            publish_lines(self.folder / "scores.jsonl", _score_lines(scores, digest))
+        row = record_to_json(record) | {"scores_sha256": digest.hexdigest()}
         self.write_json("environment.json", dict(record.environment))
         self.write_json("record.json" if finished else "interrupted.json", row | {"sum": seal_of(row)})
         if finished:
@@ -259,6 +259,13 @@ def _ends_a_line(path: Path) -> bool:
 
 def _key(prediction: Prediction) -> Key:
     return (prediction.kind, prediction.sample_id, prediction.index)
+
+
+def _score_lines(scores: Iterable[Score], digest: Any) -> Iterator[bytes]:
+    for each in sorted(scores, key=lambda s: (s.sample_id, s.index, s.protocol)):
+        line = (dump(_flat(each)) + "\n").encode()
+        digest.update(line)
+        yield line
 
 
 def _flat(score: Score) -> dict[str, Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -260,17 +260,53 @@ def iter_scores(folder: Path) -> Iterator[Score]:
     record was written with.
     """
     path = folder / "scores.jsonl"
-    digest = hashlib.sha256()
+    digest, share = hashlib.sha256(), slim()
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 digest.update(line)
-                yield score_of(line, f"{path} line {number}")
+                yield share(score_of(line, f"{path} line {number}"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     expected = _scores_sum(folder)
     if expected is not None and digest.hexdigest() != expected:
         raise UsageError(f"{path} is not the file that record.json was written with: run the same command again")
+
+
+def slim() -> Callable[[Score], Score]:
+    """Return what lets scores share their equal texts and tags: a million of them then fit into memory."""
+    texts: dict[str, str] = {}
+    tags: dict[tuple[tuple[str, Json], ...], Mapping[str, str]] = {}
+
+    def text(value: Json) -> Json:
+        return texts.setdefault(value, value) if type(value) is str and len(value) <= _SHARED else value
+
+    last = ""
+
+    def share(score: Score) -> Score:
+        nonlocal last
+        last = score.sample_id if score.sample_id != last else last
+        try:
+            same = tags.setdefault(tuple(score.tags.items()), score.tags)
+        except TypeError:  # a tag that is no text
+            same = score.tags
+        return Score(
+            last,
+            score.index,
+            text(score.protocol),
+            score.value,
+            text(score.answer),
+            text(score.reason),
+            score.unparsed,
+            same,
+            text(score.cluster),
+            score.details,
+        )
+
+    return share
+
+
+_SHARED = 40
 
 
 def _scores_sum(folder: Path) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..evals import members, registry, stats
+from ..evals.environment import harness_version
 from ..evals.errors import UsageError
 from ..evals.stats import Difference, Estimate
 from ..evals.stored import read_record, read_scores
@@ -56,8 +57,8 @@ def pair(first: Run, second: Run) -> Pairing:
     names = [each.record.spec.benchmark for each in (first, second)]
     if names[0] != names[1]:
         raise UsageError(f"the runs are of different benchmarks: {names[0]} and {names[1]}")
-    keys = {_key(each) for each in first.scores} & {_key(each) for each in second.scores}
-    parts = [_estimates(run, keys) if keys else {} for run in (first, second)]
+    shared = _shared(first.scores, second.scores)
+    parts = [_estimates(run, each) if each else {} for run, each in zip((first, second), shared, strict=True)]
     differences: dict[str, Difference | None] = {}
     reasons: dict[str, str] = {}
     values: dict[str, tuple[float | None, float | None]] = {}
@@ -70,7 +71,7 @@ def pair(first: Run, second: Run) -> Pairing:
             values[key] = (_recorded(first, key), _recorded(second, key))
         if reason:
             reasons[key] = reason
-    return Pairing(differences, reasons, len(keys), values)
+    return Pairing(differences, reasons, len(shared[0]), values)
 
 
 def _recorded(run: Run, key: str) -> float | None:
@@ -123,30 +124,65 @@ def _key(score: Score) -> Key:
     return (score.sample_id, score.index, score.protocol)
 
 
-def _estimates(run: Run, keys: set[Key]) -> Mapping[str, Estimate]:
+def _in_order(scores: Sequence[Score]) -> Sequence[Score]:
+    """Return scores by key; those of a run's file are so already."""
+    keys = map(_key, scores)
+    before = next(keys, None)
+    for key in keys:
+        if before is not None and key < before:
+            return sorted(scores, key=_key)
+        before = key
+    return scores
+
+
+def _shared(first: Sequence[Score], second: Sequence[Score]) -> tuple[list[Score], list[Score]]:
+    """Return the scores of each that both have, by key; neither is put into a table."""
+    found: tuple[list[Score], list[Score]] = ([], [])
+    one, two = iter(_in_order(first)), iter(_in_order(second))
+    a, b = next(one, None), next(two, None)
+    while a is not None and b is not None:
+        if _key(a) == _key(b):
+            found[0].append(a)
+            found[1].append(b)
+            a, b = next(one, None), next(two, None)
+        elif _key(a) < _key(b):
+            a = next(one, None)
+        else:
+            b = next(two, None)
+    return found
+
+
+def _estimates(run: Run, shared: Sequence[Score]) -> Mapping[str, Estimate]:
     """Return what the benchmark makes the metrics of, on the shared scores.
 
     Empty where the benchmark is not installed, does not offer `estimates`, or no longer computes
     the recorded values (the run was made with other rules): then only the intervals are compared.
+    Raises UsageError where this very version does not: the record or its scores were changed.
     """
     name = run.record.spec.benchmark
     try:
         suite = members.benchmark(registry.create("benchmarks", name), name)
     except UsageError:
         return {}
-    ordered = sorted(run.scores, key=_key)
-    shared = [each for each in ordered if _key(each) in keys]
     found = suite.estimates(shared)
     if found is None:
         return {}
-    whole = found if len(shared) == len(ordered) else suite.estimates(ordered) or {}
-    named = {key: key.removesuffix(PART) for key in run.record.metrics}
-    agree = {key: base for key, base in named.items() if base in found and _agrees(whole.get(base), run.record, key)}
-    return {key: found[base] for key, base in agree.items()}
+    whole = found if len(shared) == len(run.scores) else suite.estimates(_in_order(run.scores)) or {}
+    agree: dict[str, Estimate] = {}
+    for key, metric in run.record.metrics.items():
+        base = key.removesuffix(PART)
+        if base in found and _agrees(whole.get(base), metric):
+            agree[key] = found[base]
+        elif metric.value is not None and base in whole and run.record.spec.version == harness_version():
+            raise UsageError(
+                f"{run.record.spec.model} on {name}: the record says {key} {metric.value:g}, its scores give "
+                f"{whole[base].value}: one of them was changed; run its command again"
+            )
+    return agree
 
 
-def _agrees(estimate: Estimate | None, record: RunRecord, key: str) -> bool:
-    recorded = record.metrics[key].value if key in record.metrics else None
+def _agrees(estimate: Estimate | None, metric: Metric) -> bool:
+    recorded = metric.value
     if estimate is None or estimate.value is None or recorded is None:
         return False
     return abs(estimate.value - recorded) <= 1e-9 * max(1.0, abs(recorded))

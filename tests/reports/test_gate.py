@@ -227,7 +227,35 @@ def test_a_baseline_holds_what_the_test_needs(tmp_path: Path, stored: Path, base
         ]
         update([tmp_path / "base"], tmp_path / "twice" / name)
         assert (tmp_path / "twice" / name).read_bytes() == path.read_bytes()
-    assert json.loads(gzip.decompress((tmp_path / "again.json.gz").read_bytes())) == json.loads(stored.read_text())
+    assert gzip.decompress((tmp_path / "again.json.gz").read_bytes()) == stored.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["b.json", "b.json.gz"])
+def test_a_baseline_that_was_changed_or_cut_short_is_refused(tmp_path: Path, stored: Path, name: str) -> None:
+    pack = gzip.compress if name.endswith(".gz") else bytes
+    lines = stored.read_bytes().splitlines(keepends=True)
+    changed = [
+        lines[:-1],
+        lines[: len(lines) // 2],
+        [*lines[:3], *lines[4:]],
+        [line.replace(b'"value": 1.0', b'"value": 0.0') for line in lines],
+        [*lines, b"{}\n"],
+    ]
+    for each in changed:
+        (tmp_path / name).write_bytes(pack(b"".join(each)))
+        with pytest.raises(UsageError, match="write it again with --update"):
+            gate([tmp_path / "base"], tmp_path / name)
+    (tmp_path / name).write_bytes(pack(b"".join(lines)))
+    assert gate([tmp_path / "base"], tmp_path / name).exit_code == 0
+
+
+def test_a_baseline_of_format_1_is_read(tmp_path: Path, stored: Path) -> None:
+    rows = [json.loads(line) for line in stored.read_text().splitlines()]
+    old = {"format": 1, "runs": [{"record": rows[1]["record"], "scores": rows[2:-1]}]}
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    (tmp_path / "old.json.gz").write_bytes(gzip.compress(json.dumps(old).encode()))
+    for name in ("old.json", "old.json.gz"):
+        assert gate([tmp_path / "base"], tmp_path / name).exit_code == 0
 
 
 @pytest.mark.parametrize("name", ["b.json", "b.json.gz"])
