@@ -328,14 +328,18 @@ def _record(
     budget: Budget,
     environment: Mapping[str, object],
 ) -> RunRecord:
-    asked = {(job.sample.id, job.index) for job in jobs}
-    scored = {(each.sample_id, each.index) for each in scores if each.value is not None}
-    invalid = {(s.sample_id, s.index) for s in scores if s.value is None and s.reason.startswith("invalid image")}
+
+    def outputs(holds: Callable[[Score], bool]) -> set[tuple[str, int]]:
+        return {(each.sample_id, each.index) for each in scores if holds(each)}
+
+    asked, scored = {(job.sample.id, job.index) for job in jobs}, outputs(lambda each: each.value is not None)
+    unparsed = outputs(lambda each: each.unparsed)
+    invalid = outputs(lambda each: each.value is None and each.reason.startswith("invalid image"))
     counts = {
         "expected": len(jobs),
         "predicted": len(predictions),
         "scored": len(scored),
-        "unparsed": len({(each.sample_id, each.index) for each in scores if each.unparsed}),
+        "unparsed": len(unparsed),
         "unscored": len(asked - scored),
         "invalid_images": len(invalid),
         "errors": budget.count,

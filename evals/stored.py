@@ -30,26 +30,41 @@ class Stored:
 
     def predictions(self) -> dict[Key, Prediction]:
         """Return every whole prediction."""
-        return {key: self._prediction(row) for key, row in self.prediction_lines().items()}
+        texts: dict[Json, Json] = {}  # a million answers are "Yes" and "No": held once
+        found: dict[Key, Prediction] = {}
+        pictures: dict[Key, Line] = {}
+        for row in self._lines("predictions"):
+            key = line_key(row)
+            found[key] = self._prediction(row, texts)
+            if row.get("image") is not None:
+                pictures[key] = row
+        for key in self._torn(pictures):
+            del found[key]
+        return found
 
     def prediction_lines(self) -> dict[Key, Line]:
         """Return the lines of the predictions whose checksum, and whose picture's, is right."""
-        rows = {line_key(row): row for row in self._lines("predictions")}
-        with ThreadPoolExecutor(8) as pool:
-            pictures = {key: row for key, row in rows.items() if row.get("image") is not None}
-            whole = dict(zip(pictures, pool.map(self._picture_is_whole, pictures.values()), strict=True))
-        for key, is_whole in whole.items():
-            if not is_whole:
-                self.damage.append(f"{rows[key]['image']} of {self.folder} is damaged or missing: it is made again")
-        return {key: row for key, row in rows.items() if whole.get(key, True)}
+        rows: dict[Key, Line] = {line_key(row): row for row in self._lines("predictions")}
+        for key in self._torn({key: row for key, row in rows.items() if row.get("image") is not None}):
+            del rows[key]
+        return rows
 
-    def _prediction(self, row: Line) -> Prediction:
-        likelihoods = row.get("likelihoods")
+    def _torn(self, pictures: Mapping[Key, Line]) -> list[Key]:
+        """Return, and name in `damage`, those whose picture is not what its line says."""
+        with ThreadPoolExecutor(8) as pool:
+            whole = list(pool.map(self._picture_is_whole, pictures.values()))
+        torn = [key for key, is_whole in zip(pictures, whole, strict=True) if not is_whole]
+        for key in torn:
+            self.damage.append(f"{pictures[key]['image']} of {self.folder} is damaged or missing: it is made again")
+        return torn
+
+    def _prediction(self, row: Line, texts: dict[Json, Json]) -> Prediction:
+        likelihoods, text = row.get("likelihoods"), row.get("text")
         return Prediction(
             sample_id=row["sample_id"],
             index=row["index"],
-            kind=row["kind"],
-            text=row.get("text"),
+            kind=texts.setdefault(row["kind"], row["kind"]),
+            text=texts.setdefault(text, text) if isinstance(text, str) and len(text) <= _SHORT else text,
             image=self.folder / row["image"] if row.get("image") is not None else None,
             likelihoods=None if likelihoods is None else tuple(likelihoods),
         )
@@ -279,7 +294,7 @@ def slim() -> Callable[[Score], Score]:
     tags: dict[tuple[tuple[str, Json], ...], Mapping[str, str]] = {}
 
     def text(value: Json) -> Json:
-        return texts.setdefault(value, value) if type(value) is str and len(value) <= _SHARED else value
+        return texts.setdefault(value, value) if type(value) is str and len(value) <= _SHORT else value
 
     last = ""
 
@@ -306,7 +321,8 @@ def slim() -> Callable[[Score], Score]:
     return share
 
 
-_SHARED = 40
+_SHORT = 40
+"""Texts of so many characters are likely to be the same in many rows."""
 
 
 def _scores_sum(folder: Path) -> str | None:
