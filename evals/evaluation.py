@@ -60,13 +60,20 @@ def carry_out(
             outcome = Outcome(pair.spec, pair.folder, None, error.with_traceback(None))
         except (Exception, SystemExit) as error:  # a plugin's sys.exit() ends its own run alone
             told = traceback.format_exc()
-            bug = RuntimeError(f"{type(error).__name__}: {error}")
-            outcome = Outcome(pair.spec, pair.folder, None, bug, told)
+            outcome = Outcome(pair.spec, pair.folder, None, _bare(error), told)
         finally:
             _leave(pair, after)
         del pair, after
         free_memory()
         yield outcome
+
+
+def _bare(error: Exception | SystemExit) -> Exception:
+    """Return an error without its frames, which would keep a model in memory."""
+    if isinstance(error, SystemExit):
+        return RuntimeError(f"the plugin ended the process: SystemExit({error.code!r})")
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _run(pair: Pair, settings: Settings, show: Progress, say: Say) -> RunRecord:

@@ -92,7 +92,7 @@ def problems(group: str, plugin: Any) -> dict[str, str]:
                 found[name] = "is missing"
             continue
         shape = inspect.getattr_static(needed if member.required else optional, name)
-        if not callable(shape) and inspect.isfunction(inspect.getattr_static(plugin, name)):
+        if not callable(shape) and inspect.isfunction(_static(plugin, name)):
             found[name] = "is a method, a value is expected"
         elif callable(shape):
             why = _misfit(plugin, name, shape)
@@ -134,15 +134,22 @@ def _defaults(group: str) -> Any:
 
 def has(plugin: Any, name: str) -> bool:
     """Return whether a plugin has a member, without computing it."""
-    nothing = object()
-    if inspect.getattr_static(plugin, name, nothing) is not nothing:
+    if _static(plugin, name) is not _NOTHING:
         return True
     return hasattr(type(plugin), "__getattr__") and hasattr(plugin, name)  # a proxy
 
 
+_NOTHING = object()
+
+
+def _static(plugin: Any, name: str) -> Any:
+    """Return a member as it is declared; `_NOTHING` where it has none, or hands it on to another (a proxy)."""
+    return inspect.getattr_static(plugin, name, _NOTHING)
+
+
 def _misfit(plugin: Any, name: str, shape: Callable[..., Any]) -> str:
     """Return why a method cannot be called as the harness calls it, or nothing."""
-    own = inspect.getattr_static(plugin, name)
+    own = _static(plugin, name)
     if isinstance(own, property) or type(own).__name__ == "cached_property":
         return "is a property, a method is expected"
     found = getattr(plugin, name)

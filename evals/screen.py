@@ -13,6 +13,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 
+from .errors import JanusEvalError
 from .types import Json
 
 _UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn")
@@ -66,9 +67,10 @@ def err(lines: Iterable[str]) -> None:
         sys.stderr = None
 
 
-def fail(told: object) -> None:
-    """Print an error of ours as one line on stderr."""
-    err([f"janus-eval: error: {' '.join(str(told).split())}"])
+def fail(told: Exception | str, title: str = "") -> None:
+    """Print an error as one line on stderr: ours as it is, another with its type; `title` says of what."""
+    words = str(told) if isinstance(told, JanusEvalError | str) else f"{type(told).__name__}: {told}"
+    err([f"janus-eval: error: {' '.join(f'{title}: {words}'.split() if title else words.split())}"])
 
 
 def warn(told: str) -> None:

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         if outcome.bug:
             screen.err(outcome.bug.splitlines())
         if outcome.error is not None:
-            screen.fail(outcome.error if alone else f"{outcome.title}: {outcome.error}")
+            screen.fail(outcome.error, "" if alone else outcome.title)
     if args.json:
         from ..stored import record_to_json
 

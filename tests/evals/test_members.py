@@ -95,6 +95,33 @@ def test_a_missing_member_is_named(name: str) -> None:
         members.model(SimpleNamespace(**base))
 
 
+def test_a_proxy_is_taken_for_what_it_hands_on_to(tmp_path: Path) -> None:
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(behind, name)
+
+    behind = plain(predict=lambda self, jobs: ["Yes"] * len(jobs))
+    assert members.problems("models", Proxy()) == {}
+    assert evaluate(Proxy(), "pope", data="toy", limit=2, step=1, output=tmp_path).counts["predicted"] == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "words"),
+    [
+        (ZeroDivisionError("by nothing"), ZeroDivisionError, "by nothing"),
+        (SystemExit(3), RuntimeError, r"ended the process: SystemExit\(3\)"),
+    ],
+)
+def test_an_error_that_is_not_ours_keeps_its_type(
+    tmp_path: Path, raised: BaseException, kind: type[Exception], words: str
+) -> None:
+    def breaks(self: object, jobs: object) -> int:
+        raise raised
+
+    with pytest.raises(kind, match=words):
+        evaluate(plain(batch_size=breaks), "pope", data="toy", step=1, output=tmp_path)
+
+
 def test_members_of_ones_own_are_left_alone() -> None:
     assert members.problems("models", plain(batch=3, kind="text", size=4, world_map={}, close_to=1, needsx=2)) == {}
 
