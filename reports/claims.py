@@ -17,8 +17,8 @@ from ..evals.stored import find_runs, read_record
 from ..evals.types import RunRecord
 from . import reported as published
 from .render import render
-from .report import marks
 from .reported import Reported
+from .standing import marks
 from .table import Cell, Format, Group, Head, Row, Table
 
 if sys.version_info >= (3, 11):

@@ -14,7 +14,7 @@ from ..evals.stats import Difference, Estimate
 from ..evals.stored import read_record, read_scores
 from ..evals.types import PART, Json, Metric, RunRecord, RunSpec, Score
 from .render import render
-from .report import marks, protocol
+from .standing import marks, protocol
 from .table import Cell, Format, Group, Head, Row, Table
 
 Key = tuple[str, int, str]

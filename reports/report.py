@@ -12,11 +12,12 @@ from typing import Literal
 from ..evals import stats
 from ..evals.errors import UsageError
 from ..evals.stored import find_runs, read_record
-from ..evals.types import PART, Json, Metric, RunRecord
+from ..evals.types import Json, RunRecord
 from . import reported as published
 from .own import layouts_for
 from .render import render
 from .reported import Column, Layout, Reported
+from .standing import is_toy, marks, shown, stranger, verdict
 from .table import Cell, Format, Group, Head, Row, Table, columns, ranked, sort
 
 TOY = "Toy data (compares with nothing above)"
@@ -56,7 +57,7 @@ def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: 
         raise UsageError("--only measured: no run was given; name run folders or an output folder")
     shown = [] if only == "measured" else numbers
     layouts = layouts_for(records, shown)
-    tables = [_published(layout, shown, records) for layout in layouts]
+    tables = [_published(layout, shown, numbers, records) for layout in layouts]
     if records:
         # With runs at hand, only the tables that they belong in.
         asked = {record.spec.benchmark for record in records}
@@ -67,36 +68,6 @@ def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: 
 
 
 # -- what a run is ------------------------------------------------------------------------------------
-
-
-def is_toy(record: RunRecord) -> bool:
-    """Say whether a run's model, data or scorer belong to the embedded toy world."""
-    cards = (record.spec.model_card, record.spec.benchmark_card, record.spec.observer_card)
-    texts = [value for card in cards for value in card.values() if isinstance(value, str)]
-    return any(text == "toy" or text.startswith(("toy-", "toy:")) for text in texts)
-
-
-def marks(record: RunRecord) -> list[str]:
-    """Return what keeps a run from standing as a result: toy, limited, incomplete, unscored."""
-    counts = record.counts
-    found = ["toy"] if is_toy(record) else []
-    found += [record.state] if record.state != "finished" else []
-    if record.spec.limit:
-        found.append(f"limit {record.spec.limit}")
-    lost = counts.get("expected", 0) - counts.get("predicted", 0)
-    if lost > 0:
-        found.append(f"{lost} of {counts['expected']} missing")
-    unscored = counts.get("unscored", 0) - max(0, lost)
-    if unscored > 0:
-        found.append(f"{unscored} unscored")
-    if not record.complete and len(found) == int(is_toy(record)) + bool(record.spec.limit):
-        found.append("incomplete")
-    return found
-
-
-def protocol(key: str) -> str:
-    """Return the protocol in a metric's name."""
-    return key.partition("/")[0]
 
 
 def _digest(card: Mapping[str, Json]) -> str:
@@ -115,12 +86,17 @@ class _Line:
     group: str
     params: str
     cells: Mapping[str, tuple[RunRecord, str]]
+    odd: Mapping[str, str]
+    """By column: in what a number was made as none of those beside it; it does not rank."""
     toy: bool
 
 
-def _published(layout: Layout, numbers: Sequence[Reported], records: Sequence[RunRecord]) -> Table:
+def _published(
+    layout: Layout, numbers: Sequence[Reported], known: Sequence[Reported], records: Sequence[RunRecord]
+) -> Table:
+    """Return a published table with its measured rows; `numbers` are shown, `known` say what may rank."""
     mine = [each for each in numbers if each.suite == layout.key]
-    lines = _measured(layout, mine, records)
+    lines = _measured(layout, [each for each in known if each.suite == layout.key], records)
     rows: dict[tuple[str, str, str, str], dict[str, Reported]] = {}
     for each in mine:
         source = each.source if each.group not in layout.groups[:2] else ""
@@ -176,7 +152,8 @@ def _measured(layout: Layout, numbers: Sequence[Reported], records: Sequence[Run
         if not cells:
             continue
         flags = ", ".join(marks(record))
-        base = (record.spec.model, _digest(record.spec.model_card), flags)
+        spec = record.spec
+        base = (spec.model, _digest({**spec.model_card, "tag": spec.tag, "step": spec.step}), flags)
         again = 0
         while set(lines.get((*base, str(again)), ())) & set(cells):
             again += 1
@@ -185,13 +162,21 @@ def _measured(layout: Layout, numbers: Sequence[Reported], records: Sequence[Run
     found: list[_Line] = []
     for (model, _, flags, _), cells in lines.items():
         records_here = list(dict.fromkeys(record.spec.digest for record, _ in cells.values()))
-        name = ", ".join(each for each in (model, flags) if each)
+        spec = next(iter(cells.values()))[0].spec
+        said = [f"tag {spec.tag}"] if spec.tag else []
+        said += [f"step {spec.step}"] if spec.step is not None else []
+        name = ", ".join(each for each in (model, *said, flags) if each)
         if alike.count(model) > 1:  # two signatures of one model stay two rows, told apart by digest
             name += " #" + "+".join(digest[:6] for digest in records_here)
         home = [each for each in numbers if each.model == published.published_name(model)]
         first = next(iter(home), None)
         toy = any(is_toy(record) for record, _ in cells.values())
-        found.append(_Line(model, name, first.group if first else "", first.params if first else "", cells, toy))
+        group, params = (first.group, first.params) if first else ("", "")
+        ranks = (group,) if group in layout.groups[:2] else layout.groups[:2]
+        among = [each for each in numbers if each.group in ranks or not ranks]
+        columns_here = [column for column in layout.columns if column.key in cells]
+        odd = {each.key: stranger(*cells[each.key], each, among, records) for each in columns_here}
+        found.append(_Line(model, name, group, params, cells, odd, toy))
     return found
 
 
@@ -212,33 +197,22 @@ def _measured_row(layout: Layout, line: _Line) -> Row:
             found.append(Cell(DASH))
             continue
         record, key = line.cells[column.key]
-        found.append(_value(record, column, key))
+        found.append(_value(record, column, key, line.odd[column.key]))
     whole = all(not marks(record) for record, _ in line.cells.values())
     return Row(tuple(found), "measured", ranked=whole)
 
 
-def _shown(record: RunRecord, key: str) -> tuple[Metric, str]:
-    """Return the number to show for a metric and what marks it: a part, where nothing failed, bears its mark.
-
-    What failed withholds the number: a table has no place to say how it would have come out.
-    """
-    metric = record.metrics[key]
-    part = record.metrics.get(key + PART)
-    if metric.value is not None or part is None or stats.failed(metric):
-        return metric, ""
-    return part, PART
-
-
-def _value(record: RunRecord, column: Column, key: str) -> Cell:
-    metric, mark = _shown(record, key)
+def _value(record: RunRecord, column: Column, key: str, odd: str) -> Cell:
+    metric, mark = shown(record, key)
     if metric.value is None:
         return Cell("withheld")
     text = f"{metric.value:.{column.decimals}f}"
     if metric.low is not None and metric.high is not None:
         text += f" ±{(metric.high - metric.low) / 2:.{column.decimals}f}"
-    if aside := column.aside(key):
-        text += f" ({aside})"
-    if mark:
+    aside = column.aside(key)
+    told = ", ".join(each for each in (aside, "" if aside and odd.startswith("metric ") else odd) if each)
+    text += f" ({told})" if told else ""
+    if mark or odd:
         return Cell(text + mark)  # no number that could rank
     # Ranks go by what is printed: 0.994 does not beat a published 0.99.
     return Cell(text, round(metric.value, column.decimals))
@@ -314,7 +288,7 @@ def _pairs(
 
 
 def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | None) -> Row:
-    metric, mark = _shown(record, key)
+    metric, mark = shown(record, key)
     counts = record.counts
     flags = marks(record)
     name = ", ".join([record.spec.model, *flags])
@@ -339,43 +313,3 @@ def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | N
     numbers = [Cell(str(n), float(n)) for n in (metric.n, counts.get("unparsed", 0), counts.get("unscored", 0))]
     cells = (Cell(name), Cell(key + mark), value, Cell(bounds), reported, difference, Cell(said), source, *numbers)
     return Row((*cells, Cell("#" + record.spec.digest[:6])), "measured")
-
-
-def verdict(record: RunRecord, key: str, number: Reported) -> str:
-    """Return what a measured and a reported number are to each other, in words.
-
-    Not comparable (toy, limited, incomplete) before protocol differs before inside noise before
-    unexplained: a number made otherwise is not confirmed by chance agreement.
-    """
-    flags = marks(record)
-    metric = record.metrics[key]
-    flags += [f"without {', '.join(metric.absent)}"] if metric.absent and not record.spec.limit else []
-    if flags:
-        return "not comparable: " + ", ".join(flags)
-    if metric.value is None or number.value is None:
-        return "not comparable: withheld"
-    knobs = differing(record, key, number)
-    if knobs:
-        return "protocol differs: " + "; ".join(knobs)
-    noise = stats.noise(metric)
-    if noise is None:
-        return "no interval"
-    beyond = abs(metric.value - number.value) - number.slack
-    return "inside noise" if beyond <= noise else f"unexplained: noise is {noise:.2g}"
-
-
-def differing(record: RunRecord, key: str, number: Reported) -> list[str]:
-    """Return each knob in which a run is known to differ from how a reported number was made."""
-    spec = record.spec
-    found: list[str] = []
-    if number.metric and number.metric != key:
-        found.append(f"metric {key}, reported {number.metric}")
-    cards = (spec.benchmark_card, spec.observer_card, spec.model_card)
-    for knob, wanted in number.knobs.items():
-        have = next((card[knob] for card in cards if knob in card), None)
-        if have is not None and str(have) not in wanted.split("|"):
-            found.append(f"{knob} {have}, reported {wanted.replace('|', ' or ')}")
-    for knob, have in spec.observer_card.items():
-        if isinstance(have, str) and "approximation" in have:
-            found.append(f"{knob} {have}")
-    return found

@@ -79,6 +79,8 @@ class DpgBench:
             "questions": sum(len(each.questions) for each in self.items),
             "sha256": hashlib.sha256(self.path.read_bytes()).hexdigest()[:16],
         }
+        if self.data not in ("official", "toy") and not sources.is_published("dpg-bench", self.path):
+            card["origin"] = "given"
         if self.data == "official" and len(self.items) != OFFICIAL_ITEMS:
             card["warning"] = f"{len(self.items)} items where the official file has {OFFICIAL_ITEMS}"
         return card

@@ -92,7 +92,7 @@ class GenEval:
             "prompts": len(self.suite.rows),
             "images": self.outputs,
             **asdict(self.options),
-        } | ({"world": "toy"} if self._source[0] == "toy" else {})
+        } | ({"world": "toy"} if self._source[0] == "toy" else {} if self.suite.official else {"origin": "given"})
 
     def samples(self) -> Sequence[Sample]:
         """Return the prompts, ids as the official folder names; `target` is the metadata object."""

@@ -56,6 +56,15 @@ class Source:
             + (f" after: janus-eval data fetch {self.hub}" if self.hub else "")
         )
 
+    def is_given(self, data: str) -> bool:
+        """Return whether `data` is the user's own: neither the suite's, nor a data world, nor equal to what we know."""
+        if not data or find_world(data) is not None:
+            return False
+        path = store.expanded(data, "--data")
+        if path.exists():
+            return not (self.tsv and store.is_published(self.tsv, path))
+        return not self.hub or data not in store.asset(self.hub).hub
+
     def _in(self, folder: Path) -> list[Path]:
         patterns = [*self.files, *(f"{self.suite}{suffix}" for suffix in SUFFIXES)]
         for pattern in patterns:

@@ -195,9 +195,10 @@ class TableBenchmark:
 
     @property
     def card(self) -> Mapping[str, Json]:
-        """The preset, whether a judge matches, and the data: how many rows, a digest, the world if it is one."""
+        """The preset, whether a judge matches, and the data: how many rows, a digest, its world or origin."""
         knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
         world = {"world": self.data} if self.data and find_world(self.data) else {}
+        world |= {"origin": "given"} if self.suite.source.is_given(self.data) else {}
         return knobs | {"rows": len(self.samples()), "data": fingerprint(self.samples()), **world}
 
     def samples(self) -> Sequence[Sample]:

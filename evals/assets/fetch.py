@@ -146,6 +146,13 @@ def verify(name: str | Asset) -> str:
     return digests.sha256
 
 
+def is_published(name: str | Asset, path: Path) -> bool:
+    """Return whether a file's content is that of a catalogued one whose digest is published."""
+    item = name if isinstance(name, Asset) else asset(name)
+    stated = item.sha256 or item.md5 or item.git_blob
+    return bool(stated) and path.is_file() and _mismatch(item, path, file_digests(path)) is None
+
+
 def _fetch_file(item: Asset, progress: bool, patience: Patience | None) -> Path:
     target = cache_root() / item.filename
     part = target.with_name(target.name + ".part")

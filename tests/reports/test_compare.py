@@ -17,7 +17,7 @@ from support import runs
 @pytest.fixture
 def two(tmp_path: Path) -> tuple[Path, Path]:
     first = runs.write(tmp_path, runs.spec("janus-pro-7b", seed=1), runs.scores(1))
-    card = {"cfg": 4.0, "prompt": {"role": "User"}}
+    card = {"cfg": 4.0, "prompt": {"role": "User"}, "weights": runs.WEIGHTS}
     second = runs.write(tmp_path, runs.spec("janus-pro-7b", seed=2, model_card=card), runs.scores(2, drop=0.08))
     return first, second
 

@@ -12,7 +12,8 @@ from janus_eval.evals.errors import UsageError
 from janus_eval.evals.stored import read_record, seal_of
 from janus_eval.evals.types import Metric, RunRecord
 from janus_eval.reports import reported
-from janus_eval.reports.report import beside, compose, marks, report, verdict
+from janus_eval.reports.report import beside, compose, report
+from janus_eval.reports.standing import marks, verdict
 from support import runs
 
 HEAD = "suite,column,group,model,params,note,value,metric,knobs,basis,source\n"

@@ -17,13 +17,16 @@ TASKS |= {"colors": (94, 0.90), "position": (100, 0.79), "color_attr": (100, 0.6
 CARD: Mapping[str, Json] = {"version": "1", "suite": "official", "prompts": 553, "images": 4}
 
 
+WEIGHTS = "owner/name@main#0123456789abcdef"
+
+
 def spec(model: str, **changes: Json) -> RunSpec:
     base: dict[str, Json] = {
         "model": model,
         "benchmark": "geneval",
         "seed": 0,
         "limit": None,
-        "model_card": {"cfg": 5.0},
+        "model_card": {"cfg": 5.0, "weights": WEIGHTS},
         "benchmark_card": CARD,
         "observer_card": {"detector": "mask2former"},
         "version": "0.1.0",
