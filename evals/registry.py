@@ -231,6 +231,8 @@ def _cast(annotation: Any, text: str) -> Any:
         except ValueError:
             raise ValueError(f"expected {'a whole number' if annotation is int else 'a number'}") from None
     if annotation is Path:
+        if not text:
+            raise ValueError("expected a path")
         return Path(text)
     return text
 

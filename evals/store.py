@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import EnvironmentProblem, UsageError
-from .files import check_inside, disk, dump, lock, publish, publish_lines, read_json, seal, write_all
+from .files import check_inside, disk, dump, lock, publish, publish_lines, read_json, seal, unseal, write_all
 from .stored import Key, Line, Stored, prediction_digests, record_to_json, seal_of
 from .types import Evidence, Json, Output, Prediction, RunRecord, RunSpec, Score
 
@@ -222,6 +222,17 @@ class RunStore:
         if finished:
             with disk(self.folder):
                 (self.folder / "interrupted.json").unlink(missing_ok=True)
+                self._heal()
+
+    def _heal(self) -> None:
+        """Leave torn lines out of their files: what they held was made again, and need not be told again."""
+        for path in self._stored.torn:
+            held = self._files.pop(path.parent.name, None)
+            if held is not None:
+                held.close()
+            with path.open("rb") as file:
+                publish_lines(path, (line for line in file if unseal(line) is not None))
+        self._stored.torn.clear()
 
     def write_json(self, name: str, value: Json) -> None:
         """Write one JSON file of the run by write, fsync, rename."""

@@ -27,6 +27,8 @@ class Stored:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.damage: list[str] = []
+        self.torn: set[Path] = set()
+        """Files that hold lines which are not whole."""
 
     def predictions(self) -> dict[Key, Prediction]:
         """Return every whole prediction."""
@@ -97,6 +99,7 @@ class Stored:
                 for number, line in enumerate(file, 1):
                     row = unseal(line)
                     if row is None:
+                        self.torn.add(path)
                         self.damage.append(f"{path} line {number} is damaged: its sample is computed again")
                     else:
                         yield row

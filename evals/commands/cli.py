@@ -12,7 +12,6 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import registry, screen
@@ -173,10 +172,10 @@ def _list_arguments(listing: argparse.ArgumentParser) -> None:
 
 
 def _show_arguments(show: argparse.ArgumentParser) -> None:
-    show.add_argument("run", type=Path, metavar="RUN")
+    show.add_argument("run", type=flags.path, metavar="RUN")
     show.add_argument("--id", metavar="SAMPLE", help="show one sample: prompt, outputs, evidence, verdict")
     show.add_argument("--failed", action="store_true", help="list the samples that were not correct")
-    show.add_argument("--draw", type=Path, metavar="FILE.png", help="draw the pictures with what was seen on them")
+    show.add_argument("--draw", type=flags.path, metavar="FILE.png", help="draw the pictures and what was seen on them")
     show.add_argument("--count", type=int, default=16, metavar="N", help="how many pictures to draw (default: 16)")
     show.add_argument("--json", action="store_true", help="print JSON")
 
@@ -184,7 +183,7 @@ def _show_arguments(show: argparse.ArgumentParser) -> None:
 def _data_arguments(data: argparse.ArgumentParser) -> None:
     data.add_argument("action", choices=("list", "fetch", "verify", "path", "export"))
     data.add_argument("name", nargs="?", help="an asset, or the benchmark to export")
-    data.add_argument("-o", "--out", type=Path, metavar="FILE", help="where `export` writes (default: stdout)")
+    data.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="where `export` writes (default: stdout)")
     data.add_argument("--seed", type=int, default=None, help="seed of an exported suite")
     data.add_argument("--size", type=int, default=None, help="size of an exported suite")
     data.add_argument("--offline", action="store_true", help="never touch the network")

@@ -35,6 +35,18 @@ class Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
+def words(text: str) -> str:
+    """Return an argument that is not empty: what a script left unset must not pass for a default."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
+def path(text: str) -> Path:
+    """Return a path; an empty one would be the current folder."""
+    return Path(words(text))
+
+
 def split_names(values: Iterable[str]) -> list[str]:
     """Return the names in repeated and comma-joined options; what follows a colon is kept whole."""
     return [name for value in values for name in ([value] if ":" in value else value.split(",")) if name]
@@ -141,7 +153,7 @@ def request_of(args: argparse.Namespace) -> Request:
         seed=args.seed,
         tag=args.tag,
         step=args.step,
-        output=Path(args.output),
+        output=args.output,
         machine=machine_of(args),
         patience=Patience(args.max_errors, args.allow_unscored),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from .. import screen
 from ..errors import UsageError
 from ..files import write_out
+from . import flags
 
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 """Adds one subcommand: (name, call, help)."""
@@ -22,47 +23,47 @@ FORMATS = ("text", "markdown", "latex", "html", "csv", "json")
 def add(command: Add) -> None:
     """Add report, compare, explain, gate and claims to the command line."""
     report = command("report", _report, "tables of measured runs beside the published numbers")
-    report.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders or an output folder")
+    report.add_argument("runs", nargs="*", type=flags.path, metavar="RUN", help="run folders or an output folder")
     report.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
     report.add_argument("--sort", metavar="COLUMN", help="best first within each group; --sort=-COLUMN: last first")
     report.add_argument("--columns", metavar="A,B", help="only these columns")
     report.add_argument("--only", choices=("measured", "reported"), help="only measured or only published rows")
     report.add_argument(
-        "--reported", action="append", default=[], type=Path, metavar="FILE", help="published numbers of your own (CSV)"
+        "--reported", action="append", default=[], type=flags.path, metavar="FILE", help="numbers of your own (CSV)"
     )
-    report.add_argument("-o", "--out", type=Path, metavar="FILE", help="write to a file")
+    report.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
 
     compare = command("compare", _compare, "two runs sample by sample: differences, flips, knobs")
     explain = command("explain", _explain, "each knob in which two runs differ")
     for pair in (compare, explain):
-        pair.add_argument("first", type=Path, metavar="A", help="run folder")
-        pair.add_argument("second", type=Path, metavar="B", help="run folder")
+        pair.add_argument("first", type=flags.path, metavar="A", help="run folder")
+        pair.add_argument("second", type=flags.path, metavar="B", help="run folder")
         pair.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
-        pair.add_argument("-o", "--out", type=Path, metavar="FILE", help="write to a file")
+        pair.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
     compare.add_argument("--flips", type=int, default=20, metavar="N", help="show so many each way (default: 20)")
 
     gate = command("gate", _gate, "judge runs against a baseline: exit code 0 pass, 3 regression, 5 incomplete")
-    gate.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders or an output folder")
-    gate.add_argument("--baseline", type=Path, required=True, metavar="FILE", help="JSON, or gzipped with .gz")
+    gate.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders or an output folder")
+    gate.add_argument("--baseline", type=flags.path, required=True, metavar="FILE", help="JSON, or gzipped with .gz")
     gate.add_argument("--update", action="store_true", help="write the baseline from the runs instead of judging")
     gate.add_argument("--no-scores", action="store_true", help="with --update: keep no per-sample scores")
-    gate.add_argument("--tolerances", type=Path, metavar="FILE", help="TOML: what is forgiven (see docs/ci-gate.md)")
-    gate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
+    gate.add_argument("--tolerances", type=flags.path, metavar="FILE", help="TOML: what is forgiven (docs/ci-gate.md)")
+    gate.add_argument("--junit", type=flags.path, metavar="FILE", help="write JUnit XML")
     gate.add_argument("--github", action="store_true", help="print annotations and append to the step summary")
-    gate.add_argument("--comment", type=Path, metavar="FILE", help="write a markdown comment for a pull request")
+    gate.add_argument("--comment", type=flags.path, metavar="FILE", help="write a markdown comment for a pull request")
     gate.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
 
     claims = command("claims", _claims, "check published claims over the published numbers, or over measured runs")
-    claims.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders or an output folder")
+    claims.add_argument("runs", nargs="*", type=flags.path, metavar="RUN", help="run folders or an output folder")
     claims.add_argument(
-        "--claims", action="append", default=[], type=Path, metavar="FILE", help="further claims (TOML)"
+        "--claims", action="append", default=[], type=flags.path, metavar="FILE", help="further claims (TOML)"
     )
     claims.add_argument(
-        "--reported", action="append", default=[], type=Path, metavar="FILE", help="published numbers of your own (CSV)"
+        "--reported", action="append", default=[], type=flags.path, metavar="FILE", help="numbers of your own (CSV)"
     )
     claims.add_argument("--strict", action="store_true", help="exit code 3 where a claim does not hold")
     claims.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
-    claims.add_argument("-o", "--out", type=Path, metavar="FILE", help="write to a file")
+    claims.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
 
 
 def _report(args: argparse.Namespace) -> int:

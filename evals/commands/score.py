@@ -29,13 +29,13 @@ _TOLD = (
 def add(score: argparse.ArgumentParser) -> None:
     """Add the command's own flags."""
     score.add_argument("-b", "--bench", required=True, metavar="NAME")
-    score.add_argument("predictions", nargs="?", type=Path, help="the file of predictions")
-    score.add_argument("--images", type=Path, metavar="DIR", help="score a folder of pictures made by anyone")
+    score.add_argument("predictions", nargs="?", type=flags.path, help="the file of predictions")
+    score.add_argument("--images", type=flags.path, metavar="DIR", help="score a folder of pictures made by anyone")
     score.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
-    score.add_argument("--out", type=Path, metavar="FILE", help="write one JSON line a row")
+    score.add_argument("--out", type=flags.path, metavar="FILE", help="write one JSON line a row")
     score.add_argument("--json", action="store_true", help="print one JSON object")
     flags.add_machine(score)
-    score.add_argument("-o", "--output", type=Path, default=Path("runs"), help="where an --images run is kept")
+    score.add_argument("-o", "--output", type=flags.path, default=Path("runs"), help="where an --images run is kept")
 
 
 def score(args: argparse.Namespace) -> int:

@@ -97,6 +97,26 @@ def test_a_damaged_line_is_named_and_its_sample_made_again(tmp_path: Path) -> No
     assert tree(tmp_path) == before
 
 
+def test_what_was_mended_is_told_once(tmp_path: Path) -> None:
+    carry_out(tmp_path)
+    for stream in ("predictions", "evidence"):
+        path = tmp_path / stream / "0.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(
+            b"".join([lines[0][:30] + b"\n", *lines[1:4], b"\xff\x00\n", *lines[4:], b'{"sample_id": "torn'])
+        )
+
+    def told() -> list[str]:
+        with RunStore(tmp_path, spec()) as store:
+            store.evidence(store.predictions())
+            return list(store.damage)
+
+    assert len(told()) >= 5  # the first lines' evidence has no prediction now
+    carry_out(tmp_path)
+    assert told() == []
+    assert len((tmp_path / "predictions/0.jsonl").read_bytes().splitlines()) == 10
+
+
 def test_a_picture_that_changed_is_looked_at_again(tmp_path: Path) -> None:
     carry_out(tmp_path)
     (tmp_path / "predictions/0.jsonl").unlink()
