@@ -22,7 +22,6 @@ PACKAGES = (
     "numpy",
     "pillow",
     "datasets",
-    "openai",
 )
 
 

@@ -20,6 +20,7 @@ from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .store import RunStore
 from .stored import Key
 from .types import (
+    Answer,
     Evidence,
     Job,
     Metric,
@@ -182,7 +183,8 @@ def _asked(model: Model, jobs: Sequence[Job]) -> Sequence[Output]:
 
 def _fits(job: Job, output: Any) -> bool:
     if job.kind == "text":
-        return isinstance(output, str)
+        said: Any = output.text if isinstance(output, Answer) else output
+        return isinstance(said, str)
     if job.kind == "image":
         return callable(output) or isinstance(output, Path) or hasattr(output, "save")  # a PIL picture, not imported
     if not isinstance(output, tuple | list) or len(output) != len(job.sample.options):
@@ -301,6 +303,8 @@ def _record(
         "unscored": len(asked - scored),
         "invalid_images": len(invalid),
         "errors": budget.count,
+        "cut": sum(each.finish == "length" for each in predictions.values()),
+        "refused": budget.refused,
     }
     return RunRecord(
         spec=spec,

@@ -50,6 +50,7 @@ class Stored:
             text=row.get("text"),
             image=self.folder / row["image"] if row.get("image") is not None else None,
             likelihoods=None if likelihoods is None else tuple(likelihoods),
+            finish=str(row.get("finish", "")),
         )
 
     def _picture_is_whole(self, row: Line) -> bool:

@@ -5,14 +5,15 @@ Their numbers go under "official@hf:ORG/NAME" and are not comparable with mPLUG'
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....evals.assets import fetch as data
-from ....evals.chat import Chat, Terms, picture_part, read_key
+from ....evals.chat import Chat, Terms, read_key
 from ....evals.errors import EnvironmentProblem, UsageError
+from ....evals.parts import part, png
+from ....evals.replies import RequestFailed, clean, grade_of
 
 if TYPE_CHECKING:
     import torch
@@ -39,16 +40,17 @@ class EndpointVqa:
     """A vision-language model behind an OpenAI-compatible endpoint; one request a question, greedy.
 
     The key is read from OPENAI_API_KEY. Raises EnvironmentProblem where the endpoint cannot be
-    reached and RequestFailed where a request gets no reply.
+    reached and RequestFailed where a request gets no reply, an empty one or a refusal: neither is a "no".
     """
 
     def __init__(self, model: str, base_url: str | None, *, workers: int = 8) -> None:
         self.model = model
         self.workers = workers
-        self._chat = Chat(Terms(base_url), read_key("OPENAI_API_KEY", None, base_url), f"dpg-vqa openai:{model}")
+        self._who = f"dpg-vqa openai:{model}"
+        self._chat = Chat(Terms(base_url), read_key("OPENAI_API_KEY", None, base_url), self._who)
 
     def ask(self, pictures: Sequence[Image], questions: Sequence[Sequence[str]]) -> list[list[tuple[str, bool]]]:
-        parts = [picture_part(_png(each)) for each in pictures]
+        parts = [part("png", png(each)) for each in pictures]
         flat = [(part, text) for part, asked in zip(parts, questions, strict=True) for text in asked]
         replies = iter(self._chat.gather(lambda one: self._one(*one), flat, self.workers))
         return [[(first_word(next(replies)), False) for _ in asked] for asked in questions]
@@ -56,13 +58,11 @@ class EndpointVqa:
     def _one(self, part: dict[str, Any], question: str) -> str:
         content = [part, {"type": "text", "text": PROMPT.format(question=question)}]
         message = {"role": "user", "content": content}
-        return self._chat.ask(self.model, [message], temperature=0.0, max_tokens=MOST_TOKENS).text
-
-
-def _png(picture: Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
+        reply = self._chat.ask(self.model, [message], temperature=0.0, max_tokens=MOST_TOKENS)
+        text = grade_of(reply, self._who, remedy="choose a model that does not think first")
+        if not text.strip():
+            raise RequestFailed(f"{self._who}: the model refused to answer: {clean(reply.refusal, (), 100)}")
+        return text
 
 
 def hub_vqa(name: str, device: str, dtype: torch.dtype, *, offline: bool = False) -> VqaModel:
