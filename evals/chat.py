@@ -276,7 +276,7 @@ class Chat:
 
     def _told(self, text: str, remedy: str = "") -> str:
         told = f"{self._who}: {self._wire.address.shown} {clean(text, self._secrets)}"
-        return f"{told}: {remedy}" if remedy else told
+        return f"{told.rstrip('.')}: {remedy}" if remedy else told
 
     def _without_secrets(self, body: bytes) -> bytes:
         """Return a reply without the key, should a server repeat it: what is stored never holds it."""

@@ -166,7 +166,7 @@ def test_a_parameter_that_the_service_does_not_take_says_what_to_type(
 ) -> None:
     message = f"Unsupported parameter: '{parameter}' is not supported with this model."
     service.faults = [Fault(400, json.dumps({"error": {"message": message}}))]
-    with pytest.raises(UsageError, match=f"{message}: type {remedy}$"):
+    with pytest.raises(UsageError, match=f"{message.rstrip('.')}: type {remedy}$"):
         model(service).predict([drawing() if parameter == "response_format" else question()])
 
 

@@ -28,7 +28,7 @@ class Fault:
 
 @dataclass
 class Service:
-    """`reply` makes the message (text or whole row) of a request body; `faults` are served first."""
+    """`reply` makes the message (text, whole row or fault) of a request body; `faults` are served first."""
 
     reply: Callable[[dict[str, Any]], Any] = lambda body: "yes"
     faults: list[Fault] = field(default_factory=list)
@@ -54,6 +54,8 @@ def serving(service: Service, tls: ssl.SSLContext | None = None) -> Iterator[Ser
                 service.keys.append(self.headers.get("Authorization"))
                 service.paths.append(self.path)
                 fault = service.faults.pop(0) if service.faults else None
+            row = service.reply(body) if fault is None else None
+            fault = row if isinstance(row, Fault) else fault
             if fault is not None:
                 time.sleep(fault.wait)
                 if fault.raw is not None:
@@ -63,7 +65,6 @@ def serving(service: Service, tls: ssl.SSLContext | None = None) -> Iterator[Ser
                     return
                 self.send(fault.status, fault.body, fault.headers)
                 return
-            row = service.reply(body)
             if isinstance(row, str):
                 message = {"role": "assistant", "content": row}
                 row = {"choices": [{"message": message, "finish_reason": "stop"}], "usage": {"total_tokens": 7}}
