@@ -126,5 +126,5 @@ def _told(value: str, most: int = _LONG) -> str:
     return (
         value
         if len(value) <= most and _PLAIN.fullmatch(value)
-        else "#" + hashlib.sha256(value.encode()).hexdigest()[:8]
+        else "~" + hashlib.sha256(value.encode()).hexdigest()[:8]
     )

@@ -49,7 +49,16 @@ def _opened(image: bytes, name: str) -> Image:
         with images.open(io.BytesIO(image)) as picture:
             picture.load()
             return picture
-    except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, TypeError, struct.error) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        RuntimeError,
+        struct.error,
+    ) as error:
         raise InvalidImage(f"picture {name!r} cannot be decoded: {why_undecodable(error)}") from error
     except images.DecompressionBombError as error:
         raise InvalidImage(f"picture {name!r} has more pixels than are decoded") from error

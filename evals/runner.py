@@ -217,7 +217,8 @@ def _observe(
                 store.add_evidence(keep)  # before the errors are counted: they may stop the run
                 for prediction, evidence in keep:
                     if evidence.error is not None:
-                        budget.note("observe", prediction.sample_id, prediction.index, evidence.error)
+                        where = (prediction.sample_id, prediction.index)
+                        budget.note("observe", *where, evidence.error, lasting=evidence.lasting)
                 tick(len(todo))
         have = store.evidence(predictions)
     return have

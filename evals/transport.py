@@ -112,6 +112,7 @@ class Wire:
         connection = http.client.HTTPConnection(host, port)
         connection.sock = _Plug(plug, clock, most + _HEADERS)
         target = self.address.target(path)
+        headers = {"Host": self.address.origin.partition("//")[2], **headers}
         if self._proxy is not None and self._tls is None:
             target = self.address.origin + target
             headers = {**headers, **_basic("Proxy-Authorization", self._proxy)}

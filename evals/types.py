@@ -106,12 +106,16 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What an observer saw in one prediction: JSON. `error` is set where it could not look."""
+    """What an observer saw in one prediction: JSON. `error` is set where it could not look.
+
+    `lasting` says of an error that the same command meets it again: asking again cannot help.
+    """
 
     sample_id: str
     index: int = 0
     data: Json = None
     error: str | None = None
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

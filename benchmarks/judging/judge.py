@@ -121,7 +121,8 @@ class Judge:
             try:
                 calls.append(self._call(chat, step))
             except RequestFailed as error:
-                return {"value": None, "reason": "no reply", "calls": calls, "error": str(error)}
+                row = {"value": None, "reason": "no reply", "calls": calls, "error": str(error)}
+                return {**row, "lasting": True} if error.lasting else row
 
     def _call(self, chat: Chat, ask: Ask) -> dict[str, Json]:
         first = ask.temperature == 0.0 and self._temperature is not None
@@ -144,7 +145,8 @@ class Judge:
     def _evidence(self, prediction: Prediction, runs: Sequence[dict[str, Json]]) -> Evidence:
         errors = [str(run["error"]) for run in runs if "error" in run]
         data = {"task": self._task.name, "judge": self._judge, "runs": list(runs)}
-        return Evidence(prediction.sample_id, prediction.index, data, errors[0] if errors else None)
+        lasting = bool(errors) and all("lasting" in run for run in runs if "error" in run)
+        return Evidence(prediction.sample_id, prediction.index, data, errors[0] if errors else None, lasting)
 
     def _connected(self) -> Chat:
         if self._chat is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from janus_eval.evals.address import Address, elsewhere
 from janus_eval.evals.chat import Terms
 from janus_eval.evals.errors import UsageError
@@ -55,7 +57,7 @@ def test_an_address_that_cannot_be_meant_is_refused_and_not_repeated(text: str) 
         ("http://bücher.de/v1", "http://xn--bcher-kva.de/v1"),
         ("https://me:pw@host/v1?key=k", "https://host/v1?key=***"),
         ("https://h/v1?api-version=2024-10-21&Ocp-Apim-Subscription-Key=abc", None),
-        ("https://h/v1?deployment=0123456789abcdef0123456789abcdef", "https://h/v1?deployment=#3eb1bd43"),
+        ("https://h/v1?deployment=0123456789abcdef0123456789abcdef", "https://h/v1?deployment=~3eb1bd43"),
     ],
 )
 def test_what_is_recorded_has_no_secret(text: str, shown: str | None) -> None:
@@ -102,3 +104,13 @@ def test_an_address_of_the_environment_is_recorded_as_what_is_asked(monkeypatch:
 def test_this_machine_is_known(host: str) -> None:
     assert Address.parse(f"http://{host}/").local
     assert not Address.parse("http://example.org").local
+
+
+@given(st.text(max_size=30) | st.text(alphabet="http:/@[]#?%&=.1aü ", max_size=30).map(lambda rest: f"http://{rest}"))
+def test_any_text_is_an_address_or_a_usage_error(text: str) -> None:
+    try:
+        found = Address.parse(text)
+    except UsageError:
+        return
+    assert found.host and found.shown.isascii() and found.target("/x").isascii()
+    assert Address.parse(found.shown).where == found.where

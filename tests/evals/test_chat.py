@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 from janus_eval.evals.address import Address
@@ -153,11 +152,27 @@ def test_a_parameter_that_is_too_large_is_no_parameter_that_is_not_taken(service
         chat(service, max_tokens="-a x=y").ask("m", ASK, max_tokens=5)
 
 
-def test_waits_grow_and_are_spread(service: Service) -> None:
-    service.faults = [Fault(500)] * 4
-    Chat(Terms(service.url, max_retries=4, first_wait=0.1), "key", "test").ask("m", ASK)
-    waits = [later - earlier for earlier, later in pairwise(service.times)]
-    assert all(0.05 * 2**n <= each <= 0.1 * 2**n + 0.1 for n, each in enumerate(waits))
+class Patient(threading.Event):
+    """Remembers how long it should have waited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return False
+
+
+def test_waits_grow_to_the_longest_and_are_spread(service: Service) -> None:
+    service.faults = [Fault(500)] * 40
+    client = Chat(Terms(service.url, max_retries=40), "key", "test")
+    client._stop = Patient()
+    client.ask("m", ASK)
+    wanted = [min(2.0**n, 120.0) for n in range(40)]
+    shares = [each / most for each, most in zip(client._stop.waits, wanted, strict=True)]
+    assert all(0.5 <= share <= 1 for share in shares)
+    assert min(shares) < 0.65 and max(shares) > 0.85
 
 
 @pytest.mark.parametrize("value", ["soon", "nan", "-1", "Mon, 99 Jan 99999 00:00:00 GMT", ""])
@@ -225,6 +240,22 @@ def test_an_interrupt_ends_the_waits_of_the_other_threads(service: Service) -> N
     with pytest.raises((KeyboardInterrupt, RequestFailed)):
         client.gather(work, [0, 1], workers=2)
     assert time.monotonic() - begun < 5
+
+
+def test_an_interrupt_ends_the_requests_that_are_under_way(service: Service) -> None:
+    service.reply = lambda body: Fault(wait=3.0)
+    client = chat(service, timeout=60.0)
+
+    def work(n: int) -> str:
+        if n == 1:
+            time.sleep(0.3)
+            raise KeyboardInterrupt
+        return client.ask("m", ASK).text
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        client.gather(work, [0, 1], workers=2)
+    assert time.monotonic() - begun < 2
 
 
 def test_the_limit_of_new_tokens_has_the_name_that_was_chosen(service: Service) -> None:

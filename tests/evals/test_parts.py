@@ -40,6 +40,17 @@ def test_what_they_do_not_know_is_sent_as_png(form: str) -> None:
         assert shown.tobytes() == whole.convert("RGB").tobytes()
 
 
+def test_an_avif_that_is_broken_inside_is_none() -> None:
+    try:
+        whole = bytearray(encoded("AVIF"))
+    except (KeyError, OSError):
+        pytest.skip("this PIL writes no AVIF")
+    for at in range(100, len(whole), 7):  # PIL raises RuntimeError for these
+        whole[at] ^= 0xFF
+    with pytest.raises(InvalidImage):
+        picture_part(bytes(whole), "p")
+
+
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_sixteen_bits_become_eight_with_their_whole_range(form: str) -> None:
     ramp = np.linspace(0, 65535, 32 * 32).astype(np.uint16).reshape(32, 32)

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from janus_eval.evals.replies import (
     NotTheApi,
     Reply,
@@ -13,6 +15,7 @@ from janus_eval.evals.replies import (
     ServerError,
     answer_of,
     clean,
+    error_code,
     grade_of,
     read_body,
     read_drawing,
@@ -216,3 +219,29 @@ def test_words_are_short_and_on_one_line_without_control_characters_or_the_key()
     assert clean(f"key {KEY[:12]}...{KEY[-9:]} is wrong", (KEY,)) == "key ***...*** is wrong"
     assert clean("user me with word pass", ("me", "pass")) == "user me with word ***"
     assert KEY[:8] not in clean("y" * 190 + KEY, (KEY,))
+
+
+# -- anything at all ----------------------------------------------------------------------------------
+
+NAMES = "choices message content text type error code data b64_json url usage reasoning refusal thinking detail loc msg"
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES.split()), inner, max_size=4),
+    max_leaves=12,
+)
+CHOICE = st.fixed_dictionaries({"message": st.dictionaries(st.sampled_from(NAMES.split()), ANYTHING, max_size=3)})
+
+
+@settings(max_examples=300, deadline=None)
+@given(ANYTHING | st.fixed_dictionaries({"choices": st.lists(CHOICE, max_size=2)}, optional={"usage": ANYTHING}))
+def test_any_json_is_a_reply_or_an_error_of_ours(row: Any) -> None:
+    body = json.dumps(row).encode()
+    assert "\n" not in clean(server_words(body) + error_code(body), ("some secret",))
+    try:
+        found = read_body(body, "application/json")
+        assert read_reply(found).text == read_reply(found).text.encode().decode()
+        answer_of(read_reply(found), "m", remedy="")
+        read_drawing(found)
+    except (NotTheApi, ServerError, RequestFailed):
+        pass

@@ -204,6 +204,9 @@ def test_a_bad_request_is_an_error_of_its_sample_without_the_key(service: Servic
     evidence = one(service)
     assert evidence.error is not None
     assert "answered 400: max_tokens? ***" in evidence.error
+    assert evidence.lasting
+    service.faults = [Fault(500)]
+    assert not one(service, judge_retries=0).lasting
 
 
 def test_the_key_stands_in_no_log_card_or_evidence(service: Service, caplog: pytest.LogCaptureFixture) -> None:
