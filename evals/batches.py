@@ -59,21 +59,28 @@ class Budget:
         self.store = store
         self.most = most
         self.count = 0
+        self.refused = 0
         self.why: dict[tuple[str, int], str] = {}
         self.lock = Lock()
 
-    def note(self, stage: str, sample_id: str, index: int, error: str, *, counts: bool = True) -> None:
-        """Write down one failure. Raises Incomplete where it is one too many."""
+    def note(
+        self, stage: str, sample_id: str, index: int, error: str, *, counts: bool = True, lasting: bool = False
+    ) -> None:
+        """Write down one failure; `lasting` is one that the same command meets again. Raises Incomplete."""
         why = error.strip().splitlines()[-1] if error.strip() else "no message"
         last = f"{stage} {sample_id}/{index}: {why}"
         with self.lock:
             self.why[sample_id, index] = why
             self.count += counts
+            self.refused += counts and lasting
             self.store.add_error(stage, sample_id, index, error)
         if self.count > self.most:
+            mend = "run the same command again to resume"
+            if self.refused == self.count:
+                mend = "the same command would be refused again: mend what the line says, or leave these samples out"
             raise Incomplete(
                 f"stopped after {self.count} failed outputs (--max-errors {self.most}); the last: {last}; "
-                f"all in {self.store.folder / 'errors.jsonl'}; run the same command again to resume"
+                f"all in {self.store.folder / 'errors.jsonl'}; {mend}"
             )
 
 
@@ -100,7 +107,14 @@ def guarded(
         if len(items) == 1:
             sample_id, index = name(items[0])
             # A picture that a folder lacks is a gap in the data, named among the missing, not a fault.
-            budget.note(stage, sample_id, index, _told(error), counts=not isinstance(error, InvalidImage))
+            budget.note(
+                stage,
+                sample_id,
+                index,
+                _told(error),
+                counts=not isinstance(error, InvalidImage),
+                lasting=isinstance(error, JanusEvalError) and error.lasting,
+            )
             return []
     return [pair for item in items for pair in guarded(call, [item], budget, stage, name)]
 

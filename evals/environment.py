@@ -24,7 +24,6 @@ PACKAGES = (
     "numpy",
     "pillow",
     "datasets",
-    "openai",
 )
 
 

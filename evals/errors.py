@@ -22,6 +22,8 @@ class JanusEvalError(Exception):
     """Base of all errors that this package raises on purpose."""
 
     exit_code = 1
+    lasting = False
+    """Whether the same request fails again for the same reason, so that asking again cannot help."""
 
 
 class UsageError(JanusEvalError):

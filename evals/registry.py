@@ -26,7 +26,6 @@ _EXTRAS = {
     "open_clip": "clip",
     "torchvision": "clip",
     "datasets": "data",
-    "openai": "judge",
     "mmdet": "mmdet",
     "cv2": "geneval",
     "pycocotools": "geneval",

@@ -20,6 +20,7 @@ from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .store import RunStore
 from .stored import Key
 from .types import (
+    Answer,
     Evidence,
     Job,
     Metric,
@@ -219,7 +220,8 @@ def _asked(model: Model, jobs: Sequence[Job]) -> Sequence[Output]:
 
 def _fits(job: Job, output: Any) -> bool:
     if job.kind == "text":
-        return isinstance(output, str)
+        said: Any = output.text if isinstance(output, Answer) else output
+        return isinstance(said, str)
     if job.kind == "image":
         return callable(output) or isinstance(output, Path) or hasattr(output, "save")  # a PIL picture, not imported
     if not isinstance(output, tuple | list) or len(output) != len(job.sample.options):
@@ -252,7 +254,8 @@ def _observe(
                 store.add_evidence(keep)  # before the errors are counted: they may stop the run
                 for prediction, evidence in keep:
                     if evidence.error is not None:
-                        budget.note("observe", prediction.sample_id, prediction.index, evidence.error)
+                        where = (prediction.sample_id, prediction.index)
+                        budget.note("observe", *where, evidence.error, lasting=evidence.lasting)
                 tick(len(todo))
         have = store.evidence(predictions)
     return have
@@ -343,6 +346,8 @@ def _record(
         "unscored": len(asked - scored),
         "invalid_images": len(invalid),
         "errors": budget.count,
+        "cut": sum(each.finish == "length" for each in predictions.values()),
+        "refused": budget.refused,
     }
     return RunRecord(
         spec=spec,

@@ -5,6 +5,7 @@
       options.json         the benchmark's options, so that its samples can be built again
       plan.json            batch sizes, kept so that a resumed run forms the same batches
       predictions/0.jsonl  append-only, one file a worker, each line with a checksum
+      latency.jsonl        seconds of each reply that a service gave; they differ between equal runs
       images/              pictures, where the benchmark's official scripts look for them
       evidence/0.jsonl     what the observer saw, each line tied to the bytes that it saw
       errors.jsonl         what went wrong, for the reader; never read back
@@ -34,7 +35,7 @@ from typing import IO, TYPE_CHECKING, Any
 from .errors import EnvironmentProblem, UsageError
 from .files import check_inside, disk, dump, lock, publish, publish_lines, read_json, seal, unseal, write_all
 from .stored import Key, Line, Stored, prediction_digests, record_to_json, seal_of
-from .types import Evidence, Json, Output, Prediction, RunRecord, RunSpec, Score
+from .types import Answer, Evidence, Json, Output, Prediction, RunRecord, RunSpec, Score
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -119,6 +120,17 @@ class RunStore:
         """
         lines = list(pool.map(self._store_output, *zip(*batch, strict=True))) if batch else []
         self._append("predictions", lines)
+        self._note_seconds(batch)
+
+    def _note_seconds(self, batch: Sequence[tuple[Prediction, Output]]) -> None:
+        rows = [
+            dump({"sample_id": each.sample_id, "index": each.index, "seconds": round(output.seconds, 3)}) + "\n"
+            for each, output in batch
+            if isinstance(output, Answer) and output.seconds is not None
+        ]
+        if rows:
+            with disk(self.folder), (self.folder / "latency.jsonl").open("a", encoding="utf-8") as file:
+                file.write("".join(rows))
 
     def _store_output(self, prediction: Prediction, output: Output) -> dict[str, Json]:
         line: dict[str, Json] = {
@@ -127,7 +139,9 @@ class RunStore:
             "kind": prediction.kind,
         }
         if prediction.kind == "text":
-            line["text"] = output
+            said = output if isinstance(output, Answer) else Answer(str(output))
+            line["text"] = said.text
+            line |= {key: each for key, each in (("finish", said.finish), ("usage", dict(said.usage))) if each}
         elif prediction.kind == "likelihood":
             line["likelihoods"] = list(output) if isinstance(output, tuple) else output
         else:

@@ -69,6 +69,7 @@ class Stored:
             text=texts.setdefault(text, text) if isinstance(text, str) and len(text) <= _SHORT else text,
             image=self.folder / row["image"] if row.get("image") is not None else None,
             likelihoods=None if likelihoods is None else tuple(likelihoods),
+            finish=str(row.get("finish", "")),
         )
 
     def _picture_is_whole(self, row: Line) -> bool:

@@ -71,14 +71,29 @@ def job_seed(run_seed: int, sample_id: str, index: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-Output: TypeAlias = "str | tuple[float, ...] | Image | Path | Callable[[], Image]"
-"""What an adapter returns for a job: a text; a log-likelihood for each option; a picture; a
-finished image file (its bytes are kept); or a picture still under way, fetched on a writer thread."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A text with how it came about: what an adapter that knows returns in place of a str.
+
+    `finish` is "stop" where the model ended it, "length" where a limit cut it, else the service's own
+    word. `usage` counts tokens. `seconds`, which differ between equal runs, are kept apart.
+    """
+
+    text: str
+    finish: str = ""
+    usage: Mapping[str, int] = field(default_factory=dict[str, int])
+    seconds: float | None = None
+
+
+Output: TypeAlias = "str | Answer | tuple[float, ...] | Image | Path | Callable[[], Image]"
+"""What an adapter returns for a job: a text, alone or with how it came about; a log-likelihood for each
+option; a picture; a finished image file (its bytes are kept); or a picture still under way, fetched on a
+writer thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's output at rest. `image` is an absolute path of a picture file."""
+    """A model's output at rest. `image` is an absolute path of a picture file, `finish` as in `Answer`."""
 
     sample_id: str
     index: int = 0
@@ -86,16 +101,21 @@ class Prediction:
     text: str | None = None
     image: Path | None = None
     likelihoods: tuple[float, ...] | None = None
+    finish: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What an observer saw in one prediction: JSON. `error` is set where it could not look."""
+    """What an observer saw in one prediction: JSON. `error` is set where it could not look.
+
+    `lasting` says of an error that the same command meets it again: asking again cannot help.
+    """
 
     sample_id: str
     index: int = 0
     data: Json = None
     error: str | None = None
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +253,8 @@ def _sha12(value: Json) -> str:
 class RunRecord:
     """All that a table needs of one run.
 
-    `counts` has at least expected, predicted, scored, unparsed, unscored, invalid_images, errors.
+    `counts` has at least expected, predicted, scored, unparsed, unscored, invalid_images, errors; `cut` are
+    the answers that a limit of tokens cut, `refused` those of the errors that the same command meets again.
     `complete` is False where a sample is missing; `headline` names the metric a table shows first.
     `state` is "finished", or "interrupted" for what a run left that was stopped before its end.
     """

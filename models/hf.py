@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..evals.assets import fetch as data
 from ..evals.errors import EnvironmentProblem, InvalidImage, JanusEvalError, UsageError, why_undecodable
-from ..evals.types import Job, Json, Kind, Output, Picture
+from ..evals.types import Answer, Job, Json, Kind, Output, Picture
 from .device import Dtype, at_least, loading, memory, place
 
 if TYPE_CHECKING:
@@ -93,29 +93,42 @@ class VisionLanguageModel:
         return self._batch
 
     def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
-        """Return one text for each job, in order. Raises OutOfMemory where the batch does not fit.
+        """Return one answer for each job, in order, cut where its end token is not among the new ones.
+
+        Raises OutOfMemory where the batch does not fit, JanusEvalError for logits that are not finite.
 
         Questions with different numbers of pictures go through the network apart: not every
         processor takes them together.
         """
         loaded = self._loaded
-        texts: dict[int, str] = {}
+        answers: dict[int, Answer] = {}
         for count in sorted({len(job.sample.images) for job in jobs}):
             places = [at for at, job in enumerate(jobs) if len(job.sample.images) == count]
             with memory(loaded.device, f"a batch of {len(places)}"):
-                texts.update(zip(places, self._answers([jobs[at] for at in places]), strict=True))
-        return [texts[at] for at in range(len(jobs))]
+                answers.update(zip(places, self._answers([jobs[at] for at in places]), strict=True))
+        return [answers[at] for at in range(len(jobs))]
 
-    def _answers(self, jobs: Sequence[Job]) -> list[str]:
+    def _answers(self, jobs: Sequence[Job]) -> list[Answer]:
         import torch
+        from transformers import LogitsProcessorList
 
         loaded = self._loaded
         inputs = self._inputs(jobs)
+        finite = _Finite()
         with torch.inference_mode():
-            ids = loaded.model.generate(**inputs, max_new_tokens=self._max_new_tokens)
-        if not loaded.model.config.is_encoder_decoder:
-            ids = ids[:, inputs["input_ids"].shape[1] :]
-        return loaded.processor.batch_decode(ids, skip_special_tokens=True)
+            ids = loaded.model.generate(
+                **inputs, max_new_tokens=self._max_new_tokens, logits_processor=LogitsProcessorList([finite])
+            )
+        if not finite.good():
+            raise JanusEvalError(
+                f"hf:{self._name}: the network's logits are not finite: the weights or the dtype are at fault"
+            )
+        # A decoder of its own begins with one token that is not new, and may be the end token.
+        new = ids[:, 1 if loaded.model.config.is_encoder_decoder else inputs["input_ids"].shape[1] :].tolist()
+        texts: list[str] = loaded.processor.batch_decode(new, skip_special_tokens=True)
+        end = loaded.model.generation_config.eos_token_id
+        ends = {*end} if isinstance(end, list) else {end}
+        return [Answer(text, "stop" if ends & {*row} else "length") for text, row in zip(texts, new, strict=True)]
 
     def _inputs(self, jobs: Sequence[Job]) -> dict[str, Any]:
         loaded = self._loaded
@@ -189,6 +202,24 @@ class VisionLanguageModel:
         with memory(device, "the weights"):
             model = model.eval().to(device)
         return _Loaded(model, processor, device, dtype)
+
+
+class _Finite:
+    """A logits processor that changes nothing and remembers whether all were numbers, on their device.
+
+    Other processors forbid a token by minus infinity: that alone is no fault.
+    """
+
+    def __init__(self) -> None:
+        self._bad: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        bad = (scores.isnan() | scores.isposinf()).any()
+        self._bad = bad if self._bad is None else self._bad | bad
+        return scores
+
+    def good(self) -> bool:
+        return self._bad is None or not bool(self._bad)
 
 
 def _open(picture: Picture) -> Image:

@@ -7,13 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ...evals.chat import Chat, RequestFailed, Terms, read_key
+from ...evals.chat import Chat, Terms, read_key
 from ...evals.errors import UsageError
+from ...evals.replies import RequestFailed, grade_of
 from ...evals.types import Evidence, Json, Prediction, Sample
 from .task import Ask, Verdict, load_task
 
 RULE = "rule"
 """The judge's name that stands for a local server which grades by rule: the task's own, where it has one."""
+
+_REMEDIES = {
+    "max_tokens": "--judge-token-field max_completion_tokens",
+    "max_completion_tokens": "--judge-token-field max_tokens",
+}
 
 
 class Judge:
@@ -23,7 +29,8 @@ class Judge:
     grader by rule). The key comes from the environment variable `judge_key_env` or the file
     `judge_key_file`. `judge_runs` judgements are made of every answer. `judge_temperature` and
     `judge_max_tokens` override what the task's protocol asks for. A request that fails after
-    `judge_retries` retries makes an Evidence with `error`, which the next run asks again.
+    `judge_retries` retries, an empty reply and one that the service withheld make an Evidence with
+    `error`, which the next run asks again. `judge_timeout` seconds are for a whole reply.
 
     `Evidence.data` is {"task", "judge", "runs"}; a run is {"value", "reason", "calls"} and a call
     {"reply", "model", "prompt_sha256", "temperature", "max_tokens", "finish", "refusal", "usage"},
@@ -54,7 +61,7 @@ class Judge:
         judge_retries: int = 6,
         world: str = "official",
     ) -> None:
-        if judge_runs < 1 or judge_concurrency < 1 or judge_retries < 0 or judge_timeout <= 0:
+        if judge_runs < 1 or judge_concurrency < 1 or judge_retries < 0 or not judge_timeout > 0:
             raise UsageError("judge: judge_runs, judge_concurrency and judge_timeout are at least 1, judge_retries 0")
         if judge is None and world == "toy":
             judge = RULE
@@ -114,7 +121,8 @@ class Judge:
             try:
                 calls.append(self._call(chat, step))
             except RequestFailed as error:
-                return {"value": None, "reason": "no reply", "calls": calls, "error": str(error)}
+                row = {"value": None, "reason": "no reply", "calls": calls, "error": str(error)}
+                return {**row, "lasting": True} if error.lasting else row
 
     def _call(self, chat: Chat, ask: Ask) -> dict[str, Json]:
         first = ask.temperature == 0.0 and self._temperature is not None
@@ -124,7 +132,7 @@ class Judge:
         messages.append({"role": "user", "content": ask.prompt})
         reply = chat.ask(str(self._judge), messages, temperature=temperature, max_tokens=max_tokens)
         return {
-            "reply": reply.text,
+            "reply": grade_of(reply, "judge", remedy="give the judge more tokens (--judge-max-tokens)"),
             "model": reply.model,
             "prompt_sha256": hashlib.sha256(ask.prompt.encode()).hexdigest(),
             "temperature": temperature,
@@ -137,7 +145,8 @@ class Judge:
     def _evidence(self, prediction: Prediction, runs: Sequence[dict[str, Json]]) -> Evidence:
         errors = [str(run["error"]) for run in runs if "error" in run]
         data = {"task": self._task.name, "judge": self._judge, "runs": list(runs)}
-        return Evidence(prediction.sample_id, prediction.index, data, errors[0] if errors else None)
+        lasting = bool(errors) and all("lasting" in run for run in runs if "error" in run)
+        return Evidence(prediction.sample_id, prediction.index, data, errors[0] if errors else None, lasting)
 
     def _connected(self) -> Chat:
         if self._chat is None:
@@ -146,5 +155,5 @@ class Judge:
                 terms = Terms(self._task.stand_in(), timeout=terms.timeout, max_retries=terms.max_retries)
             else:
                 key = read_key(*self._key, terms.base_url)
-            self._chat = Chat(terms, key, "judge")
+            self._chat = Chat(terms, key, "judge", _REMEDIES)
         return self._chat

@@ -53,10 +53,14 @@ def _words(text: str) -> str:
 @cache
 def start() -> str:
     """Start the server on a free port of 127.0.0.1, once a process, and return its base URL."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _Handler)
     threading.Thread(target=server.serve_forever, name="rule-grader", daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}/v1"
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # with the library's 5 a ninth connection waits a second
+    daemon_threads = True
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ...evals.assets.fetch import hub_folder
 from ...evals.errors import JanusEvalError, UsageError
-from ...evals.types import Job, Json, Kind, Output
+from ...evals.types import Answer, Job, Json, Kind, Output
 from ..device import Dtype, at_least, memory, place
 from .checkpoint import Checkpoint
 from .pixels import PixelRule, read_rule
@@ -174,12 +174,13 @@ class Janus:
         return loaded.studio.pictures(codes)
 
     def _answer(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
-        from .engine import answer
+        from .engine import answer, room_for
 
-        tokens = loaded.tokens
+        network, tokens, limit = loaded.network, loaded.tokens, self._knobs.max_new_tokens
         questions = self._questions(loaded, jobs)
-        said = answer(loaded.network, questions, image=tokens.image, eos=tokens.eos, limit=self._knobs.max_new_tokens)
-        return [tokens.text(ids) for ids in said]
+        said = answer(network, questions, image=tokens.image, eos=tokens.eos, limit=limit)
+        cut = [len(ids) == room_for(network, each, limit) for ids, each in zip(said, questions, strict=True)]
+        return [Answer(tokens.text(ids), "length" if full else "stop") for ids, full in zip(said, cut, strict=True)]
 
     def _weigh(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
         from .engine import weigh

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...evals.errors import JanusEvalError
 from .network import PORTION, Cache, Network, whole
 from .noise import Noise
 from .prompts import DrawPrompt
@@ -44,13 +45,31 @@ def guided(conditional: Tensor, unconditional: Tensor | None, guidance: float) -
     return unconditional + guidance * (conditional - unconditional)
 
 
+class _Finite:
+    """Remembers whether logits were numbers, on their device: only `check` waits for it."""
+
+    def __init__(self, network: Network) -> None:
+        self._good = torch.ones((), dtype=torch.bool, device=network.device)
+
+    def see(self, logits: Tensor, among: Tensor | None = None) -> None:
+        """Look at logits (B, V), of the rows `among` where it is given."""
+        good = torch.isfinite(logits).all(-1)
+        self._good &= (good if among is None else good | ~among).all()
+
+    def check(self) -> None:
+        """Raise JanusEvalError where a logit was no number: what was chosen by it is no output."""
+        if not bool(self._good):
+            raise JanusEvalError("the network's logits are not finite: the weights or the dtype are at fault")
+
+
 @torch.inference_mode()
 def draw(network: Network, prompts: Sequence[DrawPrompt], choose: Choose, *, guided: bool, steps: int) -> Tensor:
     """Draw one picture's codes for each prompt: (B, steps) int64 on the network's device.
 
     `guided` runs the unconditional prompts beside the conditional ones. The pads *inside* an
     unconditional prompt are attended, as in the official code; what fills a row up to its neighbours'
-    length is not. Equal prompts (the four pictures of one) are run once.
+    length is not. Equal prompts (the four pictures of one) are run once. Raises JanusEvalError for logits
+    that are not finite.
     """
     count = len(prompts)
     if not count or not steps:
@@ -63,12 +82,17 @@ def draw(network: Network, prompts: Sequence[DrawPrompt], choose: Choose, *, gui
     hidden = _prefill_once(network, rows, cache)
     lengths = torch.tensor([len(row) for row in rows], device=network.device)
     codes = torch.empty((count, steps), dtype=torch.int64, device=network.device)
+    finite = _Finite(network)
     for step in range(steps):
         logits = network.code_logits(hidden)
+        finite.see(logits)
+        if step == 0:
+            finite.check()
         codes[:, step] = choose(step, logits[:count], logits[count:] if guided else None)
         if step + 1 < steps:
             x = network.embed_codes(codes[:, step])
             hidden = _step(network, torch.cat((x, x)) if guided else x, lengths + step, cache, longest + step)
+    finite.check()
     return codes
 
 
@@ -140,31 +164,42 @@ def answer(
 ) -> list[list[int]]:
     """Answer greedily: the new ids of each question, at most `limit`, without the end token.
 
-    An answer also ends where the context is full. `image` is the id of the picture places. `watch`
-    is shown the logits (B, vocabulary) of every step.
+    An answer also ends where the context is full (`room_for`). `image` is the id of the picture places.
+    `watch` is shown the logits (B, vocabulary) of every step. Raises JanusEvalError for logits that are
+    not finite.
     """
     if not questions:
         return []
     rows = [_embedded(network, each, image) for each in questions]
     longest = max(len(row) for row in rows)
-    room = torch.tensor([min(limit, network.context - len(row)) for row in rows], device=network.device)
+    room = torch.tensor([room_for(network, each, limit) for each in questions], device=network.device)
     steps = int(room.max())
     cache = Cache(network, len(rows), longest + max(steps - 1, 0))
     hidden, lengths = _prefill(network, rows, cache)
     said: list[Tensor] = []
+    finite = _Finite(network)
     open_rows = room > 0
     for step in range(steps):
         logits = network.word_logits(hidden)
         if watch:
             watch(logits)
+        finite.see(logits, open_rows)
+        if step % _ASK == 0:
+            finite.check()
         words = logits.argmax(-1).where(open_rows, eos)
         said.append(words)
         open_rows = open_rows & (words != eos) & (room > step + 1)
         if step + 1 == steps or (step % _ASK == 0 and not bool(open_rows.any())):
             break
         hidden = _step(network, network.embed(words), lengths + step, cache, longest + step)
+    finite.check()
     columns = torch.stack(said, 1).tolist() if said else [[] for _ in rows]
     return [row[: row.index(eos)] if eos in row else row for row in columns]
+
+
+def room_for(network: Network, question: Question, limit: int) -> int:
+    """Return how many ids an answer may have. One that has so many did not end by itself: it was cut."""
+    return min(limit, network.context - len(question.ids))
 
 
 _ASK = 4
@@ -177,7 +212,8 @@ def weigh(
 ) -> list[tuple[float, ...]]:
     """Return log p(option | question), in nats, summed over the option's ids, for each option.
 
-    Each question is run once; its options run over copies of its cache.
+    Each question is run once; its options run over copies of its cache. Raises JanusEvalError for logits
+    that are not finite.
     """
     if not questions:
         return []
@@ -185,7 +221,10 @@ def weigh(
     longest = max(len(row) for row in rows)
     prefix = Cache(network, len(rows), longest)
     hidden, lengths = _prefill(network, rows, prefix)
-    first = network.word_logits(hidden).float().log_softmax(-1)
+    finite = _Finite(network)
+    logits = network.word_logits(hidden)
+    finite.see(logits)
+    first = logits.float().log_softmax(-1)
     flat = [(row, list(ids)) for row, each in enumerate(options) for ids in each]
     if not flat:
         return [() for _ in questions]
@@ -198,14 +237,15 @@ def weigh(
         real[line, : len(ids)] = True
     gains = [first[owner].gather(1, table[:, :1])]
     if width > 1:
-        gains.append(_later_gains(network, prefix, lengths, owner, table, longest))
+        gains.append(_later_gains(network, prefix, lengths, owner, table, longest, finite))
+    finite.check()
     totals = (torch.cat(gains, 1).double() * real).sum(1).tolist()
     ends = iter(totals)
     return [tuple(next(ends) for _ in each) for each in options]
 
 
 def _later_gains(
-    network: Network, prefix: Cache, lengths: Tensor, owner: Tensor, table: Tensor, longest: int
+    network: Network, prefix: Cache, lengths: Tensor, owner: Tensor, table: Tensor, longest: int, finite: _Finite
 ) -> Tensor:
     """Return the log-probabilities of the second and later ids of each option."""
     width = table.shape[1] - 1
@@ -215,5 +255,7 @@ def _later_gains(
     positions = lengths[owner][:, None] + torch.arange(width, device=network.device)
     visible = (columns <= positions[..., None])[:, None]
     hidden = network.go_on(network.embed(table[:, :-1]), positions, cache, visible)
-    chances = network.word_logits(network.normed(hidden)).float().log_softmax(-1)
+    logits = network.word_logits(network.normed(hidden))
+    finite.see(logits.flatten(0, 1))
+    chances = logits.float().log_softmax(-1)
     return chances.gather(2, table[:, 1:, None])[..., 0]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from janus_eval.evals import registry
-from janus_eval.evals.errors import EnvironmentProblem, InvalidImage, UsageError
-from janus_eval.evals.types import Job, Picture, Sample
+from janus_eval.evals.errors import EnvironmentProblem, InvalidImage, JanusEvalError, UsageError
+from janus_eval.evals.types import Answer, Job, Picture, Sample
 from PIL import Image
 from support.tiny_models import save_vision_language_model
 
@@ -57,7 +57,7 @@ def test_a_batch_gives_the_answers_that_single_questions_give(folder: Path) -> N
     alone = [adapter.predict([each])[0] for each in JOBS]
     assert together == alone
     assert adapter.predict(JOBS[::-1])[::-1] == alone
-    assert len(set(alone)) == len(alone)
+    assert len({each.text for each in alone}) == len(alone)
 
 
 def test_the_answer_is_transformers_own_for_the_template_s_prompt(folder: Path) -> None:
@@ -68,7 +68,42 @@ def test_the_answer_is_transformers_own_for_the_template_s_prompt(folder: Path) 
     image = Image.open(io.BytesIO(JOBS[0].sample.images[0].read()))
     inputs = processor(text="USER: <image>\nwhat is this ? ASSISTANT:", images=image, return_tensors="pt")
     ids = reference.generate(**inputs, do_sample=False, max_new_tokens=8)[0, inputs["input_ids"].shape[1] :]
-    assert model(folder).predict(JOBS[:1]) == [processor.decode(ids, skip_special_tokens=True)]
+    assert model(folder).predict(JOBS[:1]) == [Answer(processor.decode(ids, skip_special_tokens=True), "length")]
+
+
+def test_an_answer_is_cut_where_its_end_token_is_not_among_the_new_ones(folder: Path, tmp_path: Path) -> None:
+    free = ids_of(model(folder), JOBS)
+    end = free[0][2]
+    copy = shutil.copytree(folder, tmp_path / "model")
+    config = copy / "generation_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "eos_token_id": [end, 299]}))
+    found = [model(copy).predict([each])[0].finish for each in JOBS]
+    assert found == ["stop" if {end, 299} & {*row} else "length" for row in free]
+    assert found[0] == "stop" and "length" in found
+    assert [each.finish for each in model(copy).predict(JOBS)] == found
+
+
+def ids_of(adapter: Any, jobs: list[Job]) -> list[list[int]]:
+    """Return the new ids of each answer, asked for one by one."""
+    seen: list[list[int]] = []
+    decode = adapter._loaded.processor.batch_decode
+    adapter._loaded.processor.batch_decode = lambda ids, **options: seen.extend(ids) or decode(ids, **options)
+    for each in jobs:
+        adapter.predict([each])
+    return seen
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_are_an_error_and_no_answer(folder: Path, tmp_path: Path, wrong: float) -> None:
+    from safetensors.torch import load_file, save_file
+
+    copy = shutil.copytree(folder, tmp_path / "model")
+    tensors = load_file(copy / "model.safetensors")
+    name = next(each for each in tensors if each.endswith("lm_head.weight"))
+    tensors[name][5] = wrong
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(JanusEvalError, match="the network's logits are not finite"):
+        model(copy).predict(JOBS[:2])
 
 
 def test_the_answer_depends_on_the_picture_and_the_system_prompt(folder: Path) -> None:
@@ -79,7 +114,7 @@ def test_the_answer_depends_on_the_picture_and_the_system_prompt(folder: Path) -
         job("s", "what ?", picture("red"), system="one dog"),
     ]
     answers = adapter.predict(asked)
-    assert len(set(answers)) == 3
+    assert len({each.text for each in answers}) == 3
     overridden = model(folder, system_prompt="one dog").predict(asked[:1])
     assert overridden == answers[2:]
 

@@ -5,14 +5,16 @@ Their numbers go under "official@hf:ORG/NAME" and are not comparable with mPLUG'
 
 from __future__ import annotations
 
-import io
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....evals.assets import fetch as data
-from ....evals.chat import Chat, Terms, picture_part, read_key
+from ....evals.chat import Chat, Terms, read_key
 from ....evals.errors import EnvironmentProblem, UsageError
+from ....evals.parts import part, png
+from ....evals.replies import RequestFailed, clean, grade_of
 
 if TYPE_CHECKING:
     import torch
@@ -39,30 +41,50 @@ class EndpointVqa:
     """A vision-language model behind an OpenAI-compatible endpoint; one request a question, greedy.
 
     The key is read from OPENAI_API_KEY. Raises EnvironmentProblem where the endpoint cannot be
-    reached and RequestFailed where a request gets no reply.
+    reached and RequestFailed where a request gets no reply, an empty one or a refusal: neither is a "no".
+    What the others of a batch replied is kept, so that it costs nothing to ask for them one by one.
     """
 
     def __init__(self, model: str, base_url: str | None, *, workers: int = 8) -> None:
         self.model = model
         self.workers = workers
-        self._chat = Chat(Terms(base_url), read_key("OPENAI_API_KEY", None, base_url), f"dpg-vqa openai:{model}")
+        self._who = f"dpg-vqa openai:{model}"
+        self._chat = Chat(Terms(base_url), read_key("OPENAI_API_KEY", None, base_url), self._who)
+        self._kept: dict[tuple[bytes, str], str] = {}
 
     def ask(self, pictures: Sequence[Image], questions: Sequence[Sequence[str]]) -> list[list[tuple[str, bool]]]:
-        parts = [picture_part(_png(each)) for each in pictures]
-        flat = [(part, text) for part, asked in zip(parts, questions, strict=True) for text in asked]
-        replies = iter(self._chat.gather(lambda one: self._one(*one), flat, self.workers))
-        return [[(first_word(next(replies)), False) for _ in asked] for asked in questions]
+        encoded = [png(each) for each in pictures]
+        names = [hashlib.sha256(each).digest() for each in encoded]
+        parts = [part("png", each) for each in encoded]
+        flat = [(each, text) for each, asked in zip(parts, questions, strict=True) for text in asked]
+        keys = [(name, text) for name, asked in zip(names, questions, strict=True) for text in asked]
+        todo = [one for one, key in zip(flat, keys, strict=True) if key not in self._kept]
+        made = iter(self._chat.gather(lambda one: self._tried(*one), todo, self.workers))
+        replies = [self._kept[key] if key in self._kept else next(made) for key in keys]
+        failed = next((each for each in replies if isinstance(each, RequestFailed)), None)
+        words = {key: each for key, each in zip(keys, replies, strict=True) if isinstance(each, str)}
+        if failed is not None:
+            self._kept |= words if len(pictures) > 1 else {}
+            raise failed
+        for key in keys:
+            self._kept.pop(key, None)
+        rest = iter(keys)
+        return [[(first_word(words[next(rest)]), False) for _ in asked] for asked in questions]
 
-    def _one(self, part: dict[str, Any], question: str) -> str:
-        content = [part, {"type": "text", "text": PROMPT.format(question=question)}]
+    def _tried(self, picture: dict[str, Any], question: str) -> str | RequestFailed:
+        try:
+            return self._one(picture, question)
+        except RequestFailed as error:
+            return error
+
+    def _one(self, picture: dict[str, Any], question: str) -> str:
+        content = [picture, {"type": "text", "text": PROMPT.format(question=question)}]
         message = {"role": "user", "content": content}
-        return self._chat.ask(self.model, [message], temperature=0.0, max_tokens=MOST_TOKENS).text
-
-
-def _png(picture: Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
+        reply = self._chat.ask(self.model, [message], temperature=0.0, max_tokens=MOST_TOKENS)
+        text = grade_of(reply, self._who, remedy="choose a model that does not think first")
+        if not text.strip():
+            raise RequestFailed(f"{self._who}: the model refused to answer: {clean(reply.refusal, (), 100)}")
+        return text
 
 
 def hub_vqa(name: str, device: str, dtype: torch.dtype, *, offline: bool = False) -> VqaModel:

@@ -144,6 +144,34 @@ def test_a_timeout_is_an_error_of_its_sample_alone(service: Service) -> None:
     assert values(found[1]) == [0.5]
 
 
+@pytest.mark.parametrize(
+    ("message", "finish", "why"),
+    [
+        ({"content": ""}, "stop", "the answer is empty: finish_reason stop"),
+        ({"content": None}, "length", "--judge-max-tokens"),
+        ({"content": "", "reasoning_content": "0.9, because"}, "stop", "12 characters stand in reasoning_content"),
+        ({"content": "0.9"}, "content_filter", "withheld the reply"),
+        ({"content": None}, "content_filter", "withheld the reply"),
+    ],
+    ids=["empty", "cut", "thought", "filtered", "all filtered"],
+)
+def test_a_reply_that_is_none_is_no_grade_and_is_asked_again_by_the_next_run(
+    service: Service, message: dict[str, Any], finish: str, why: str
+) -> None:
+    service.reply = lambda body: {"choices": [{"message": message, "finish_reason": finish}]}
+    evidence = one(service)
+    assert values(evidence) == [None]
+    assert evidence.error is not None and why in evidence.error and "answer_from" not in evidence.error
+    assert len(service.asked) == 1
+
+
+def test_a_parameter_that_the_judge_does_not_take_says_what_to_type(service: Service) -> None:
+    message = "Use 'max_completion_tokens' instead of 'max_tokens'"
+    service.faults = [Fault(400, json.dumps({"error": {"message": message}}))]
+    with pytest.raises(UsageError, match="type --judge-token-field max_completion_tokens"):
+        one(service)
+
+
 def test_calls_made_before_a_failure_are_kept_with_it(service: Service) -> None:
     replies = iter(["good", {"choices": "gone"}])
     service.reply = lambda body: next(replies)
@@ -162,7 +190,7 @@ def test_a_wrong_key_or_model_stops_at_the_first_request(service: Service, statu
 
 def test_no_server_is_an_error_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EnvironmentProblem, match=r"127.0.0.1:9/v1 cannot be reached"):
-        Judge("mm_vet", judge="gpt-x", judge_base_url="http://127.0.0.1:9/v1").observe([pair()])
+        Judge("mm_vet", judge="gpt-x", judge_base_url="http://127.0.0.1:9/v1", judge_retries=0).observe([pair()])
 
 
 def test_an_exhausted_account_stops_the_run(service: Service) -> None:
@@ -176,6 +204,9 @@ def test_a_bad_request_is_an_error_of_its_sample_without_the_key(service: Servic
     evidence = one(service)
     assert evidence.error is not None
     assert "answered 400: max_tokens? ***" in evidence.error
+    assert evidence.lasting
+    service.faults = [Fault(500)]
+    assert not one(service, judge_retries=0).lasting
 
 
 def test_the_key_stands_in_no_log_card_or_evidence(service: Service, caplog: pytest.LogCaptureFixture) -> None:
@@ -215,7 +246,7 @@ def test_the_card_names_model_task_address_and_runs_but_no_secret() -> None:
         "judge": "gpt-x",
         "runs": 5,
         "task": f"mm_vet@{mm_vet_grader.GRADER.digest}",
-        "url": "https://host/v1",
+        "url": "https://host/v1?token=***",
     }
 
 
@@ -242,7 +273,8 @@ def test_the_toy_world_is_graded_by_rule_over_the_same_path() -> None:
 
 
 def test_the_rule_grader_refuses_what_it_does_not_read(service: Service) -> None:
-    from janus_eval.evals.chat import Chat, RequestFailed, Terms
+    from janus_eval.evals.chat import Chat, Terms
+    from janus_eval.evals.replies import RequestFailed
 
     chat = Chat(Terms(rule_grader.start(), max_retries=0), "none", "judge")
     with pytest.raises(RequestFailed, match="MM-Vet's grading prompt only"):

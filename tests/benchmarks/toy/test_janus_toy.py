@@ -44,7 +44,7 @@ def test_trained_weights_answer_and_random_ones_are_at_chance(weights: str, leas
     samples = benchmark.samples()[::5]
     said = model.predict([Job(each, "text", 0, job_seed(0, each.id, 0)) for each in samples])
     scores = [
-        benchmark.score(sample, Prediction(sample.id, 0, "text", text=str(text)), None)[0]
+        benchmark.score(sample, Prediction(sample.id, 0, "text", text=text.text), None)[0]
         for sample, text in zip(samples, said, strict=True)
     ]
     assert least <= sum(each.value or 0.0 for each in scores) / len(scores) <= most

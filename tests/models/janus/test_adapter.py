@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from janus_eval.evals import registry
 from janus_eval.evals.errors import EnvironmentProblem, InvalidImage, JanusEvalError, OutOfMemory, UsageError
-from janus_eval.evals.types import Job, Kind, Picture, Sample, job_seed
+from janus_eval.evals.types import Answer, Job, Kind, Picture, Sample, job_seed
 from janus_eval.models.janus.adapter import Janus
 from PIL import Image
 
@@ -70,9 +71,32 @@ def test_one_call_serves_jobs_of_every_kind_in_order(pro: Janus) -> None:
         job("what is it?", "text"),
     ]
     answer, picture, chances, blind = pro.predict(jobs)
-    assert isinstance(answer, str) and isinstance(blind, str) and answer != blind
+    assert isinstance(answer, Answer) and isinstance(blind, Answer) and answer.text != blind.text
     assert callable(picture)
     assert isinstance(chances, tuple) and len(chances) == 2 and max(chances) < 0
+
+
+def test_an_answer_is_cut_where_no_end_token_came_in_time(native: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from janus_eval.models.janus import engine
+
+    made = model(native)
+    asked = [job("is it red?", "text"), job("what?", "text"), job("which?", "text")]
+    said = [[5, 6, 7, 8], [5, 6, 7], []]
+    monkeypatch.setattr(engine, "answer", lambda *_, **__: said)
+    assert [each.finish for each in made.predict(asked)] == ["length", "stop", "stop"]
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_are_an_error_of_every_kind(native: Path, wrong: float) -> None:
+    made = model(native)
+    network = made._loaded.network
+    asked = [job("is it red?", "text"), job("a cat"), job("which?", "likelihood", options=("yes please", "no"))]
+    for name in ("word_logits", "code_logits"):
+        whole = getattr(network, name)
+        setattr(network, name, lambda hidden, whole=whole: whole(hidden).index_fill(-1, torch.tensor([3]), wrong))
+    for each in asked:
+        with pytest.raises(JanusEvalError, match="the network's logits are not finite"):
+            made.predict([each])
 
 
 def test_a_pictures_bytes_depend_on_its_seed_alone(pro: Janus) -> None:

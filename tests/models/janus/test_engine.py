@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
+from janus_eval.evals.errors import JanusEvalError
+from janus_eval.models.janus import engine
 from janus_eval.models.janus import noise as noise_module
-from janus_eval.models.janus.engine import Question, Sampler, answer, draw, weigh
+from janus_eval.models.janus.engine import Question, Sampler, answer, draw, room_for, weigh
 from janus_eval.models.janus.network import Network
 from janus_eval.models.janus.noise import DeviceNoise, PictureNoise, noise_for, philox_words
 from janus_eval.models.janus.prompts import PLAIN_ROLES, PRO_ROLES, DrawPrompt, Tokens, Turn, draw_prompt, read_prompt
@@ -176,7 +180,24 @@ def test_answers_are_the_references_alone_and_together(network: Network, referen
 def test_an_answer_ends_where_the_context_is_full(network: Network, tokens: Tokens) -> None:
     ids = tuple([tokens.bos] + [300] * (network.context - 4))
     (said,) = answer(network, [Question(ids)], image=tokens.image, eos=-1, limit=50)
-    assert len(said) == 3
+    assert len(said) == room_for(network, Question(ids), 50) == 3
+    assert room_for(network, Question(ids), 2) == 2
+
+
+def test_a_row_whose_room_ends_before_its_neighbours_is_as_long_as_its_room(network: Network, tokens: Tokens) -> None:
+    asked = [Question(tuple([tokens.bos] + [300] * (network.context - left))) for left in (3, 9)]
+    said = answer(network, asked, image=tokens.image, eos=network.vocabulary - 1, limit=5)
+    assert [len(row) for row in said] == [room_for(network, each, 5) for each in asked] == [2, 5]
+
+
+def test_a_number_that_is_none_in_a_row_that_has_ended_is_nobody_s_fault() -> None:
+    finite = engine._Finite(cast(Network, SimpleNamespace(device="cpu")))
+    logits = torch.tensor([[0.0, 1.0], [float("nan"), 0.0]])
+    finite.see(logits, torch.tensor([True, False]))
+    finite.check()
+    finite.see(logits, torch.tensor([True, True]))
+    with pytest.raises(JanusEvalError):
+        finite.check()
 
 
 def test_likelihoods_are_the_references(network: Network, reference: Reference, tokens: Tokens) -> None:

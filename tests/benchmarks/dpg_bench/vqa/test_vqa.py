@@ -14,6 +14,7 @@ from janus_eval.benchmarks.dpg_bench.vqa.observer import DpgVqa, out_of_memory
 from janus_eval.benchmarks.dpg_bench.vqa.other_scorers import first_word
 from janus_eval.benchmarks.toy.weights import DIGESTS
 from janus_eval.evals.errors import EnvironmentProblem, OutOfMemory, UsageError
+from janus_eval.evals.replies import RequestFailed
 from janus_eval.evals.types import Prediction, Sample
 from PIL import Image
 from support.chat_server import Service, serving
@@ -141,6 +142,38 @@ def test_an_endpoint_is_asked_with_the_picture_and_named_in_the_result(tmp_path:
     assert suite.headline == "official@openai:some-vlm/overall"
     assert suite.headline in metrics
     assert "official/overall" not in metrics
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "why"),
+    [
+        ({"content": ""}, "stop", "the answer is empty"),
+        ({"content": None, "reasoning_content": "Yes"}, "length", "3 characters stand in reasoning_content"),
+        ({"content": "yes"}, "content_filter", "withheld"),
+        ({"content": None, "refusal": "I will not."}, "stop", "refused to answer: I will not."),
+    ],
+)
+def test_a_reply_that_is_none_is_no_no(tmp_path: Path, message: dict[str, Any], finish: str, why: str) -> None:
+    def reply(body: dict[str, Any]) -> Any:
+        failing = "yellow" in body["messages"][0]["content"][1]["text"]
+        return {"choices": [{"message": message, "finish_reason": finish}]} if failing else "yes"
+
+    asked = pairs(tmp_path, 2, 1)  # one of the second item's ten questions is about something yellow
+    with serving(Service(reply)) as service:
+        observer = DpgVqa("openai:some-vlm", vqa_base_url=service.url)
+        with pytest.raises(RequestFailed, match=why):
+            observer.observe(asked)
+        first = len(service.asked)
+        found = [each for pair in asked for each in alone(observer, pair)]
+        assert 0 < len(found) < 2
+        assert first < len(service.asked) <= first + 2
+
+
+def alone(observer: DpgVqa, pair: tuple[Sample, Prediction]) -> list[Any]:
+    try:
+        return list(observer.observe([pair]))
+    except RequestFailed:
+        return []
 
 
 def test_an_image_text_model_of_the_hub_answers(tmp_path: Path) -> None:

@@ -1,0 +1,278 @@
+"""What an OpenAI-compatible server said: replies and pictures read from JSON, and its words where it refuses."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .errors import JanusEvalError
+
+AnswerFrom = Literal["content", "reasoning"]
+_ELSEWHERE = ("reasoning_content", "reasoning", "thinking")
+"""Where servers put a reasoning model's text; `reasoning_content` is vLLM's, SGLang's and DeepSeek's name."""
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
+"""What equal requests have in common; cache hits and times differ between them."""
+
+
+class RequestFailed(JanusEvalError):
+    """One request got no usable reply; others may."""
+
+
+class Refused(RequestFailed):
+    """The server does not take what it was asked: the same request is refused again."""
+
+    lasting = True
+
+
+class NotTheApi(Exception):
+    """A body that is not what the interface promises; the message says what it is."""
+
+
+class ServerError(Exception):
+    """An error under a status of success; `code` is the status that the body names, 0 where it names none."""
+
+    def __init__(self, words: str, code: int = 0) -> None:
+        super().__init__(words)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a chat model said. `model` is the id that the server returned, not the one asked for.
+
+    `reasoning` is text that the server put beside the answer, `beside` the name under which it stood.
+    `finish` is the server's finish_reason; whatever means the limit of tokens is "length".
+    """
+
+    text: str
+    model: str
+    finish: str = ""
+    refusal: str = ""
+    reasoning: str = ""
+    beside: str = ""
+    usage: Mapping[str, int] = field(default_factory=dict[str, int])
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """An encoded picture, and the prompt that the service made of ours where it says so."""
+
+    image: bytes
+    model: str
+    revised_prompt: str = ""
+
+
+def answer_of(reply: Reply, who: str, *, remedy: str, answer_from: AnswerFrom | None = None) -> str:
+    """Return what the model answered: its text, or its refusal. An empty answer is none.
+
+    `answer_from` "reasoning" takes the reasoning where the text is empty. `remedy` is what to do about
+    a model that spends its tokens before it answers. Raises RequestFailed, with the reason, where there is nothing.
+    """
+    for text in (reply.text, reply.refusal, reply.reasoning if answer_from == "reasoning" else ""):
+        if text.strip():
+            return text
+    if reply.finish == "content_filter":
+        why = "the service withheld it (finish_reason content_filter)"
+    elif reply.reasoning.strip():
+        why = f"{len(reply.reasoning)} characters stand in {reply.beside}: {remedy}"
+        why += ", or take those: -a answer_from=reasoning" if answer_from else ""
+    elif reply.finish == "length":
+        why = f"no token was left for it (finish_reason length): {remedy}"
+    else:
+        why = f"finish_reason {reply.finish}" if reply.finish else "no finish_reason"
+    raise RequestFailed(f"{who}: the answer is empty: {why}")
+
+
+def grade_of(reply: Reply, who: str, *, remedy: str) -> str:
+    """Return what a judge said; "" where it refused. Raises RequestFailed for what is no reply of its own.
+
+    A part of a reply that the service withheld is not one: it could be read as a grade.
+    """
+    if reply.finish == "content_filter":
+        raise RequestFailed(f"{who}: the service withheld the reply (finish_reason content_filter)")
+    answer_of(reply, who, remedy=remedy)
+    return reply.text
+
+
+# -- bodies -------------------------------------------------------------------------------------------
+
+
+def read_body(body: bytes, kind: str) -> Mapping[str, Any]:
+    """Return the object of a body. Raises NotTheApi, and ServerError where it tells of an error."""
+    try:
+        row = json.loads(body)
+    except UnicodeDecodeError:
+        raise NotTheApi("its text is not UTF-8") from None
+    except RecursionError:
+        raise NotTheApi("its JSON is too deep") from None
+    except ValueError:
+        if not body.strip():
+            raise NotTheApi("an empty body") from None
+        if kind == "text/event-stream":
+            raise NotTheApi("a stream of events, one answer in one piece was asked for") from None
+        what = "a web page" if "html" in kind or body.lstrip()[:1] == b"<" else "no JSON"
+        raise NotTheApi(f"{what}{_quoted(server_words(body))}") from None
+    if not isinstance(row, dict):
+        raise NotTheApi(f"a JSON {type(row).__name__} in place of an object")
+    if row.get("error"):
+        raise ServerError(server_words(body) or "an error without words", _code(row["error"]))
+    return row
+
+
+def read_reply(row: Mapping[str, Any]) -> Reply:
+    """Return the reply of /chat/completions. Raises NotTheApi and ServerError."""
+    choice = _first(row, "choices")
+    if choice.get("error"):
+        raise ServerError(_words_in(choice["error"]) or "an error without words", _code(choice["error"]))
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise NotTheApi("a choice without a message")
+    text, thought, refusal = _content(message.get("content"))
+    finish = clean(_text(choice, "finish_reason"), (), 40)
+    if finish == "error":
+        raise ServerError("the service broke the answer off (finish_reason error)")
+    beside = next((name for name in _ELSEWHERE if isinstance(message.get(name), str) and message[name].strip()), "")
+    usage = row.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    return Reply(
+        text=text,
+        model=_text(row, "model"),
+        finish="length" if finish.lower() in _CUT else finish,
+        refusal=_text(message, "refusal") or refusal,
+        reasoning=message[beside] if beside else thought,
+        beside=beside or ("parts of content that are no text" if thought else ""),
+        usage={name: usage[name] for name in _USAGE if type(usage.get(name)) is int},
+    )
+
+
+def read_drawing(row: Mapping[str, Any]) -> Drawing:
+    """Return the picture of /images/generations. Raises NotTheApi, RequestFailed where it is an address."""
+    one = _first(row, "data")
+    if not isinstance(one.get("b64_json"), str):
+        if "url" in one:
+            raise RequestFailed("the service sent an address in place of a picture: ask with image_format=b64_json")
+        raise NotTheApi("no b64_json")
+    try:
+        image = base64.b64decode(one["b64_json"], validate=True)
+    except ValueError:
+        raise NotTheApi("a picture that is no base64") from None
+    return Drawing(image, _text(row, "model"), _text(one, "revised_prompt"))
+
+
+def _first(row: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = row.get(name)
+    if not isinstance(found, list):
+        words = _words_in(row)
+        raise NotTheApi(f"no {name}{_quoted(words)}")
+    if not found:
+        raise NotTheApi(f"an empty list of {name}")
+    if not isinstance(found[0], dict):
+        raise NotTheApi(f"{name} that are no objects")
+    return found[0]
+
+
+def _content(value: Any) -> tuple[str, str, str]:
+    """Return a message's text, what was thought and what was refused: a text, nothing, or parts of the three."""
+    if value is None or isinstance(value, str):
+        return _sound(value or ""), "", ""
+    if not isinstance(value, list):
+        raise NotTheApi(f"content that is no text but {type(value).__name__}")
+    texts, thoughts, refusals = list[str](), list[str](), list[str]()
+    for part in value:
+        if not isinstance(part, dict):
+            raise NotTheApi("a part of content that is no object")
+        kind = part.get("type", "text")
+        if kind in ("text", "output_text"):
+            texts.append(_text(part, "text"))
+        elif kind == "refusal":
+            refusals.append(_text(part, "refusal"))
+        elif kind in ("thinking", "reasoning"):
+            inner = part.get(kind, part.get("text"))
+            thoughts.append(_content(inner)[0])
+    return "".join(texts), "".join(thoughts), "".join(refusals)
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    if value is not None and not isinstance(value, str):
+        raise NotTheApi(f"{name} that is no text but {type(value).__name__}")
+    return _sound(value or "")
+
+
+def _sound(text: str) -> str:
+    """Return a text that UTF-8 can hold: half a surrogate pair, where an emoji was cut, becomes U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+# -- the server's words -------------------------------------------------------------------------------
+
+
+def server_words(body: bytes) -> str:
+    """Return what an error's body says in words: its JSON message, or its text without tags; "" for nothing."""
+    text = body.decode("utf-8", "replace")
+    try:
+        return _words_in(json.loads(text))
+    except (ValueError, RecursionError):
+        return re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text[:4000], flags=re.DOTALL | re.IGNORECASE).strip()
+
+
+def error_code(body: bytes) -> str:
+    """Return the code that an error's body names, such as insufficient_quota; "" for none."""
+    try:
+        row = json.loads(body)
+        error = row["error"]
+        return str(error.get("code") or error.get("type") or "")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return ""
+
+
+def _words_in(row: Any, depth: int = 0) -> str:
+    if isinstance(row, str):
+        return row
+    if isinstance(row, list) and depth < 4:  # FastAPI's list of what is wrong with the request
+        return "; ".join(filter(None, (_words_in(each, depth + 1) for each in row[:3])))
+    if isinstance(row, dict) and depth < 4:
+        for name in ("error", "message", "detail", "msg", "error_msg"):
+            if row.get(name) and (found := _words_in(row[name], depth + 1)):
+                place = row.get("loc", row.get("param"))  # the parameter that it is about: FastAPI's, OpenAI's name
+                place = place[-1] if isinstance(place, list) and place else place
+                return f"{place}: {found}" if isinstance(place, str) and place and place not in found else found
+    return ""
+
+
+def _code(error: Any) -> int:
+    code = str(error.get("code")) if isinstance(error, dict) else ""
+    return int(code) if re.fullmatch(r"[45]\d\d", code, re.ASCII) else 0
+
+
+def _quoted(words: str) -> str:
+    return f": {words}" if words else ""
+
+
+def clean(words: str, secrets: Iterable[str], most: int = 200) -> str:
+    """Return a server's words on one line, short, without control characters and without a secret.
+
+    Of a secret, eight characters in a row are too many: some servers repeat a part of a wrong key.
+    """
+    text = " ".join("".join(each if each.isprintable() else " " for each in words[:20_000]).split())
+    hidden = bytearray(len(text))
+    for secret in secrets:
+        for start, end in _places(text, secret):
+            hidden[start:end] = b"\x01" * (end - start)
+    shown = "".join(each if not at else "\0" for each, at in zip(text, hidden, strict=True))
+    shown = re.sub("\0+", "***", shown)
+    return shown if len(shown) <= most else shown[: most - 3] + "..."
+
+
+def _places(text: str, secret: str) -> Sequence[tuple[int, int]]:
+    """Return where a secret stands in a text, or eight characters of it; one of fewer than four is none."""
+    if len(secret) < 4:
+        return []
+    size = min(8, len(secret))
+    return [(at, at + size) for at in range(len(text) - size + 1) if text[at : at + size] in secret]
