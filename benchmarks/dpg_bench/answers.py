@@ -55,7 +55,8 @@ def read_answers(path: Path) -> StoredAnswers:
         if row.fields.get("cut"):
             cut.add(place)
     if len(scorers) > 1:
-        raise UsageError(f"{path}: mixes the scorers {', '.join(sorted(scorers))}; keep one file for each")
+        names = ", ".join(shown(each)[1:-1] for each in sorted(scorers))
+        raise UsageError(f"{path}: mixes the scorers {names}; keep one file for each")
     stored.scorer = next(iter(scorers))
     for item, image, _ in cut:
         stored.cut[item, image] = stored.cut.get((item, image), 0) + 1

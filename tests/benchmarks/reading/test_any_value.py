@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from janus_eval.benchmarks.dpg_bench.benchmark import DpgBench
+from janus_eval.benchmarks.geneval.benchmark import GenEval
 from janus_eval.evals.errors import InvalidImage, UsageError
 from janus_eval.evals.types import Prediction
+from support.dpg_questions import HEAD
+from support.dpg_questions import row as question_row
 from support.predictions import write, write_tsv
 from support.suite_rows import TABLES, Table, data_of
 
@@ -103,6 +107,49 @@ def test_random_values_in_several_columns_are_read_or_refused_in_one_line(name: 
             row = chance.choice(rows)
             row[chance.choice([*row, *MORE_COLUMNS])] = any_json(chance)
         check(Table(table.suite, rows, table.of_answers), 0, "extra", 1, tmp_path)
+
+
+def spoiled(value: Any, chance: random.Random) -> Any:
+    """Return a JSON value with one of its parts replaced."""
+    if isinstance(value, dict) and value and chance.random() < 0.75:
+        key = chance.choice(list(value))
+        return {**value, key: spoiled(value[key], chance)}
+    if isinstance(value, list) and value and chance.random() < 0.75:
+        at = chance.randrange(len(value))
+        return [*value[:at], spoiled(value[at], chance), *value[at + 1 :]]
+    return chance.choice(VALUES)
+
+
+def test_any_value_in_dpg_answers_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    chance = random.Random("dpg")
+    questions = tmp_path / "q.csv"
+    questions.write_text(HEAD + "".join(question_row(item, number) for item in "ab" for number in (1, 2)))
+    suite = DpgBench(str(questions))
+    for _ in range(300):
+        rows: list[Any] = [
+            {"item_id": item, "image": image, "proposition_id": number, "answer": "yes", "cut": True, "scorer": "mplug"}
+            for item in "ab"
+            for image in (0, "mia")
+            for number in (1, 2)
+        ]
+        rows[3] = spoiled(rows[3], chance)
+        answers = write(tmp_path / "p.jsonl", *rows)
+        in_one_line(lambda path=answers: json.dumps(list(suite.rescore(predictions=path).rows)), "p.jsonl")
+
+
+def test_any_value_in_geneval_evidence_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    chance = random.Random("geneval")
+    include = [{"class": "cat", "count": 1, "color": "red"}, {"class": "dog", "count": 2, "position": ["left of", 0]}]
+    asked = {"tag": "position", "prompt": "p", "include": include, "exclude": [{"class": "cat", "count": 3}]}
+    boxes = {"cat": [[0, 0, 9, 9, 0.95]], "dog": [[0, 0, 9, 9, 0.95], [3, 3, 7, 7, 0.9]]}
+    seen = {"boxes": boxes, "colors": {"cat": ["red"], "dog": ["red", None]}, "options": {"threshold": 0.3}}
+    for _ in range(300):
+        rows: list[Any] = [{"id": number, "metadata": asked, **seen, "floor": 0.1} for number in range(3)]
+        rows[1] = spoiled(rows[1], chance)
+        evidence = write(tmp_path / "e.jsonl", *rows)
+        in_one_line(lambda path=evidence: json.dumps(list(GenEval().rescore(evidence=path).rows)), "e.jsonl")
+        prompts = write(tmp_path / "m.jsonl", asked, spoiled(asked, chance))
+        in_one_line(lambda path=prompts: GenEval(data=str(path)).samples(), "m.jsonl")
 
 
 @pytest.mark.parametrize(
