@@ -26,19 +26,19 @@ def read(text: str, gold: Json) -> dict[str, Read]:
 
 def _sample(row: Row, asked: Asked) -> Sample:
     types = row.find("types")
-    kind = types.get("structural") if isinstance(types, dict) else None
+    kind = Row(types, row.file, row.line).label("structural") if isinstance(types, dict) else None
     return Sample(
         id=_key(row),
         prompt=asked.text(lambda: row.text("question") + SHORT_LINE),
         images=asked.pictures(row),
         target=row.text("answer", "gold", hint=asked.hint),
-        tags={"type": str(kind)} if kind else {},
+        tags={"type": kind} if kind else {},
         cluster=row.name("imageId", "image_path", "image"),
     )
 
 
 def _key(row: Row) -> str:
-    return str(row.need("id", "question_id", "questionId", "index"))
+    return row.identity("id", "question_id", "questionId", "index", numbers=True)
 
 
 Gqa = TableSuite(

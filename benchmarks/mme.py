@@ -17,12 +17,14 @@ from ..evals.errors import UsageError, nearest
 from ..evals.stats import Estimate
 from ..evals.types import Json, Sample, Score, Scored
 from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
+from .reading.cells import shown
 from .reading.choices import SHORT_LINE
-from .reading.elsewhere import elsewhere, given, hint_for, placed
-from .reading.rows import Row, read_rows
+from .reading.elsewhere import asked_by, elsewhere, given, hint_for, placed
+from .reading.rows import Row
 from .reading.scores import Read, by_protocol, grouped, judged, percent
 from .reading.sources import Source
 from .reading.suite import PRESETS, Asked, TableBenchmark, TableSuite
+from .reading.tables import read_rows
 
 PLEASE: Final = "Please answer yes or no."
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -104,9 +106,10 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
     rows = _official_folder(file) if file.is_dir() else read_rows(file)
     if data:
         known = suite.load(str(data), asked=False)
-        make = _maker({(each.cluster, each.target): each.id for each in known})
-        samples = placed(rows, lambda row: make(row, Asked(), gold=False).id, known, lambda row: make(row, Asked()))
-        return elsewhere(suite, rows, samples, data=known)
+        pictures: dict[str, list[Sample]] = {}
+        for each in known:
+            pictures.setdefault(each.cluster, []).append(each)
+        return elsewhere(suite, rows, placed(rows, _picture, pictures, _meant), data=known)
     make, asked = _maker(), Asked(hint=hint_for(file))
     samples = [make(row, asked) for row in rows]
     lonely = _check_pairs(samples, rows, whole=False)
@@ -133,33 +136,47 @@ def _samples(suite: TableSuite, rows: Sequence[Row], asked: Asked) -> list[Sampl
     return samples
 
 
-def _maker(named: Mapping[tuple[str, Json], str] | None = None) -> Callable[..., Sample]:
-    """Return what makes samples of rows: the two questions of a picture are numbered 0 and 1 in order.
-
-    `named` gives the id of a (picture, question) of the data set: rows may then come in any order.
-    """
-    seen: dict[str, int] = {}
-    known = named or {}
-
-    def make(row: Row, asked: Asked, *, gold: bool = True) -> Sample:
-        hint = asked.hint
+def _picture(row: Row, hint: str = "") -> str:
+    """Return what names a row's picture: subtask and file. LLaVA's answers have both in `question_id`."""
+    columns = ("image_path", "image", "question_id")
+    image = row.name(*columns) or row.identity(*columns, hint=hint)
+    category = row.label("category") or image.partition("/")[0]
+    if category not in SUBTASKS:
         category = str(row.need("category", hint=hint))
-        if category not in SUBTASKS:
-            near = nearest(category, SUBTASKS)
-            raise row.wrong("category", category, f"one of {', '.join(SUBTASKS)}" + (f" ({near}?)" if near else ""))
-        image = row.name("image_path", "image", "question_id") or str(row.need("image", "question_id", hint=hint))
-        picture = f"{category}/{image.removeprefix(category + '/')}"
+        near = nearest(category, SUBTASKS)
+        raise row.wrong("category", category, f"one of {', '.join(SUBTASKS)}" + (f" ({near}?)" if near else ""))
+    return f"{category}/{image.removeprefix(category + '/')}"
+
+
+def _meant(row: Row, same: Sequence[Sample]) -> Sequence[Sample]:
+    """Return which of a picture's two questions a row answers: by its text, else by the right answer."""
+    fits = asked_by(row, same, lambda each: each.target)
+    if fits is not None:
+        return fits
+    gold = (row.words("answer") or "").strip().lower()
+    alike = [each for each in same if each.tags["answer"] == gold]
+    return alike if len(alike) == 1 else same
+
+
+def _maker() -> Callable[..., Sample]:
+    """Return what makes samples of rows: the two questions of a picture are numbered 0 and 1 in order."""
+    seen: dict[str, int] = {}
+
+    def make(row: Row, asked: Asked) -> Sample:
+        picture = _picture(row, asked.hint)
         number = seen.get(picture, 0)
         seen[picture] = number + 1
-        question = row.find("question")
-        tags = {"category": category}
-        if gold:
-            tags["answer"] = str(row.need("answer", hint=hint)).strip().lower()
-            if tags["answer"] not in ("yes", "no"):
-                raise row.wrong("answer", row.find("answer"), "Yes or No")
-        prompt = asked.text(lambda: prompt_of(row.text("question"), asked.preset))
-        name = known.get((picture, question), f"{picture}/{number}")
-        return Sample(name, prompt, images=asked.pictures(row), target=question, tags=tags, cluster=picture)
+        answer = str(row.need("answer", hint=asked.hint)).strip().lower()
+        if answer not in ("yes", "no"):
+            raise row.wrong("answer", row.find("answer"), "Yes or No")
+        return Sample(
+            f"{picture}/{number}",
+            asked.text(lambda: prompt_of(row.text("question"), asked.preset)),
+            images=asked.pictures(row),
+            target=row.words("question"),
+            tags={"category": picture.partition("/")[0], "answer": answer},
+            cluster=picture,
+        )
 
     return make
 
@@ -175,10 +192,12 @@ def _check_pairs(samples: Sequence[Sample], rows: Sequence[Row], *, whole: bool 
         (row, last), questions = found[-1], [sample.target for _, sample in found]
         if len(found) > 2 or (whole and len(found) < 2):
             raise UsageError(
-                f"{row.where}: column 'image': {picture} has {len(found)} questions, MME has two a picture"
+                f"{row.where}: column 'image': {shown(picture)} has {len(found)} questions, MME has two a picture"
             )
         if len(found) == 2 and questions[0] is not None and questions[0] == questions[1]:
-            raise UsageError(f"{row.where}: duplicate key: {picture} has the question {questions[0]!r} twice")
+            raise UsageError(
+                f"{row.where}: duplicate key: {shown(picture)} has the question {shown(questions[0])} twice"
+            )
         if len(found) == 1:
             lonely.append(replace(last, id=f"{picture}/1"))
     return lonely
@@ -192,7 +211,7 @@ def _official_folder(folder: Path) -> list[Row]:
     names = ("image", "question", "answer", "response")
     rows: list[Row] = []
     for path in paths:
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        for number, line in enumerate(_lines(path, folder), 1):
             if not line:
                 continue
             cells = line.removesuffix("\r").split("\t")
@@ -200,6 +219,17 @@ def _official_folder(folder: Path) -> list[Row]:
                 raise UsageError(f"{path} line {number}: {len(cells)} cells between tabs, expected {', '.join(names)}")
             rows.append(Row({"category": path.stem, **dict(zip(names, cells, strict=True))}, path, number))
     return rows
+
+
+def _lines(path: Path, folder: Path) -> list[str]:
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{path}: a link that leaves the folder: put the file itself there")
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
 Mme = TableSuite(

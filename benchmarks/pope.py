@@ -62,7 +62,7 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
 
 
 def _splits(score: Score) -> list[str]:
-    return [name.strip() for name in score.tags["category"].split(",")]
+    return [name.strip() for name in score.tags["category"].split(",") if name.strip()]
 
 
 def _names(scores: Sequence[Score]) -> list[str]:
@@ -103,23 +103,30 @@ def _rates(scores: Sequence[Score], protocol: str) -> dict[str, Estimate]:
 
 def _key(row: Row, category: str = "") -> str:
     # --ids is a list with commas: a row of several splits is named with "+".
-    splits = str(category or row.need("category")).replace(",", "+")
-    return f"{splits}/{row.need('question_id', 'id', 'index')}"
+    splits = (category or _category(row)).replace(",", "+")
+    return f"{splits}/{row.identity('question_id', 'id', 'index', numbers=True)}"
+
+
+def _category(row: Row, hint: str = "") -> str:
+    """Return the splits of a row; the official files are one a split and have no column for it."""
+    category = row.label("category") or row.file.stem.removeprefix("coco_pope_")
+    if row.label("category") is None and category not in SPLITS:
+        raise row.lacks(("category",), hint)
+    if not any(name.strip() for name in category.split(",")):
+        raise row.wrong("category", category, f"one of {', '.join(SPLITS)}")
+    return category
 
 
 def _sample(row: Row, asked: Asked) -> Sample:
     answer = str(row.need("answer", "label", hint=asked.hint)).strip().lower()
     if answer not in ("yes", "no"):
         raise row.wrong("answer", row.find("answer", "label"), "yes or no")
-    # The official files are one a split and have no column for it.
-    category = row.find("category") or row.file.stem.removeprefix("coco_pope_")
-    if row.find("category") is None and category not in SPLITS:
-        row.need("category", hint=asked.hint)
+    category = _category(row, asked.hint)
     return Sample(
-        id=_key(row, str(category)),
+        id=_key(row, category),
         prompt=asked.text(lambda: prompt_of(row.text("question", "text"), asked.preset)),
         images=asked.pictures(row),
-        tags={"category": str(category), "answer": answer},
+        tags={"category": category, "answer": answer},
         cluster=row.name("image_source", "image_path", "image"),
     )
 

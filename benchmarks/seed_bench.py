@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,12 +13,13 @@ from ..evals import stats
 from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from .reading.answers import LETTER, letter_exact, letter_first
+from .reading.cells import whole
 from .reading.choices import options_of, prompt_of
-from .reading.elsewhere import elsewhere
+from .reading.elsewhere import asked_by, elsewhere
 from .reading.rows import Row
 from .reading.scores import Read, by_protocol, grouped, percent, scores_of, slug
 from .reading.sources import Source
-from .reading.suite import PRESETS, Asked, TableBenchmark, TableSuite, row_id
+from .reading.suite import PRESETS, Asked, TableBenchmark, TableSuite, row_number
 
 PROTOCOLS: Final = ("official", "likelihood", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
 TYPES: Final = (
@@ -76,7 +77,7 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
     where they are known, or `id, response` with the data set."""
     found = suite.answers(predictions, data)
     samples, known = found.samples, found.known
-    counts = Counter(row_id(row) for row in found.rows)
+    counts = Counter(row_number(row) for row in found.rows)
     twice = sorted(name for name, count in counts.items() if count > 1)
     extra: dict[str, Json] = {"duplicate_ids": twice} if twice else {}
     if known and not any(each.tags["media"] == "video" for each in samples):
@@ -84,7 +85,27 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
     if not all(each.target["options"] for each in samples):
         extra["absent"] = dict.fromkeys(("vlmevalkit-2024", "vlmevalkit-2026"), "needs the columns A to D")
         samples = [replace(each, target={**each.target, "options": None}) for each in samples]
-    return elsewhere(suite, found.rows, samples, data=known, duplicates=2, extra=extra)
+    most = suite.suite.rows_of_an_id if known is None else 1
+    return elsewhere(suite, found.rows, samples, data=known, duplicates=most, extra=extra)
+
+
+def _meant(row: Row, same: Sequence[Sample]) -> Sequence[Sample]:
+    """Return which of two questions of one id a row answers: by question, right answer, options or picture."""
+    fits = asked_by(row, same, lambda each: each.prompt)
+    if fits is not None:
+        return fits
+    answer, options = row.find("answer", "gt_answer", "gold"), options_of(row)
+    picture = row.name("data_id", "image_path")
+    tests: tuple[tuple[Json, Callable[[Sample], Json]], ...] = (
+        (answer, lambda each: each.target["answer"]),
+        (options, lambda each: each.target["options"]),
+        (picture, lambda each: each.cluster),
+    )
+    for said, known in tests:
+        alike = [each for each in same if known(each) == said]
+        if len(alike) == 1:
+            return alike
+    return same
 
 
 def _named(samples: Sequence[Sample]) -> list[Sample]:
@@ -99,20 +120,19 @@ def _named(samples: Sequence[Sample]) -> list[Sample]:
 
 def _prompt(row: Row, preset: str) -> str:
     question, options = row.text("question"), options_of(row) or {}
-    return question if preset == "official" else prompt_of(preset, question, options, row.find("hint"))
+    return question if preset == "official" else prompt_of(preset, question, options, row.words("hint"))
 
 
 def _is_video(row: Row) -> bool:
     """Return whether a row is about a video: by `data_type`, else by its id, v1, v2, ..."""
-    medium = row.find("data_type")
-    return medium == "video" if medium is not None else _VIDEO_ID.fullmatch(row_id(row)) is not None
+    medium = row.words("data_type")
+    return medium == "video" if medium is not None else _VIDEO_ID.fullmatch(row_number(row)) is not None
 
 
 def _type(row: Row) -> str:
-    kind = row.find("type", "question_type_id", "category")
-    if isinstance(kind, int) or (isinstance(kind, str) and kind.isdigit()):
-        return TYPES[int(kind) - 1] if 1 <= int(kind) <= len(TYPES) else str(kind)
-    return str(kind or "")
+    kind = row.label("type", "question_type_id", "category") or ""
+    number = whole(kind) or 0
+    return TYPES[number - 1] if 1 <= number <= len(TYPES) else kind
 
 
 def _sample(row: Row, asked: Asked) -> Sample:
@@ -122,8 +142,9 @@ def _sample(row: Row, asked: Asked) -> Sample:
     options = options_of(row)
     kind = _type(row)
     return Sample(
-        id=row_id(row),
-        prompt=asked.text(lambda: _prompt(row, asked.preset)),
+        id=row_number(row),
+        # The bare question of a row that is not asked tells it from another of its id.
+        prompt=asked.text(lambda: _prompt(row, asked.preset)) or row.words("question") or "",
         images=asked.pictures(row),
         target={"answer": answer, "options": options},
         tags={"media": "video" if _is_video(row) else "image", **({"type": kind} if kind else {})},
@@ -150,6 +171,8 @@ SeedBench = TableSuite(
     folders=("SEED-Bench-image",),
     rows_of_an_id=2,
     named=_named,
+    meant=_meant,
+    key=row_number,
     likelihoods=("official",),
     sample=_sample,
     score=score,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-import struct
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import InvalidImage, why_undecodable
+from .errors import InvalidImage
+from .pictures import decoded, deep, rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,10 +21,13 @@ def picture_part(image: bytes, name: str) -> dict[str, Any]:
     PNG, JPEG, GIF and WebP go as they are, whatever else can be decoded as an RGB PNG. Raises
     InvalidImage for bytes that are no whole picture: they are never sent.
     """
-    picture = _opened(image, name)
-    medium = _medium(image)
-    if medium is None:
-        return part("png", png(_eight_bits(picture, name)))
+    try:
+        picture = decoded(image)
+        medium = _medium(image)
+        if medium is None or deep(picture):
+            return part("png", png(rgb(picture)))
+    except InvalidImage as error:
+        raise InvalidImage(f"picture {name!r} {error}") from error
     return part(medium, image)
 
 
@@ -41,29 +44,6 @@ def png(picture: Image) -> bytes:
     return buffer.getvalue()
 
 
-def _opened(image: bytes, name: str) -> Image:
-    """Return the picture, decoded to its last row. Raises InvalidImage."""
-    from PIL import Image as images
-
-    try:
-        with images.open(io.BytesIO(image)) as picture:
-            picture.load()
-            return picture
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        ArithmeticError,
-        LookupError,
-        TypeError,
-        RuntimeError,
-        struct.error,
-    ) as error:
-        raise InvalidImage(f"picture {name!r} cannot be decoded: {why_undecodable(error)}") from error
-    except images.DecompressionBombError as error:
-        raise InvalidImage(f"picture {name!r} has more pixels than are decoded") from error
-
-
 def _medium(image: bytes) -> Medium | None:
     """Return the media type of bytes that need no other form; a PNG of 16 bits a channel needs one."""
     if image.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -73,12 +53,3 @@ def _medium(image: bytes) -> Medium | None:
     if image.startswith((b"GIF87a", b"GIF89a")):
         return "gif"
     return "webp" if image[:4] == b"RIFF" and image[8:12] == b"WEBP" else None
-
-
-def _eight_bits(picture: Image, name: str) -> Image:
-    """Return a picture as RGB of 8 bits; transparency is dropped, not blended."""
-    if picture.mode == "F":
-        raise InvalidImage(f"picture {name!r} has pixels of floating point: no range is known that they span")
-    if picture.mode.startswith("I"):  # 16 bits; PIL's own conversion cuts what lies above 255 to white
-        return picture.convert("I").point(lambda level: level * (1 / 257)).convert("L").convert("RGB")
-    return picture.convert("RGB")

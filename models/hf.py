@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..evals.assets import fetch as data
-from ..evals.errors import EnvironmentProblem, InvalidImage, JanusEvalError, UsageError, why_undecodable
-from ..evals.types import Answer, Job, Json, Kind, Output, Picture
+from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError
+from ..evals.pictures import open_picture
+from ..evals.types import Answer, Job, Json, Kind, Output
 from .device import Dtype, at_least, loading, memory, place
 
 if TYPE_CHECKING:
     import torch
-    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class VisionLanguageModel:
     def _inputs(self, jobs: Sequence[Job]) -> dict[str, Any]:
         loaded = self._loaded
         prompts = [self._prompt(job) for job in jobs]
-        pictures = [[_open(picture) for picture in job.sample.images] for job in jobs]
+        pictures = [[open_picture(each.read(), each.name) for each in job.sample.images] for job in jobs]
         begin = loaded.processor.tokenizer.bos_token
         written = begin is not None and all(prompt.startswith(begin) for prompt in prompts)
         inputs = loaded.processor(
@@ -220,17 +220,3 @@ class _Finite:
 
     def good(self) -> bool:
         return self._bad is None or not bool(self._bad)
-
-
-def _open(picture: Picture) -> Image:
-    import io
-
-    from PIL import Image as images
-
-    try:
-        with images.open(io.BytesIO(picture.read())) as found:
-            return found.convert("RGB")
-    except JanusEvalError:
-        raise
-    except (OSError, ValueError, SyntaxError, images.DecompressionBombError) as error:
-        raise InvalidImage(f"the picture {picture.name} cannot be decoded: {why_undecodable(error)}") from error

@@ -89,7 +89,7 @@ class DpgBench:
         """Return one sample an item; its target is the list of its questions (`Question.to_json`)."""
         for item in self.items:
             if item.id in (".", "..") or re.search(r"[/\\\x00-\x1f]", item.id) or len(item.id) > 200:
-                raise UsageError(f"{self.path}: item id {item.id!r} cannot name a file")
+                raise UsageError(f"{self.path}: item id {item.id!r:.80} cannot name a file")
         return [
             Sample(item.id, item.prompt, target=[each.to_json() for each in item.questions], cluster=item.id)
             for item in self.items

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...evals.errors import InvalidImage, UsageError, why_undecodable
+from ...evals.pictures import MOST_DRAWN, decoded, read_file, rgb, size_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,13 +28,11 @@ class Source:
 
     def read(self) -> Image:
         """Return the picture in RGB. Raises InvalidImage where the file cannot be decoded."""
-        import PIL.Image
-
         try:
-            with PIL.Image.open(self.path) as picture:
-                return (picture.crop(self.box) if self.box else picture).convert("RGB")
-        except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-            raise InvalidImage(f"invalid image {self.path.name}: {why_undecodable(error)}") from error
+            picture = rgb(decoded(read_file(self.path), MOST_DRAWN))
+        except (OSError, InvalidImage) as error:
+            raise _invalid(self.path, error) from error
+        return picture.crop(self.box) if self.box else picture
 
 
 @dataclass(slots=True)
@@ -134,34 +133,37 @@ def _file(found: Folder, path: Path, known: set[str], resolution: int | None) ->
 
 
 def _size(path: Path) -> tuple[int, int]:
-    import PIL.Image
-
     try:
-        with PIL.Image.open(path) as picture:
-            return picture.size
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-        raise InvalidImage(f"invalid image {path.name}: {why_undecodable(error)}") from error
+        return size_of(path, MOST_DRAWN)
+    except (OSError, InvalidImage) as error:
+        raise _invalid(path, error) from error
+
+
+def _invalid(path: Path, error: InvalidImage | OSError) -> InvalidImage:
+    why = error if isinstance(error, InvalidImage) else why_undecodable(error)
+    return InvalidImage(f"invalid image {path.name}: {why}")
 
 
 def write_grid(target: Path, pictures: Iterable[Path]) -> str | None:
     """Write up to four equal square pictures as the official 2x2 grid; return why it could not be done."""
     import PIL.Image
 
-    read: list[Image] = []
-    for path in pictures:
-        try:
-            read.append(Source(path).read())
-        except InvalidImage as error:
-            return str(error)
-    sides = {side for each in read for side in each.size}
-    if len(sides) != 1:
-        return (
-            f"{target.stem}: pictures of {', '.join(sorted({'x'.join(map(str, p.size)) for p in read}))} form no grid"
-        )
-    side = sides.pop()
-    grid = PIL.Image.new("RGB", (2 * side, 2 * side))
-    for picture, box in zip(read, boxes(side), strict=False):
-        grid.paste(picture, box[:2])
+    files = list(pictures)
+    try:
+        sizes = {_size(path) for path in files}
+        if len({side for size in sizes for side in size}) != 1:
+            told = ", ".join(sorted(f"{width}x{height}" for width, height in sizes))
+            return f"{target.stem}: pictures of {told} form no grid"
+        side = sizes.pop()[0]
+        if (2 * side) ** 2 > MOST_DRAWN:
+            return (
+                f"{target.stem}: pictures of {side}x{side} form a grid of more than {MOST_DRAWN:,} pixels: none is made"
+            )
+        grid = PIL.Image.new("RGB", (2 * side, 2 * side))
+        for path, box in zip(files, boxes(side), strict=False):  # one at a time: four large ones fill memory
+            grid.paste(Source(path).read(), box[:2])
+    except InvalidImage as error:
+        return str(error)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(target.name + ".part")
     grid.save(draft, format="PNG")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...evals.errors import UsageError
 from ...evals.types import Json
+from ..reading.cells import shown, whole
 
 COLUMNS = ("item_id", "text", "proposition_id", "dependency", "tuple", "question_natural_language")
 """The columns that are read; the official file has `keywords`, `category_broad` and `category_detailed` too."""
@@ -83,7 +84,7 @@ def parse_questions(text: str, name: str) -> tuple[Item, ...]:
     try:
         missing = [each for each in COLUMNS if each not in (reader.fieldnames or ())]
         if missing:
-            found = ", ".join(map(str, reader.fieldnames or ())) or "nothing"
+            found = ", ".join(map(shown, reader.fieldnames or ())) or "nothing"
             raise UsageError(f"{name}: no column {missing[0]!r}; found {found}")
         return _items(reader, name)
     except csv.Error as error:
@@ -109,10 +110,9 @@ def _items(rows: Iterable[Mapping[str, str | None]], name: str) -> tuple[Item, .
 
 
 def _question(cells: Mapping[str, str | None], number: int, where: str) -> Question:
-    try:
-        proposition = int(cells["proposition_id"] or "")
-    except ValueError:
-        raise UsageError(f"{where}: proposition_id {cells['proposition_id']!r} is no whole number") from None
+    proposition = whole(cells["proposition_id"])
+    if proposition is None:
+        raise UsageError(f"{where}: proposition_id {shown(cells['proposition_id'])} is no whole number")
     parents, words = dependencies(cells["dependency"] or "")
     statement = cells["tuple"] or ""
     return Question(

@@ -157,9 +157,13 @@ class GenEval:
         evidence: Sequence[Evidence],
         scores: Sequence[Score],
     ) -> None:
-        """Write images/ID/{metadata.jsonl, grid.png} and results.jsonl below the run's folder."""
+        """Write images/ID/{metadata.jsonl, grid.png} and results.jsonl below the run's folder.
+
+        `no_grid.json`, only where there is something to say, tells why a prompt has no grid.
+        """
         del evidence
-        official.write_layout(folder / "images", samples, predictions, self.outputs)
+        without = official.write_layout(folder / "images", samples, predictions, self.outputs)
+        official.write_notes(folder / "no_grid.json", without)
         official.write_results(folder / "results.jsonl", samples, scores)
 
     def draw(self, sample: Sample, prediction: Prediction, evidence: Evidence | None, score: Score) -> Image:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...evals.errors import InvalidImage
+from ...evals.pictures import MOST_DRAWN, decoded, read_file, rgb, upright
+
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
@@ -77,13 +80,9 @@ def draw(card: Card, picture: Image | None) -> Image:
 
 def opened(path: Path) -> Image | None:
     """Return a picture file as its viewer shows it, None where it cannot be read."""
-    from PIL import Image, ImageOps
-
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            return ImageOps.exif_transpose(picture)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return rgb(upright(decoded(read_file(path), MOST_DRAWN)))
+    except (OSError, InvalidImage):
         return None
 
 

@@ -62,7 +62,7 @@ def seen(data: Any) -> Seen:
     found: dict[str, Any] = data
     floor = found.get("floor", 0.0)
     if isinstance(floor, bool) or not isinstance(floor, int | float):
-        raise UsageError(f"floor: expected a number, found {floor!r}")
+        raise UsageError(f"floor: expected a number, found {floor!r:.60}")
     return Seen(_lists(found, "boxes"), _lists(found, "colors"), floor)
 
 

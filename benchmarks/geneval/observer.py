@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...evals.assets import fetch as data
 from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError, why_undecodable
+from ...evals.pictures import rgb
 from ...evals.types import Evidence, Json, Prediction, Sample
 from ..toy.weights import identity, packaged
 from .detector.backends import (
@@ -239,12 +240,12 @@ class GenEvalObserver:
         if not any(places.get(name) for name in coloured):
             return row
         try:
-            whole = picture.image.convert("RGB")
+            whole = rgb(picture.image)
             for name, answers in colors.items():
                 for place in places.get(name, []):
                     object_ = crop(whole, decode(found.masks[place]), found.boxes[place].tolist())
                     crops.append(_Crop(self._colours.prepare([object_])[0], name, answers))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, InvalidImage) as error:
             # PIL cannot turn the picture into RGB, or sees another size than cv2: the official script ends here.
             return {"invalid": f"{sample.id}: its colours cannot be read: {why_undecodable(error)}"}
         return row

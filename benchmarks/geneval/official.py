@@ -10,14 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...evals.errors import EnvironmentProblem
+from ...evals.errors import EnvironmentProblem, InvalidImage
+from ...evals.pictures import MOST_DRAWN, decoded, read_file, rgb, size_of
 from ...evals.types import Json, Prediction, Sample, Score
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _GAP = 2
-_MOST_PIXELS = 64_000_000
+_MOST_PIXELS = 36_000_000
+"""Four pictures of 3000x3000; the grid is for looking at, and four are made at a time."""
 
 
 def image_path(sample_id: str, index: int) -> str:
@@ -25,57 +27,70 @@ def image_path(sample_id: str, index: int) -> str:
     return f"{sample_id}/samples/{index:04d}.png"
 
 
-def write_layout(folder: Path, samples: Sequence[Sample], predictions: Iterable[Prediction], count: int) -> None:
+def write_layout(
+    folder: Path, samples: Sequence[Sample], predictions: Iterable[Prediction], count: int
+) -> Mapping[str, str]:
     """Write metadata.jsonl and grid.png of each sample below `folder`, where the pictures lie already.
 
-    Raises EnvironmentProblem where the disk refuses.
+    Returns why a sample has no grid, by its id. Raises EnvironmentProblem where the disk refuses.
     """
     pictures: dict[str, dict[int, Path]] = {}
     for each in predictions:
         if each.image is not None:
             pictures.setdefault(each.sample_id, {})[each.index] = each.image
 
-    def write(sample: Sample) -> None:
+    def write(sample: Sample) -> str | None:
         _publish(folder / sample.id / "metadata.jsonl", json.dumps(sample.target).encode())
         mine = pictures.get(sample.id, {})
-        if mine:
+        if not mine:
+            return None
+        try:
             _publish(folder / sample.id / "grid.png", grid([mine.get(index) for index in range(count)]))
+        except InvalidImage as error:
+            return str(error)
+        return None
 
     with ThreadPoolExecutor(4) as pool:
-        for _ in pool.map(write, samples):
-            pass
+        found = zip(samples, pool.map(write, samples), strict=True)
+        return {sample.id: why for sample, why in found if why is not None}
 
 
 def grid(paths: Sequence[Path | None]) -> bytes:
     """Return a PNG with the pictures two a row on black, 2 pixels apart, as `make_grid(nrow=2)` sets them.
 
-    A picture that is missing or cannot be decoded stays black: the run names it elsewhere.
+    A picture that is missing or cannot be decoded stays black: the run names it elsewhere. Raises InvalidImage
+    where the grid would have more pixels than four threads should hold.
     """
     from PIL import Image
 
-    pictures = [None if path is None else _decoded(path) for path in paths]
-    width = max((each.width for each in pictures if each is not None), default=1) + _GAP
-    height = max((each.height for each in pictures if each is not None), default=1) + _GAP
-    columns = min(2, len(pictures))
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * width + _GAP, rows * height + _GAP))
-    for number, each in enumerate(pictures):
-        if each is not None:
-            sheet.paste(each, (number % columns * width + _GAP, number // columns * height + _GAP))
+    sizes = [None if path is None else _size(path) for path in paths]
+    width = max((each[0] for each in sizes if each is not None), default=1) + _GAP
+    height = max((each[1] for each in sizes if each is not None), default=1) + _GAP
+    columns = min(2, len(paths))
+    side = (columns * width + _GAP, -(-len(paths) // columns) * height + _GAP)
+    if side[0] * side[1] > _MOST_PIXELS:
+        raise InvalidImage(f"a grid of {side[0]}x{side[1]} pixels is not made: at most {_MOST_PIXELS:,}")
+    sheet = Image.new("RGB", side)
+    for number, path in enumerate(paths):
+        picture = None if path is None or sizes[number] is None else _decoded(path)
+        if picture is not None:
+            sheet.paste(picture, (number % columns * width + _GAP, number // columns * height + _GAP))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
-def _decoded(path: Path) -> Image | None:
-    from PIL import Image
-
+def _size(path: Path) -> tuple[int, int] | None:
     try:
-        with Image.open(path) as picture:
-            if picture.width * picture.height > _MOST_PIXELS:
-                return None
-            return picture.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError):
+        return size_of(path, MOST_DRAWN)
+    except (OSError, InvalidImage):
+        return None
+
+
+def _decoded(path: Path) -> Image | None:
+    try:
+        return rgb(decoded(read_file(path), MOST_DRAWN))
+    except (OSError, InvalidImage):
         return None
 
 
@@ -91,6 +106,14 @@ def write_results(path: Path, samples: Sequence[Sample], scores: Sequence[Score]
         if score.value is not None
     ]
     _publish(path, "".join(line + "\n" for line in lines).encode())
+
+
+def write_notes(path: Path, notes: Mapping[str, str]) -> None:
+    """Write what was left out, by sample; nothing, and no file, where nothing was."""
+    if notes:
+        _publish(path, (json.dumps(notes, indent=1) + "\n").encode())
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _result(score: Score, row: Mapping[str, Json]) -> dict[str, Json]:

@@ -44,10 +44,10 @@ class Options:
         for name in ("threshold", "counting_threshold", "max_overlap", "position_threshold"):
             value: Any = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise UsageError(f"option {name}: expected a number, found {value!r}")
+                raise UsageError(f"option {name}: expected a number, found {value!r:.60}")
         most: Any = self.max_objects
         if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-            raise UsageError(f"option max_objects: expected a whole number from 1, found {most!r}")
+            raise UsageError(f"option max_objects: expected a whole number from 1, found {most!r:.60}")
         if self.position_threshold < 0:
             raise UsageError(f"option position_threshold: expected 0 or more, found {self.position_threshold!r}")
 

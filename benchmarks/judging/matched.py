@@ -15,8 +15,10 @@ from .kept import ask, judged
 def matched_rescore(
     prepare: Callable[[Answers], Answers] = lambda answers: answers,
     settle: Callable[[Sequence[Score]], Sequence[Score]] = lambda scores: scores,
+    told: Callable[[Answers, Scored], Scored] = lambda answers, scored: scored,
 ) -> Callable[..., Scored]:
-    """Return the `rescored` of such a suite; `prepare` may complete the samples, `settle` what the lines say."""
+    """Return the `rescored` of such a suite: `prepare` may complete the samples, `settle` what the lines say, `told`
+    what is said of the whole."""
 
     @judged
     def rescored(
@@ -27,6 +29,7 @@ def matched_rescore(
         evidence = None
         if options.get("judge") is not None:
             evidence = ask(suite.suite.judge, found.samples, found.rows, options, memory=found.file)
-        return elsewhere(suite, found.rows, found.samples, data=found.known, evidence=evidence, settle=settle)
+        scored = elsewhere(suite, found.rows, found.samples, data=found.known, evidence=evidence, settle=settle)
+        return told(found, scored)
 
     return rescored

@@ -17,11 +17,13 @@ from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from ..judging.kept import ask, judged
+from ..reading.cells import listed
 from ..reading.elsewhere import RESPONSE, elsewhere
-from ..reading.rows import Row, listed, read_rows
+from ..reading.rows import Row
 from ..reading.scores import percent, plain
 from ..reading.sources import Source
 from ..reading.suite import PRESETS, Asked, TableBenchmark, TableSuite, row_id
+from ..reading.tables import read_rows
 
 CAPABILITIES: Final = ("rec", "ocr", "know", "gen", "spat", "math")
 STEP_BY_STEP: Final = (
@@ -108,7 +110,7 @@ def _rescored(
         found.rows,
         found.samples,
         data=found.known,
-        text_of=lambda row: str(row.find(*RESPONSE) or ""),
+        text_of=lambda row: row.words(*RESPONSE) or "",
         evidence=evidence,
         graded=True,
     )
@@ -129,7 +131,10 @@ def _capabilities(score: Score) -> list[str]:
 
 def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None) -> list[Evidence]:
     """Return the grades of the rows, or of the file of grades, as a judge's evidence."""
-    apart = {row_id(row): row for row in read_rows(grades)} if grades else {}
+    apart: dict[str, Row] = {}
+    for row in read_rows(grades) if grades else ():
+        if apart.setdefault(row_id(row), row) is not row:
+            raise UsageError(f"{row.where}: id {row_id(row)!r} has grades twice: every id needs one row")
     unknown = sorted(set(apart) - {each.id for each in samples})
     if unknown:
         raise UsageError(f"{apart[unknown[0]].where}: id {unknown[0]!r} has a grade but no answer")
@@ -161,7 +166,10 @@ def _named(row: Row, hint: str = "") -> str:
     """Return the capabilities of a row, sorted, joined by commas."""
     value = row.need("capability", "category", hint=hint)
     if isinstance(value, str):
-        value = listed(value) if value.startswith("[") else value.split(",")
+        try:
+            value = listed(value) if value.startswith("[") else value.split(",")
+        except ValueError as error:
+            raise row.wrong("capability", value, f"some of {', '.join(CAPABILITIES)}") from error
     names = [str(each).strip() for each in value] if isinstance(value, list) else []
     wrong = [name for name in names if name not in CAPABILITIES]
     if wrong or not names:
@@ -170,8 +178,8 @@ def _named(row: Row, hint: str = "") -> str:
 
 
 def _sample(row: Row, asked: Asked) -> Sample:
-    question = row.text("question") if asked.preset else str(row.find("question") or "")
-    answer = row.text("answer") if asked.preset else str(row.find("answer") or "")
+    question = row.text("question") if asked.preset else row.words("question") or ""
+    answer = row.text("answer") if asked.preset else row.words("answer") or ""
     before = {"janus-pr541": "\n", "lmms-eval": _REASON_FIRST}.get(asked.preset, "")
     return Sample(
         id=row_id(row),

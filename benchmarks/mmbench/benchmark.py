@@ -16,6 +16,7 @@ from ...evals.types import Evidence, Json, Prediction, Sample, Score
 from ..judging.matched import matched_rescore
 from ..judging.matcher import matched
 from ..reading.answers import LETTER
+from ..reading.cells import whole
 from ..reading.choices import LETTER_LINE, options_of, prompt_of
 from ..reading.rows import Row
 from ..reading.scores import Read, by_protocol, grouped, percent, scores_of, slug
@@ -54,7 +55,8 @@ def _circular(unrolled: Sequence[Score], rolls: Mapping[str, Sequence[Score]]) -
     """Return the share of questions that are right in every roll.
 
     A question with a roll that has no verdict counts where another roll is wrong already. Rolls of which
-    the table has no row are absent: a question is asked once for each of its options.
+    the table has no row are absent: those before the last one, and the second of a question with options.
+    (53 questions of the official data have four options and three rolls: "all above are not right" stays last.)
     """
     values: dict[str, float] = {}
     absent: list[Score] = []
@@ -63,8 +65,9 @@ def _circular(unrolled: Sequence[Score], rolls: Mapping[str, Sequence[Score]]) -
         mine = rolls[name]
         unknown = [each for each in mine if each.value is None]
         absent += unknown
-        asked = max((each.details["rolls"] for each in mine if each.details), default=len(mine))
-        fewer += max(0, asked - len(mine))
+        options = max((each.details["rolls"] for each in mine if each.details), default=1)
+        last = max(int(each.sample_id) // ROLL for each in mine)
+        fewer += max(last + 1, min(2, options)) - len(mine)
         if not unknown or any(each.value == 0 for each in mine):
             values[name] = float(all(each.value == 1 for each in mine))
     lost = {**stats.lost(absent), **({"rolls without a row": fewer} if fewer else {})}
@@ -94,7 +97,7 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
 
 
 def _prompt(row: Row, preset: str) -> str:
-    question, options, hint = row.text("question"), options_of(row) or {}, row.find("hint")
+    question, options, hint = row.text("question"), options_of(row) or {}, row.words("hint")
     if preset == "lmms-eval":
         # mmbench/en_utils.py: hint, question and heading on one line, an empty line before the instruction.
         lines = "\n".join(f"{letter}. {text}" for letter, text in options.items())
@@ -105,10 +108,10 @@ def _prompt(row: Row, preset: str) -> str:
 
 def _key(row: Row) -> str:
     index = row.need("index", "id", "question_id")
-    try:
-        return str(int(index))
-    except (TypeError, ValueError):
-        raise row.wrong("index", index, "a whole number") from None
+    number = whole(index)
+    if number is None or number < 0:
+        raise row.wrong("index", index, "a whole number")
+    return str(number)
 
 
 def _sample(row: Row, asked: Asked) -> Sample:
@@ -117,11 +120,11 @@ def _sample(row: Row, asked: Asked) -> Sample:
         row.need("A", hint=asked.hint)
         options = {}
     answer = row.need("answer", hint=asked.hint)
-    if answer not in options:
+    if not isinstance(answer, str) or answer not in options:
         raise row.wrong("answer", answer, f"one of the options {', '.join(options)}")
     key = _key(row)
     columns = {"category": ("category",), "l2-category": ("l2-category", "L2-category")}
-    tags = {name: str(row.find(*found)) for name, found in columns.items() if row.find(*found) is not None}
+    labels = {name: row.label(*found) for name, found in columns.items()}
     return Sample(
         id=key,
         prompt=asked.text(lambda: _prompt(row, asked.preset)),
@@ -130,9 +133,9 @@ def _sample(row: Row, asked: Asked) -> Sample:
             "answer": answer,
             "options": options,
             "nan": [letter for letter in "ABCD" if row.fields.get(letter) == "nan"],
-            "question": row.find("question"),
+            "question": row.words("question"),
         },
-        tags=tags,
+        tags={name: label for name, label in labels.items() if label is not None},
         cluster=str(int(key) % ROLL),
     )
 

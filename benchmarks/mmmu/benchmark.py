@@ -14,12 +14,14 @@ from typing import Final
 
 from ...evals import stats
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Json, Picture, Prediction, Sample, Score
+from ...evals.types import Evidence, Json, Picture, Prediction, Sample, Score, Scored
 from ..judging.matched import matched_rescore
 from ..judging.matcher import matched
 from ..reading.answers import LETTER
-from ..reading.choices import LETTER_LINE, options_of, prompt_of
-from ..reading.rows import Row, listed
+from ..reading.cells import listed
+from ..reading.cells import plain as scalar
+from ..reading.choices import LETTER_LINE, lettered, options_of, prompt_of
+from ..reading.rows import Row
 from ..reading.scores import GUESSED, Read, by_protocol, grouped, percent, plain, scores_of, slug
 from ..reading.sources import Source
 from ..reading.suite import Answers, Asked, TableSuite, row_id
@@ -44,7 +46,7 @@ DOMAINS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _DOMAIN_OF: Final = {subject: domain for domain, subjects in DOMAINS.items() for subject in subjects}
 _ID: Final = re.compile(r"(validation|dev|test)_(.+)_\d+")
-_MARKER: Final = re.compile(r"<image (\d+)>")
+_MARKER: Final = re.compile(r"<image (\d{1,3})>", re.ASCII)
 
 
 def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
@@ -168,7 +170,7 @@ def _guessed(score: Score) -> bool:
 def _prompt(row: Row, preset: str) -> str:
     question, options = row.text("question"), _options(row)
     if preset == "janus-pr541":
-        return prompt_of(preset, question, options, row.find("hint"))
+        return prompt_of(preset, question, options, row.words("hint"))
     short = "Answer the question using a single word or phrase."
     if preset == "lmms-eval":
         lines = "\n".join(f"{letter}. {text}" for letter, text in options.items())
@@ -183,7 +185,7 @@ def _options(row: Row) -> dict[str, str]:
 
 
 def _is_open(row: Row) -> bool:
-    kind = row.find("question_type", "kind")
+    kind = row.words("question_type", "kind")
     if kind is None:
         return not options_of(row)
     if kind not in ("multiple-choice", "open", "short-answer"):
@@ -199,21 +201,23 @@ def _answer(row: Row, *, is_open: bool, options: Mapping[str, str], hint: str) -
                 return listed(value)
             except ValueError:
                 return value
+        golds = value if isinstance(value, list) else [value]
+        if not golds or not all(map(scalar, golds)):
+            raise row.wrong("answer", value, "a text or a list of texts")
         return [str(each) for each in value] if isinstance(value, list) else str(value)
     golds = value if isinstance(value, list) else [value]
-    if any(each not in options for each in golds):
+    if not golds or not all(isinstance(each, str) and each in options for each in golds):
         raise row.wrong("answer", value, f"one of the options {', '.join(options)}")
     return value
 
 
 def _sample(row: Row, asked: Asked) -> Sample:
     is_open, options = _is_open(row), _options(row)
-    letters = row.find("all_choices")
     if not is_open and not options:
         row.need("options", "index2ans", "A", hint=asked.hint)
     answer = _answer(row, is_open=is_open, options=options, hint=asked.hint)
     match = _ID.fullmatch(row_id(row))
-    subject = match[2] if match else str(row.find("category") or "")
+    subject = match[2] if match else row.label("category") or ""
     tags = {"subject": subject, "domain": _DOMAIN_OF.get(subject, "")}
     return Sample(
         id=row_id(row),
@@ -222,29 +226,56 @@ def _sample(row: Row, asked: Asked) -> Sample:
         target={
             "open": is_open,
             "options": options,
-            "letters": [str(each) for each in letters] if isinstance(letters, list) else list(options),
+            "letters": _letters(row, options),
             "answer": answer,
             "position": asked.place,
-            "question": str(row.find("question") or ""),
+            "question": row.words("question") or "",
             **({"offered": _offered(answer)} if is_open else {}),
         },
         tags={name: value for name, value in tags.items() if value},
     )
 
 
+def _letters(row: Row, options: Mapping[str, str]) -> list[str]:
+    """Return the letters from which the official parser guesses, in its order."""
+    letters = row.find("all_choices")
+    if letters is None or not options:
+        return list(options)
+    found = list(lettered(row, "all_choices", letters).values())
+    if sorted(found) != sorted(options):
+        raise row.wrong("all_choices", letters, f"a list of the options {', '.join(options)}")
+    return found
+
+
 def _pictures(row: Row, asked: Asked) -> tuple[Picture, ...]:
-    """Return the pictures that a preset shows: all, the first, or those that the text mentions."""
+    """Return the pictures that a preset shows: all, the first, or those that the text mentions.
+
+    A question that mentions none may have none.
+    """
+    if not asked.preset:
+        return ()
+    shown = set(map(int, _MARKER.findall(row.text("question") + "\n".join(_options(row).values()))))
     if asked.preset == "lmms-eval" and "image_1" in row.fields:
-        text = row.text("question") + "\n".join(_options(row).values())
-        return asked.pictures(row, [f"image_{number}" for number in sorted(set(_MARKER.findall(text)))])
-    found = asked.pictures(row)
+        return asked.pictures(row, [f"image_{number}" for number in sorted(shown)])
+    found = asked.pictures(row, optional=not shown)
     return found[:1] if asked.preset == "official" else found
 
 
 def _in_order(answers: Answers) -> Answers:
-    """Return the answers with the place of each row: guesses are drawn in the order of the rows."""
+    """Return the answers with the place of each row, from which guesses are drawn: the data set's, else the file's."""
+    if answers.known is not None:
+        return answers
     placed = [replace(each, target={**each.target, "position": at}) for at, each in enumerate(answers.samples)]
     return replace(answers, samples=placed)
+
+
+def _told(answers: Answers, scored: Scored) -> Scored:
+    """Return the result; where guesses were drawn in the order of the file's rows, it says so."""
+    guesses = scored.metrics.get("official/fallbacks")
+    if answers.known is not None or guesses is None or not guesses.value:
+        return scored
+    order = "guesses were drawn in the order of the file's rows; with --data PATH in that of the data set"
+    return replace(scored, extra={**scored.extra, "order": order})
 
 
 Mmmu = TableSuite(
@@ -266,5 +297,5 @@ Mmmu = TableSuite(
     score=score,
     estimates=estimates,
     judge="mmmu",
-    rescored=matched_rescore(_in_order, settle),
+    rescored=matched_rescore(_in_order, settle, _told),
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ...evals.types import Json
-from .rows import Row, listed, missing
+from .cells import listed
+from .rows import Row
 
 SHORT_LINE = "\nAnswer the question using a single word or phrase."
 LETTER_LINE = "Answer with the option's letter from the given choices directly."
@@ -24,23 +25,28 @@ def options_of(row: Row) -> dict[str, str] | None:
             return lettered(row, name, value)
     for letters in (string.ascii_uppercase, [f"choice_{letter}" for letter in string.ascii_lowercase]):
         if any(letter in row.fields for letter in letters[:2]):
-            found = {string.ascii_uppercase[at]: row.fields.get(name) for at, name in enumerate(letters)}
-            return {letter: str(text) for letter, text in found.items() if not missing(text)}
+            found = {string.ascii_uppercase[at]: row.words(name) for at, name in enumerate(letters)}
+            return {letter: text for letter, text in found.items() if text is not None}
     return None
 
 
 def lettered(row: Row, column: str, value: Json) -> dict[str, str]:
     """Return options given as an object, a list, or a text that holds a list, by letter."""
-    if isinstance(value, dict):
-        return {str(letter): str(text) for letter, text in value.items() if text is not None}
+    given = value
     if isinstance(value, str):
         try:
             value = listed(value)
         except ValueError as error:
-            raise row.wrong(column, value, "a list of options") from error
-    if not isinstance(value, Sequence) or len(value) > 26:
-        raise row.wrong(column, value, "a list of at most 26 options")
-    return {string.ascii_uppercase[at]: str(text) for at, text in enumerate(value)}
+            raise row.wrong(column, given, "a list of options") from error
+    if isinstance(value, list):
+        value = dict(zip(string.ascii_uppercase, value, strict=False)) if len(value) <= 26 else None
+    if not isinstance(value, dict) or len(value) > 26 or not all(_is_option(*each) for each in value.items()):
+        raise row.wrong(column, given, "a list of at most 26 options")
+    return {str(letter): str(text) for letter, text in value.items() if text is not None or isinstance(given, list)}
+
+
+def _is_option(letter: Json, text: Json) -> bool:
+    return len(str(letter)) <= 20 and str(letter).isprintable() and not isinstance(text, list | dict)
 
 
 def prompt_of(preset: str, question: str, options: Mapping[str, str], hint: str | None = None) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from .cells import plain, shown
 from .rows import Row
 from .scores import GUESSED
 
@@ -34,7 +35,7 @@ def unique(samples: Sequence[Sample], rows: Sequence[Row], *, most: int = 1) -> 
     for sample, row in zip(samples, rows, strict=True):
         seen[sample.id] = seen.get(sample.id, 0) + 1
         if seen[sample.id] > most:
-            raise UsageError(f"{row.where}: duplicate key {sample.id!r}: every row needs its own")
+            raise UsageError(f"{row.where}: duplicate key {shown(sample.id)}: every row needs its own")
 
 
 def response_of(row: Row) -> str:
@@ -112,27 +113,74 @@ def elsewhere(
 def placed(
     rows: Sequence[Row],
     key_of: Callable[[Row], str],
-    data: Sequence[Sample] | None,
-    sample_of: Callable[[Row], Sample] | None = None,
+    data: Mapping[str, Sequence[Sample]],
+    meant: Callable[[Row, Sequence[Sample]], Sequence[Sample]],
 ) -> list[Sample]:
-    """Return the sample of each row: the data set's of the same id, or without data what the row itself says.
+    """Return the data set's sample of each row; `data` holds them by key.
 
-    Of several with one id the first row takes the first. Raises UsageError for an id that the data
-    set does not have.
+    Of several with one key `meant` returns those that a row can mean; never does the order of the rows decide.
+    Raises UsageError for a key that the data set does not have, and where a row does not say which it means.
     """
-    if data is None:
-        assert sample_of is not None
-        return [sample_of(row) for row in rows]
-    waiting: dict[str, list[Sample]] = {}
-    for sample in reversed(data):
-        waiting.setdefault(sample.id, []).append(sample)
-    found: list[Sample] = []
-    for row in rows:
-        same = waiting.get(key_of(row))
+    found: dict[int, Sample] = {}
+    unsaid: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        key = key_of(row)
+        same = data.get(key)
         if not same:
-            raise UsageError(f"{row.where}: id {key_of(row)!r} is not in the data set ({len(data)} samples)")
-        found.append(same.pop() if len(same) > 1 else same[0])
-    return found
+            count = sum(map(len, data.values()))
+            raise UsageError(f"{row.where}: id {shown(key)} is not in the data set ({count} samples)")
+        fits = same if len(same) == 1 else meant(row, same)
+        if not fits:
+            raise UsageError(f"{row.where}: the data set asks another question under {shown(key)}")
+        if len(fits) == 1:
+            found[at] = fits[0]
+        else:
+            unsaid.setdefault(key, []).append(at)
+    for key, places in unsaid.items():
+        taken = {found[at].id for at in found}
+        left = [each for each in data[key] if each.id not in taken]
+        one_answer = len(left) == len(places) and len({response_of(rows[at]) for at in places}) == 1
+        alike = len(left) >= len(places) and all(_like(each) == _like(left[0]) for each in left)
+        if not (one_answer or alike):  # else it does not matter which answer is whose
+            raise UsageError(
+                f"{rows[places[0]].where}: {shown(key)} stands {len(data[key])} times in the data set, and the row "
+                "does not say which it answers: add the column 'question'"
+            )
+        found |= dict(zip(places, left, strict=False))
+    return [found[at] for at in range(len(rows))]
+
+
+def _like(sample: Sample) -> tuple[Json, ...]:
+    return sample.target, sample.tags, sample.cluster
+
+
+_SUFFIXES: Final = (
+    "Answer the question using a single word or phrase.",
+    "Answer with the option's letter from the given choices directly.",
+    "Please answer yes or no.",
+)
+
+
+def bare(question: str) -> str:
+    """Return a question without the prompt that tools write after it, its blanks as single spaces."""
+    text = " ".join(question.replace("<image>", " ").split())
+    while (end := next((each for each in _SUFFIXES if text.endswith(each)), None)) is not None:
+        text = text.removesuffix(end).rstrip()
+    return text
+
+
+def asked_by(row: Row, same: Sequence[Sample], question_of: Callable[[Sample], str | None]) -> list[Sample] | None:
+    """Return those of some samples whose question a row repeats, also at the beginning of a whole prompt.
+
+    None where the row, or none of them, has a question.
+    """
+    said = row.words("question", "prompt")
+    known = [(bare(question_of(each) or ""), each) for each in same]
+    if said is None or not any(question for question, _ in known):
+        return None
+    text = bare(said)
+    equal = [each for question, each in known if question == text]
+    return equal or [each for question, each in known if question and text.startswith(question)]
 
 
 def _without_row(samples: Sequence[Sample], data: Sequence[Sample]) -> list[Sample]:
@@ -147,9 +195,8 @@ def _without_row(samples: Sequence[Sample], data: Sequence[Sample]) -> list[Samp
 
 def _name(row: Row, sample: Sample) -> dict[str, Json]:
     """Return how a line of --out names its row: the row's own id, as it was written, and category."""
-    own = row.find("id", "question_id", "index", "questionId")
-    category = row.find("category")
-    return {"id": sample.id if own is None else own, **({"category": category} if category else {})}
+    own, category = row.find("id", "question_id", "index", "questionId"), row.find("category")
+    return {"id": own if plain(own) else sample.id, **({"category": category} if plain(category) else {})}
 
 
 def _lines(

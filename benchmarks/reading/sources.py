@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...evals.assets import fetch as store
 from ...evals.errors import UsageError
-from .rows import SUFFIXES
+from .tables import SUFFIXES
 
 _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 

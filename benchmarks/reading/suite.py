@@ -17,14 +17,13 @@ from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
 from .elsewhere import elsewhere, given, hint_for, placed, unique
 from .pictures import Gallery
-from .rows import Row, read_rows, read_tables
+from .rows import Row
 from .sources import Source, find_world
+from .tables import read_rows, read_tables
 
 PRESETS: Final = ("janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit")
 """The prompts in which the field asks: the Janus authors' (VLMEvalKit pull request 541), the suite's own, others'."""
 
-Look = Callable[[Row, "Sequence[str] | None"], "tuple[Picture, ...]"]
-"""Finds the pictures of a row: in the named columns, or in every picture column."""
 Estimates = Callable[[Sequence[Score]], Mapping[str, Estimate]]
 
 
@@ -36,7 +35,7 @@ class Asked:
     """
 
     preset: str = ""
-    look: Look | None = None
+    gallery: Gallery | None = None
     place: int = 0
     hint: str = ""
 
@@ -44,20 +43,36 @@ class Asked:
         """Return the prompt that `make` makes; empty where nothing is asked."""
         return make() if self.preset else ""
 
-    def pictures(self, row: Row, columns: Sequence[str] | None = None) -> tuple[Picture, ...]:
-        """Return a row's pictures, of the named columns or of all; none where nothing is asked."""
-        return self.look(row, columns) if self.look else ()
+    def pictures(
+        self, row: Row, columns: Sequence[str] | None = None, *, optional: bool = False
+    ) -> tuple[Picture, ...]:
+        """Return a row's pictures, of the named columns or of all; none where nothing is asked.
+
+        A row without a picture is asked without where they are `optional`; else it has one that is invalid.
+        """
+        return self.gallery.of(row, columns, optional=optional) if self.gallery else ()
 
 
 def row_id(row: Row) -> str:
     """Return the id of a row as most tables have it."""
-    return str(row.need("id", "question_id", "index"))
+    return row.identity("id", "question_id", "index")
+
+
+def row_number(row: Row) -> str:
+    """Return the id of a row of a suite whose ids are whole numbers."""
+    return row.identity("id", "question_id", "index", numbers=True)
 
 
 def every_row(rows: Sequence[Row], asked: bool) -> Sequence[Row]:
     """Return the rows as they are."""
     del asked
     return rows
+
+
+def any_of(row: Row, same: Sequence[Sample]) -> Sequence[Sample]:
+    """Return all samples of one id: the row does not tell."""
+    del row
+    return same
 
 
 def one_by_one(suite: TableSuite, rows: Sequence[Row], asked: Asked) -> list[Sample]:
@@ -80,7 +95,8 @@ class TableSuite:
     `sample` makes a row a sample, `score` judges an answer, `estimates` says what its metrics are made of.
     `rows` picks and completes the table's rows, knowing whether they are to be asked. Their pictures lie in
     the table, beside it, in `folders` there, or in tables apart: a pattern, and the column that names a
-    picture's id. `samples` is for suites whose samples depend on each other, `named` for ids that repeat.
+    picture's id. `samples` is for suites whose samples depend on each other, `named` for ids that repeat; of
+    several samples of one id `meant` returns those that a row of answers can mean.
     `likelihoods` are the presets in which options are weighed too. `judge` names the judge's task of a
     suite that may have its answers matched by one; `observer` an observer that it always needs.
     """
@@ -100,6 +116,7 @@ class TableSuite:
     samples: Callable[[TableSuite, Sequence[Row], Asked], list[Sample]] = one_by_one
     named: Callable[[Sequence[Sample]], Sequence[Sample]] = list
     rows_of_an_id: int = 1
+    meant: Callable[[Row, Sequence[Sample]], Sequence[Sample]] = any_of
     likelihoods: Collection[str] = ()
     judge: str = ""
     observer: str | None = None
@@ -211,18 +228,20 @@ class TableBenchmark:
         """Return the samples of a table; not `asked`: without prompts and pictures, to score what was answered."""
         tables = self.suite.source.tables(data, offline=self.offline)
         rows = self.suite.rows(read_tables(tables), asked)
-        how = Asked(self.preset, self._pictures(rows, tables[0])) if asked else Asked()
-        return self.suite.samples(self.suite, rows, how)
+        gallery = self._gallery(rows, tables[0]) if asked else None
+        samples = self.suite.samples(self.suite, rows, Asked(self.preset if asked else "", gallery))
+        if gallery is not None:
+            gallery.must_show()
+        return samples
 
-    def _pictures(self, rows: Sequence[Row], table: Path) -> Look:
+    def _gallery(self, rows: Sequence[Row], table: Path) -> Gallery:
         """Return what finds the pictures of rows."""
         if self.suite.pictures_apart and table.suffix == ".parquet":
             pattern, column = self.suite.pictures_apart
             apart = sorted(table.parent.glob(pattern))
             if apart:
-                gallery = Gallery([*rows, *read_tables(apart)], index="id")
-                return lambda row, columns: gallery.of(row, columns or (column,))
-        return Gallery(rows, [table.parent / each for each in self.suite.folders]).of
+                return Gallery([*rows, *read_tables(apart)], index="id", columns=(column,))
+        return Gallery(rows, [table.parent / each for each in self.suite.folders])
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
         """Return one Score for each protocol that reads the answer."""
@@ -241,9 +260,14 @@ class TableBenchmark:
         file = given(predictions)
         rows, hint = read_rows(file), hint_for(file)
         carried = self.suite.source.carried is not None
-        known = self.load(str(data or ""), asked=False) if data or carried else None
-        samples = placed(rows, self.suite.key, known, lambda row: self.suite.sample(row, Asked(hint=hint)))
-        return Answers(file, rows, samples, known, hint)
+        if not data and not carried:
+            return Answers(file, rows, [self.suite.sample(row, Asked(hint=hint)) for row in rows], None, hint)
+        known = self.load(str(data or ""), asked=False)
+        named = self.suite.named(known)
+        by_id: dict[str, list[Sample]] = {}
+        for each, sample in zip(known, named, strict=True):
+            by_id.setdefault(each.id, []).append(sample)
+        return Answers(file, rows, placed(rows, self.suite.key, by_id, self.suite.meant), named, hint)
 
 
 def fingerprint(samples: Sequence[Sample]) -> str:

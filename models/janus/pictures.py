@@ -14,9 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from ...evals.errors import JanusEvalError
+from ...evals.pictures import open_picture
 from ..device import memory
 from .network import Network
-from .pixels import PixelRule, open_picture, pixel_values, to_bytes
+from .pixels import PixelRule, pixel_values, to_bytes
 
 if TYPE_CHECKING:
     from ...evals.types import Picture

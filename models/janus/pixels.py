@@ -7,13 +7,13 @@ the resized side, which shifts the whole picture at sizes such as 640x426.
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...evals.errors import EnvironmentProblem, InvalidImage, why_undecodable
+from ...evals.errors import EnvironmentProblem
+from ...evals.pictures import open_picture as open_picture  # how Janus opens what it is shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,17 +59,6 @@ def read_rule(folder: Path, size: int) -> PixelRule:
         std=std,
         normalize=bool(table.get("do_normalize", True)),
     )
-
-
-def open_picture(data: bytes, name: str) -> Image:
-    """Decode a picture to RGB; transparency is dropped, not blended. Raises InvalidImage."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            return picture.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidImage(f"picture {name!r} cannot be decoded: {why_undecodable(error)}") from error
 
 
 def resized_size(width: int, height: int, size: int, min_size: int = 14) -> tuple[int, int]:

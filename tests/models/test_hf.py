@@ -193,7 +193,7 @@ def test_a_template_that_drops_the_system_prompt_is_refused(tmp_path: Path) -> N
 
 def test_a_broken_picture_is_an_invalid_image(folder: Path) -> None:
     whole = picture("red").read()
-    with pytest.raises(InvalidImage, match=r"half.png cannot be decoded"):
+    with pytest.raises(InvalidImage, match=r"'half\.png' cannot be decoded"):
         model(folder).predict([job("a", "what", Picture("half.png", lambda: whole[: len(whole) // 2]))])
 
 

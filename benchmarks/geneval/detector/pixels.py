@@ -6,7 +6,6 @@ with mmcv's rescale rule. Pictures are BGR uint8 of shape (height, width, 3), as
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....evals.errors import InvalidImage, why_undecodable
+from ....evals.pictures import MOST_DRAWN, decoded, deep, read_file, upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -72,31 +72,29 @@ class Geometry:
 def decode(data: bytes) -> tuple[Bgr, Image]:
     """Return one encoded picture as the detector sees it (cv2) and as the colour classifier does (PIL).
 
-    Both apply EXIF rotation; the detector's copy has 8 bits and no alpha. Raises InvalidImage where
-    either reader cannot decode the whole picture.
+    Both apply EXIF rotation; the detector's copy has 8 bits and no alpha. A picture that has more than 8 bits
+    in PIL's hands is scaled to 8 and shown to both alike: cv2 and PIL differ there, and PIL's would be white.
+    Raises InvalidImage where either reader cannot decode the whole picture.
     """
     import cv2
-    from PIL import Image, ImageOps
 
-    try:
-        picture = Image.open(io.BytesIO(data))
-        picture.load()
-        picture = ImageOps.exif_transpose(picture)
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError) as error:
-        raise InvalidImage(f"cannot be decoded: {why_undecodable(error)}") from error
+    opened = decoded(data, MOST_DRAWN)
+    picture = upright(opened)
+    if deep(opened):
+        return np.ascontiguousarray(np.asarray(picture)[:, :, ::-1]), picture
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise InvalidImage(f"cannot be decoded: {why_undecodable(error)}") from error
     if pixels is None:
-        raise InvalidImage(f"cv2 cannot decode this {picture.format or 'picture'}")
+        raise InvalidImage(f"cv2 cannot decode this {opened.format or 'picture'}")
     return pixels.astype(np.uint8, copy=False), picture
 
 
 def read(path: Path) -> tuple[Bgr, Image]:
     """Return `decode` of a file. Raises InvalidImage with the file's name, OSError where it cannot be read."""
     try:
-        return decode(path.read_bytes())
+        return decode(read_file(path))
     except InvalidImage as error:
         raise InvalidImage(f"{path.name}: {error}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from janus_eval.benchmarks.dpg_bench.pictures import Source, read_folder, write_grid
 from janus_eval.evals.errors import InvalidImage, UsageError
@@ -113,3 +114,16 @@ def test_pictures_of_different_sizes_make_no_grid_and_say_so(tmp_path: Path) -> 
     files = [single(tmp_path / "1.png", "red", 8), single(tmp_path / "2.png", "red", 9)]
     assert "8x8, 9x9 form no grid" in (write_grid(tmp_path / "g" / "a.png", files) or "")
     assert not (tmp_path / "g").exists()
+
+
+def test_sixteen_bits_are_seen_as_eight(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 128 * 257, np.uint16)).save(tmp_path / "a.png")
+    assert Source(tmp_path / "a.png").read().getpixel((3, 3)) == (128, 128, 128)
+
+
+def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    Image.new("1", (8_100, 8_100)).save(tmp_path / "a.png")
+    with pytest.raises(InvalidImage, match=r"invalid image a\.png: has 8100x8100 pixels: at most 64,000,000"):
+        Source(tmp_path / "a.png").read()
+    Image.new("1", (5_000, 5_000)).save(tmp_path / "b.png")
+    assert "none is made" in (write_grid(tmp_path / "g" / "b.png", [tmp_path / "b.png"] * 4) or "")

@@ -1,7 +1,9 @@
 """The official layout where pictures or the disk are in a bad way."""
 
 import io
+import tracemalloc
 
+import numpy as np
 import pytest
 from janus_eval.benchmarks.geneval import official
 from janus_eval.evals.errors import EnvironmentProblem
@@ -34,6 +36,28 @@ def test_a_huge_picture_is_not_decoded_for_the_grid(tmp_path):
     Image.new("1", (8_100, 8_100)).save(path)
     with Image.open(io.BytesIO(official.grid([path]))) as grid:
         assert grid.size == (5, 5)
+
+
+def test_a_grid_that_would_fill_memory_is_left_out_and_said(tmp_path):
+    huge = tmp_path / "00000" / "samples" / "0000.png"
+    huge.parent.mkdir(parents=True)
+    Image.new("1", (7_900, 7_900)).save(huge)
+    samples = [Sample("00000", "x", target={}), Sample("00001", "y", target={})]
+    small = paint(tmp_path / "00001" / "samples" / "0000.png")
+    predictions = [Prediction("00000", image=huge), Prediction("00001", image=small)]
+    tracemalloc.start()
+    without = official.write_layout(tmp_path, samples, predictions, 4)
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+    assert without == {"00000": "a grid of 15806x15806 pixels is not made: at most 36,000,000"}
+    assert not (tmp_path / "00000" / "grid.png").exists()
+    assert (tmp_path / "00001" / "grid.png").exists()
+
+
+def test_sixteen_bits_are_seen_in_the_grid(tmp_path):
+    Image.fromarray(np.full((4, 4), 128 * 257, np.uint16)).save(tmp_path / "a.png")
+    with Image.open(io.BytesIO(official.grid([tmp_path / "a.png"]))) as grid:
+        assert grid.getpixel((3, 3)) == (128, 128, 128)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):

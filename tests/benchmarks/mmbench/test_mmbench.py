@@ -34,6 +34,15 @@ def test_circular_needs_every_roll(tmp_path: Path) -> None:
     assert value(scored, "official/circular_lr") == 0
 
 
+def test_a_question_may_have_fewer_rolls_than_options_but_no_gap(tmp_path: Path) -> None:
+    three = rolled(1, ("B", "C", "D"))
+    assert value(MmBench().rescore(predictions=write(tmp_path / "a.jsonl", *three)), "official/circular") == 100
+    for rows in ([three[0], three[2]], [three[0]]):
+        scored = MmBench().rescore(predictions=write(tmp_path / "b.jsonl", *rows))
+        assert part(scored, "official/circular") == 100
+        assert scored.metrics["official/circular"].absent == ("1 rolls without a row",)
+
+
 def test_an_answer_that_is_no_option_is_a_wrong_label(tmp_path: Path) -> None:
     row = {"index": 1, "A": "x", "B": "y", "C": None, "D": "nan", "answer": "D", "response": "A"}
     with pytest.raises(UsageError, match=r"line 1: column 'answer' holds 'D', expected one of the options A, B"):

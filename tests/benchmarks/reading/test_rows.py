@@ -4,44 +4,29 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import csv
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from janus_eval.benchmarks.pope import Pope
-from janus_eval.benchmarks.reading.pictures import Gallery
-from janus_eval.benchmarks.reading.rows import Deferred, read_rows
 from janus_eval.benchmarks.reading.sources import Source
+from janus_eval.benchmarks.reading.tables import read_rows
 from janus_eval.evals import registry
-from janus_eval.evals.errors import InvalidImage, UsageError
+from janus_eval.evals.errors import UsageError
+from support.predictions import write, write_tsv
 
 PIXELS = bytes(range(256)) * 8
 BASE64 = base64.b64encode(PIXELS).decode()
 
 
-def write_lines(path: Path, *rows: dict[str, Any]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def write_tsv(path: Path, *rows: dict[str, Any]) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter="\t")
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
 def test_json_lines_know_their_line(tmp_path: Path) -> None:
-    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1}, {"id": 2}))
+    rows = read_rows(write(tmp_path / "a.jsonl", {"id": 1}, {"id": 2}))
     assert [(row.fields["id"], row.line) for row in rows] == [(1, 1), (2, 2)]
 
 
 def test_json_lines_may_be_called_json(tmp_path: Path) -> None:
-    assert len(read_rows(write_lines(tmp_path / "a.json", {"id": 1}, {"id": 2}))) == 2
+    assert len(read_rows(write(tmp_path / "a.json", {"id": 1}, {"id": 2}))) == 2
 
 
 def test_a_dictionary_of_texts_is_answers_by_id(tmp_path: Path) -> None:
@@ -106,12 +91,6 @@ def test_pictures_nested_too_deeply_are_an_error(tmp_path: Path) -> None:
         read_rows(tmp_path / "a.jsonl")
 
 
-def test_a_long_cell_that_begins_like_a_list_and_is_none_is_named(tmp_path: Path) -> None:
-    file = write_tsv(tmp_path / "a.tsv", {"id": "1", "image": "[" + "x" * 2000})
-    with pytest.raises(UsageError, match=r"a\.tsv line 2: column 'image': expected a list"):
-        read_rows(file)
-
-
 @pytest.mark.parametrize("content", ['{"id": 1}\n{"id": 2}\n', '[{"id": 1}, {"id": 2}]'])
 def test_a_pipe_is_read_once(content: str) -> None:
     reading, writing = os.pipe()
@@ -119,15 +98,6 @@ def test_a_pipe_is_read_once(content: str) -> None:
     os.close(writing)
     assert [row.fields["id"] for row in read_rows(Path(f"/dev/fd/{reading}"))] == [1, 2]
     os.close(reading)
-
-
-def test_pictures_that_come_through_a_pipe_are_kept(tmp_path: Path) -> None:
-    reading, writing = os.pipe()
-    os.write(writing, json.dumps({"id": 1, "image": BASE64}).encode() + b'\n{"id": 2}\n')
-    os.close(writing)
-    rows = read_rows(Path(f"/dev/fd/{reading}"))
-    os.close(reading)
-    assert Gallery(rows).of(rows[0])[0].read() == PIXELS
 
 
 def test_a_folder_is_no_table(tmp_path: Path) -> None:
@@ -147,91 +117,9 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_number_is_no_answer(tmp_path: Path) -> None:
-    row = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "response": 5}))[0]
+    row = read_rows(write(tmp_path / "a.jsonl", {"id": 1, "response": 5}))[0]
     with pytest.raises(UsageError, match=r"line 1: column 'response' holds a number, expected text"):
         row.text("response")
-
-
-@pytest.mark.parametrize("write", [write_lines, write_tsv])
-def test_base64_pictures_stay_on_disk(tmp_path: Path, write: Any) -> None:
-    path = write(tmp_path / ("a.jsonl" if write is write_lines else "a.tsv"), {"index": "1", "image": BASE64, "q": "é"})
-    (row,) = read_rows(path)
-    assert isinstance(row.fields["image"], Deferred)
-    (picture,) = Gallery([row]).of(row)
-    assert picture.read() == PIXELS
-
-
-@pytest.mark.parametrize("write", [write_lines, write_tsv])
-def test_several_pictures_of_a_row_keep_their_order(tmp_path: Path, write: Any) -> None:
-    other = base64.b64encode(PIXELS[::-1]).decode()
-    images: Any = [BASE64, other] if write is write_lines else str([BASE64, other])
-    path = write(tmp_path / ("a.jsonl" if write is write_lines else "a.tsv"), {"index": "1", "image": images})
-    rows = read_rows(path)
-    assert [picture.read() for picture in Gallery(rows).of(rows[0])] == [PIXELS, PIXELS[::-1]]
-
-
-def test_a_row_may_use_the_picture_of_another(tmp_path: Path) -> None:
-    path = write_tsv(tmp_path / "a.tsv", {"index": "7", "image": BASE64}, {"index": "1000007", "image": "7"})
-    rows = read_rows(path)
-    assert Gallery(rows).of(rows[1])[0].read() == PIXELS
-
-
-def test_a_picture_of_a_row_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    rows = read_rows(write_tsv(tmp_path / "a.tsv", {"index": "1", "image": "7"}))
-    with pytest.raises(UsageError, match="line 2: column 'image' refers to row '7'"):
-        Gallery(rows).of(rows[0])
-
-
-def test_rows_that_point_at_each_other_end(tmp_path: Path) -> None:
-    rows = read_rows(write_tsv(tmp_path / "a.tsv", {"index": "1", "image": "2"}, {"index": "2", "image": "1"}))
-    with pytest.raises(UsageError, match="which holds no picture"):
-        Gallery(rows).of(rows[0])
-
-
-def test_pictures_lie_beside_the_table_or_in_images(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "a.png").write_bytes(PIXELS)
-    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "image": "a.png"}))
-    assert Gallery(rows).of(rows[0])[0].read() == PIXELS
-
-
-@pytest.mark.parametrize("column", ["image", "image_path"])
-def test_a_cell_in_brackets_that_is_no_list_is_named(tmp_path: Path, column: str) -> None:
-    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, column: "[a.png]"}))
-    with pytest.raises(UsageError, match=rf"line 1: column '{column}': expected a list"):
-        Gallery(rows).of(rows[0])
-
-
-def test_a_picture_outside_the_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "secret.png").write_bytes(PIXELS)
-    (tmp_path / "data").mkdir()
-    for name in ("../secret.png", str(tmp_path / "secret.png")):
-        rows = read_rows(write_lines(tmp_path / "data" / "a.jsonl", {"id": 1, "image": name}))
-        with pytest.raises(UsageError, match="which is not in"):
-            Gallery(rows).of(rows[0])
-
-
-def test_what_is_no_base64_is_an_invalid_image(tmp_path: Path) -> None:
-    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "image": "!" * 2000}))
-    with pytest.raises(InvalidImage, match=r"^a\.jsonl line 1: column 'image' is no base64"):
-        Gallery(rows).of(rows[0])[0].read()
-
-
-@pytest.mark.parametrize("listed", [False, True])
-def test_pictures_in_parquet_are_read_one_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
-) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
-    arrow = pytest.importorskip("pyarrow")
-    datasets = pytest.importorskip("datasets")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    cell = {"bytes": PIXELS, "path": "a.png"}
-    table = arrow.table({"id": ["1", "2"], "image": [[cell, cell], []] if listed else [cell, None]})
-    parquet.write_table(table, tmp_path / "a.parquet")
-    rows = read_rows(tmp_path / "a.parquet")
-    assert [row.fields["id"] for row in rows] == ["1", "2"]
-    assert [picture.read() for picture in Gallery(rows).of(rows[0])] == [PIXELS] * (1 + listed)
-    assert Gallery(rows).of(rows[1], ["image"]) == ()
 
 
 def source() -> Source:
@@ -286,12 +174,6 @@ def test_a_path_that_is_not_there_is_an_error() -> None:
         source().tables("./nothing-here")
 
 
-def test_a_row_without_a_picture_is_an_error(tmp_path: Path) -> None:
-    rows = read_rows(write_lines(tmp_path / "a.jsonl", {"id": 1, "question": "q"}))
-    with pytest.raises(UsageError, match="line 1: no picture"):
-        Gallery(rows).of(rows[0])
-
-
 def test_scoring_reads_the_folder_that_a_path_names_although_a_world_has_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -299,6 +181,6 @@ def test_scoring_reads_the_folder_that_a_path_names_although_a_world_has_that_na
     (tmp_path / "toy").mkdir()
     row = {"id": "7", "category": "random", "question": "Is there a cat?", "answer": "yes", "response": "yes"}
     write_tsv(tmp_path / "toy" / "POPE.tsv", row)
-    file = write_lines(tmp_path / "answers.jsonl", row)
+    file = write(tmp_path / "answers.jsonl", row)
     scored = registry.call_with(Pope().rescore, "pope", {"predictions": str(file), "data": "./toy"})
     assert scored.n == 1 and scored.extra["missing"] == []

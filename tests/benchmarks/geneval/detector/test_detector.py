@@ -115,6 +115,15 @@ def test_any_png_is_read_as_8_bit_colour(mode: str) -> None:
     assert image.size == (24, 16)
 
 
+def test_sixteen_bits_are_one_picture_for_both_readers() -> None:
+    levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    for deep in (levels * 257, levels.astype(np.float32) / 255):
+        buffer = io.BytesIO()
+        Image.fromarray(deep).save(buffer, "TIFF")
+        bgr, image = pixels.decode(buffer.getvalue())
+        assert np.array_equal(bgr[:, :, 0], levels) and np.array_equal(np.asarray(image)[:, :, 0], levels)
+
+
 def test_a_cmyk_jpeg_is_read() -> None:
     bgr, image = pixels.decode(saved("CMYK", format="JPEG"))
     assert bgr.shape == (16, 24, 3) and image.mode == "CMYK"

@@ -1,0 +1,156 @@
+"""Rows in JSON: one object a line, a list of objects, objects by id, a table by columns, SEED-Bench's own file."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ...evals.errors import UsageError
+from ...evals.types import Json
+from .cells import kind, listed
+from .rows import HEAVY, Deferred, Row, is_picture_column
+
+_IDS: Final = frozenset(("id", "question_id", "questionId", "index"))
+_COLUMNS: Final = _IDS | frozenset(
+    (
+        *("response", "prediction", "text", "question", "prompt", "answer", "gt_answer", "gold", "label"),
+        *("category", "image", "image_path", "type", "question_type", "options", "capability", "grades", "score"),
+        *("A", "B"),
+    )
+)
+"""Names by which a table is known to lie by columns: no suite has questions of these ids."""
+
+
+def json_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a file of JSON or JSON lines; raise UsageError naming the line that is none."""
+    piped = None if path.is_file() else path.read_bytes()
+    if piped or (piped is None and path.suffix.lower() == ".json"):
+        content = _whole(path, (piped or path.read_bytes()).decode("utf-8-sig"))
+        if content is not None:
+            yield from _from_json(path, content)
+            return
+    yield from _json_lines(path, piped)
+
+
+def _whole(path: Path, text: str) -> Json:
+    """Return the text as one JSON value, None where it is JSON lines."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            return None
+        raise UsageError(f"{path} line {error.lineno}: not JSON ({error.msg}): half-written?") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, a list in a list in a list ...
+        raise UsageError(f"{path}: not JSON that can be read ({error})") from error
+
+
+def _from_json(path: Path, content: Json) -> Iterator[Row]:
+    if isinstance(content, dict):
+        rows = _of_seed(path, content) or by_columns(path, content)
+        if rows is None:
+            rows = [content] if _IDS & set(content) else [_by_id(key, value) for key, value in content.items()]
+    elif isinstance(content, list):
+        rows = content
+    else:
+        raise UsageError(f"{path}: holds {kind(content)}, expected rows")
+    for number, each in enumerate(rows, 1):
+        yield Row(_object(path, number, each), path, number)
+
+
+def _by_id(key: str, value: Json) -> dict[str, Json]:
+    return {"id": key, **(value if isinstance(value, dict) else {"response": value})}
+
+
+def _of_seed(path: Path, content: Mapping[str, Json]) -> list[dict[str, Json]] | None:
+    """Return the rows of SEED-Bench's own file, which names its question types apart."""
+    questions, types = content.get("questions"), content.get("question_type") or {}
+    if not isinstance(questions, list):
+        return None
+    if not isinstance(types, dict) or not all(isinstance(each, int | str) for each in types.values()):
+        raise UsageError(f"{path}: question_type is {kind(types)}, expected an object with a number for each name")
+    names = {number: name for name, number in types.items()}
+    rows: list[dict[str, Json]] = []
+    for number, each in enumerate(questions, 1):
+        code = _object(path, number, each).get("question_type_id")
+        rows.append({**each, "type": names.get(code, code) if isinstance(code, int | str) else code})
+    return rows
+
+
+def by_columns(path: Path, content: Mapping[str, Json]) -> list[dict[str, Json]] | None:
+    """Return the rows of a table that lies by columns, as pandas' to_json and to_dict write it; None where it is none.
+
+    Each column is an object whose keys are the rows' names, or a list. Rows come in the order of the file.
+    """
+    columns = list(content.values())
+    if not _COLUMNS & set(content) or not columns:
+        return None
+    if all(isinstance(each, list) for each in columns) and len(columns) > 1:
+        same = len({len(each) for each in columns}) == 1
+        keys: Sequence[Json] = range(len(columns[0]))
+    elif all(isinstance(each, dict) for each in columns) and not any(_COLUMNS & set(each) for each in columns):
+        same = all(each.keys() == columns[0].keys() for each in columns)
+        keys = list(columns[0])
+    else:
+        return None
+    if not same:
+        raise UsageError(f"{path}: a table by columns whose columns have not the same rows")
+    return [{name: column[key] for name, column in content.items()} for key in keys]
+
+
+def _json_lines(path: Path, piped: bytes | None) -> Iterator[Row]:
+    size = path.stat().st_size if piped is None else len(piped)
+    with path.open("rb") if piped is None else io.BytesIO(piped) as file:
+        start = 0
+        for number, line in enumerate(file, 1):
+            end = start + len(line)
+            if line.strip():
+                fields = _object(path, number, _line(path, number, line, last=end == size))
+                rows = by_columns(path, fields) if end == size and start == 0 else None
+                if rows is not None:  # the only line is a whole table
+                    yield from (Row(each, path, at) for at, each in enumerate(rows, 1))
+                    return
+                if piped is None:  # a pipe cannot be read again: its pictures stay in memory
+                    for name in [name for name in fields if is_picture_column(name) and _long(fields[name])]:
+                        fields[name] = _defer(path, (start, end), name, fields[name])
+                yield Row(fields, path, number)
+            start = end
+
+
+def _line(path: Path, number: int, line: bytes, *, last: bool) -> Json:
+    try:
+        return json.loads(line.strip().removesuffix(b","))  # rows cut out of a list keep its commas
+    except (ValueError, RecursionError) as error:
+        why = "half-written last line; remove or complete it" if last and not line.endswith(b"\n") else str(error)
+        raise UsageError(f"{path} line {number}: not JSON ({why})") from error
+
+
+def _object(path: Path, number: int, value: Json) -> dict[str, Json]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{path} line {number}: holds {kind(value)}, expected an object of columns")
+    return value
+
+
+def _long(value: Json) -> bool:
+    return len(value) > HEAVY if isinstance(value, str) else isinstance(value, list) and any(map(_long, value))
+
+
+def _defer(path: Path, span: tuple[int, int], column: str, value: Json) -> Deferred:
+    def read() -> Json:
+        with path.open("rb") as file:
+            file.seek(span[0])
+            return json.loads(file.read(span[1] - span[0]))[column]
+
+    return Deferred(read, pictures_in(value))
+
+
+def pictures_in(value: Json) -> int:
+    """Return how many pictures lie in a cell; a list that is none counts as one, and says so when it is read."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            value = listed(value)
+        except ValueError:
+            return 1
+    return len(value) if isinstance(value, list) else 1

@@ -1,0 +1,209 @@
+"""Tables as they lie on disk: JSON, JSON lines, TSV, CSV or Parquet become rows; pictures stay there."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ...evals.errors import EnvironmentProblem, UsageError
+from ...evals.types import Json
+from .json_rows import json_rows, pictures_in
+from .rows import HEAVY, Deferred, Row, is_picture_column
+
+SUFFIXES = (".jsonl", ".json", ".tsv", ".csv", ".parquet")
+_SPREADSHEETS: Final = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+_MARKS: Final = (
+    (b"PK\x03\x04", "a zip archive or a spreadsheet: save it as .tsv or .csv"),
+    (b"\xd0\xcf\x11\xe0", "a spreadsheet: save it as .tsv or .csv"),
+    (b"\x1f\x8b", "compressed: unpack it first"),
+    (b"PAR1", "a Parquet file: name it .parquet"),
+)
+"""How files begin that are no text, whatever their names say."""
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return all rows of a file; raise UsageError naming file and line where it cannot be read.
+
+    A pipe (`<(command)`) is read once, as JSON or JSON lines.
+    """
+    if not path.exists():
+        raise UsageError(f"{path}: no such file")
+    if not (path.is_file() or path.is_fifo()):
+        raise UsageError(f"{path}: not a regular file, expected one of {', '.join(SUFFIXES)}")
+    reader = {".tsv": _delimited, ".csv": _delimited, ".parquet": _parquet}.get(path.suffix.lower(), json_rows)
+    try:
+        _must_be_text(path)
+        rows = list(reader(path))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: lists or objects are nested too deeply in it") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    if not rows:
+        raise UsageError(f"{path}: empty, expected at least one row")
+    return rows
+
+
+def read_tables(paths: Sequence[Path]) -> list[Row]:
+    """Return the rows of several files, one after the other."""
+    return [row for path in paths for row in read_rows(path)]
+
+
+def _must_be_text(path: Path) -> None:
+    if path.suffix.lower() in _SPREADSHEETS:
+        raise UsageError(f"{path}: a spreadsheet: save it as .tsv or .csv")
+    if path.is_file() and path.suffix.lower() != ".parquet":
+        with path.open("rb") as file:
+            begin = file.read(8)
+        for mark, told in _MARKS:
+            if begin.startswith(mark):
+                raise UsageError(f"{path}: {told}")
+
+
+# -- TSV and CSV --------------------------------------------------------------------------------------
+
+
+class _Lines:
+    """Decodes a file line by line, at line feeds alone; knows how many bytes were taken, and holds a row's lines."""
+
+    def __init__(self, path: Path, lines: Iterable[bytes]) -> None:
+        self.path, self.lines = path, lines
+        self.taken = self.number = 0
+        self.held: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self.lines:
+            self.number += 1
+            where = f"{self.path} line {self.number}"
+            try:
+                text = line.decode("utf-8-sig" if self.taken == 0 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{where}: not UTF-8 text ({error.reason})") from error
+            if "\0" in text:
+                raise UsageError(f"{where}: a NUL byte: no text table (UTF-16? save it as UTF-8)")
+            self.taken += len(line)
+            self.held.append(text)
+            yield text
+
+
+def _delimited(path: Path) -> Iterator[Row]:
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    csv.field_size_limit(sys.maxsize)  # a picture in base64 is far longer than csv's default of 128 KiB
+    with path.open("rb") as file:
+        lines = _Lines(path, file)
+        records = _records(lines, delimiter)
+        header = next(records, None)
+        if header is None:
+            return
+        if len(set(header)) < len(header):
+            raise UsageError(f"{path} line 1: a column name occurs twice: {', '.join(map(repr, header))}")
+        start = lines.taken
+        for cells in records:
+            span, start = (start, lines.taken), lines.taken
+            if not cells:
+                continue
+            where = f"{path} line {lines.number}"
+            if cells == header:
+                raise UsageError(f"{where}: the header stands here again: take it out")
+            if len(cells) != len(header):
+                raise UsageError(f"{where}: {len(cells)} cells, the header has {len(header)} columns (half-written?)")
+            fields: dict[str, Json] = dict(zip(header, cells, strict=True))
+            for number, (name, cell) in enumerate(zip(header, cells, strict=True)):
+                if len(cell) > HEAVY and is_picture_column(name):
+                    fields[name] = Deferred(_cell_reader(path, span, number, delimiter), pictures_in(cell))
+            yield Row(fields, path, lines.number)
+
+
+def _records(lines: _Lines, delimiter: str) -> Iterator[list[str]]:
+    """Yield the cells of each row.
+
+    A cell that opens with a quote and never closes it swallows the rows below in silence: where a row goes
+    over several lines, and at the end, the quotes must be whole.
+    """
+    reader = csv.reader(iter(lines), delimiter=delimiter)
+    last: list[str] = []
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            told = "a carriage return that is no line end (an old Mac's lines? save them with LF)"
+            told = told if "new-line" in str(error) else f"not a table ({error})"
+            raise UsageError(f"{lines.path} line {lines.number}: {told}") from error
+        if cells is None or len(lines.held) > 1:
+            _must_close(lines, last if cells is None else lines.held, delimiter)
+        if cells is None:
+            return
+        last, lines.held = lines.held, []
+        yield cells
+
+
+def _must_close(lines: _Lines, held: Sequence[str], delimiter: str) -> None:
+    try:
+        list(csv.reader(held, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise UsageError(
+            f"{lines.path} line {lines.number - len(held) + 1}: a cell begins with a quote that does not close it:"
+            " write the quotes within a cell twice and one around it"
+        ) from error
+
+
+def _cell_reader(path: Path, span: tuple[int, int], column: int, delimiter: str) -> Callable[[], Json]:
+    def read() -> Json:
+        with path.open("rb") as file:
+            file.seek(span[0])
+            lines = io.BytesIO(file.read(span[1] - span[0]))
+        return next(csv.reader((line.decode("utf-8") for line in lines), delimiter=delimiter))[column]
+
+    return read
+
+
+# -- Parquet ------------------------------------------------------------------------------------------
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    """Yield rows through `datasets`, which maps the file into memory: any row is read alone."""
+    try:
+        import datasets
+        import pyarrow as pa
+        from datasets.exceptions import DatasetGenerationError
+
+        # Its functions are made when it is imported: no type checker sees them.
+        compute: Any = importlib.import_module("pyarrow.compute")
+    except ImportError as error:
+        raise EnvironmentProblem(f'{path} needs the package {error.name}: pip install "janus-eval[data]"') from error
+    try:
+        datasets.disable_progress_bars()  # the command has its own
+        table: Any = datasets.Dataset.from_parquet(str(path))
+    except (pa.ArrowInvalid, DatasetGenerationError) as error:
+        raise UsageError(f"{path}: not a readable Parquet file ({error})") from error
+    for name, feature in table.features.items():
+        if isinstance(feature, datasets.Image):
+            table = table.cast_column(name, datasets.Image(decode=False))
+        elif isinstance(getattr(feature, "feature", None), datasets.Image):
+            table = table.cast_column(name, datasets.List(datasets.Image(decode=False)))
+    pictures = [name for name in table.column_names if is_picture_column(name)]
+    counts: dict[str, list[int]] = {}
+    for name in pictures:
+        column = table.data.column(name)
+        if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+            counts[name] = [each or 0 for each in compute.list_value_length(column).to_pylist()]
+        else:
+            counts[name] = [int(valid) for valid in compute.is_valid(column).to_pylist()]
+    plain = table.select_columns([name for name in table.column_names if name not in pictures])
+    for number in range(len(table)):
+        fields: dict[str, Json] = dict(plain[number])
+        for name in pictures:
+            items = counts[name][number]
+            fields[name] = Deferred(_arrow_reader(table, number, name), items) if items else None
+        yield Row(fields, path, number + 1)
+
+
+def _arrow_reader(table: Any, number: int, column: str) -> Callable[[], Json]:
+    only = table.select_columns([column])
+    return lambda: only[number][column]
