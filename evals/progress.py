@@ -6,17 +6,22 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from threading import Lock
 
 PATIENCE = 2.0  # seconds: shorter work shows nothing when not on a terminal
 EVERY = 15.0  # seconds between plain lines
+_TERMINAL = Lock()  # one bar at a time has it: rich refuses a second one, whose work is told in lines
 
 
 @contextmanager
 def progress(label: str, total: int, done: int = 0) -> Generator[Callable[[int], None]]:
     """Open a progress display of `total` steps, `done` of which are behind; yields tick(n)."""
-    if sys.stderr.isatty():
-        with _bar(label, total, done) as tick:
-            yield tick
+    if sys.stderr.isatty() and _TERMINAL.acquire(blocking=False):
+        try:
+            with _bar(label, total, done) as tick:
+                yield tick
+        finally:
+            _TERMINAL.release()
     else:
         with _lines(label, total, done) as tick:
             yield tick

@@ -35,7 +35,7 @@ class Gallery:
         if not found and columns is None:
             column = next((name for name in _FILE_COLUMNS if not missing(row.fields.get(name))), "")
             names = [f"{each}.jpg" if column == "imageId" else each for each in _names(row, column)]  # GQA gives the id
-            found = [Picture(name, self._file(row, column, name).read_bytes) for name in names]
+            found = [_beside(name, self._file(row, column, name)) for name in names]
             if not found:
                 raise UsageError(f"{row.where}: no picture: expected a column image, image_1 or image_path")
         return tuple(found)
@@ -49,17 +49,17 @@ class Gallery:
         if isinstance(value, list):
             return [each for part in value for each in self._cell(row, column, part, follow)]
         if isinstance(value, dict):
-            return [Picture(self._name(row, column), lambda: _decoded(row, column, value))]
+            return [Picture(self._name(row, column), lambda: _decoded(row, column, value), row.file)]
         text = str(value)
         if text.lower().endswith(_EXTENSIONS):
-            return [Picture(text, self._file(row, column, text).read_bytes)]
+            return [_beside(text, self._file(row, column, text))]
         if len(text) <= _LONGEST_INDEX:
             other = self._rows.get(text)
             if other is None or not follow:
                 raise UsageError(f"{row.where}: column {column!r} refers to row {text!r}, which holds no picture")
             target = column if column in other.fields and column != "imageId" else "image"
             return self._cell(other, target, other.fields.get(target), follow=False)
-        return [Picture(self._name(row, column), lambda: _decoded(row, column, text))]
+        return [Picture(self._name(row, column), lambda: _decoded(row, column, text), row.file)]
 
     def _late(self, row: Row, column: str, cell: Deferred, number: int) -> Picture:
         def read() -> bytes:
@@ -71,7 +71,7 @@ class Gallery:
             return _decoded(row, column, value)
 
         suffix = f"-{number + 1}" if cell.items > 1 else ""
-        return Picture(self._name(row, column) + suffix, read)
+        return Picture(self._name(row, column) + suffix, read, row.file)
 
     def _file(self, row: Row, column: str, name: str) -> Path:
         """Return the picture's path; it must lie inside the table's folder or one given."""
@@ -85,6 +85,10 @@ class Gallery:
     @staticmethod
     def _name(row: Row, column: str) -> str:
         return f"{row.file.name}:{row.line}:{column}"
+
+
+def _beside(name: str, path: Path) -> Picture:
+    return Picture(name, path.read_bytes, path)
 
 
 def _decoded(row: Row, column: str, value: Json) -> bytes:

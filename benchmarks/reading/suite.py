@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -195,10 +193,10 @@ class TableBenchmark:
 
     @property
     def card(self) -> Mapping[str, Json]:
-        """The preset, whether a judge matches, and the data: how many rows, a digest, the world if it is one."""
+        """The preset, whether a judge matches, how many rows there are, and the data world if it is one."""
         knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
         world = {"world": self.data} if self.data and find_world(self.data) else {}
-        return knobs | {"rows": len(self.samples()), "data": fingerprint(self.samples()), **world}
+        return knobs | {"rows": len(self.samples()), **world}
 
     def samples(self) -> Sequence[Sample]:
         """Return the samples, read once."""
@@ -243,12 +241,3 @@ class TableBenchmark:
         known = self.load(str(data or ""), asked=False) if data or carried else None
         samples = placed(rows, self.suite.key, known, lambda row: self.suite.sample(row, Asked(hint=hint)))
         return Answers(file, rows, samples, known, hint)
-
-
-def fingerprint(samples: Sequence[Sample]) -> str:
-    """Return 12 hex digits over what is asked and expected: ids, prompts, targets, picture names."""
-    digest = hashlib.sha256()
-    for each in samples:
-        row = [each.id, each.prompt, each.system, each.target, [picture.name for picture in each.images]]
-        digest.update(json.dumps(row, sort_keys=True, default=str).encode())
-    return digest.hexdigest()[:12]
