@@ -14,7 +14,7 @@ from .environment import harness_version
 from .errors import EnvironmentProblem, UsageError, hint
 from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .request import Request
-from .samples import distinct, select
+from .samples import distinct, fingerprint, select
 from .types import Json, RunSpec, Sample
 from .workers import WorkerModel
 
@@ -70,6 +70,7 @@ def pairs(request: Request, *, tolerant: bool = False) -> list[Pair]:
         request = replace(request, machine=replace(request.machine, offline=True))
     _check_names(request)
     suites: dict[str, _Made] = {}
+    contents: dict[int, str] = {}
     found: list[Pair] = []
     for entry in _once("models", request.models):
         model = _model(entry, request)
@@ -80,7 +81,7 @@ def pairs(request: Request, *, tolerant: bool = False) -> list[Pair]:
             if eyes and before and (eyes.name, eyes.options) == (before.name, before.options):
                 eyes = before
             before = eyes
-            found.append(_pair(model, suite, eyes, request, tolerant=tolerant))
+            found.append(_pair(model, suite, eyes, request, contents, tolerant=tolerant))
     return found
 
 
@@ -169,13 +170,23 @@ def _only(accepted: Mapping[str, object], values: Mapping[str, Any]) -> dict[str
 # -- pairs --------------------------------------------------------------------------------------------
 
 
-def _pair(made: _Made, benchmark: _Made, observer: _Made | None, request: Request, *, tolerant: bool) -> Pair:
+def _pair(
+    made: _Made,
+    benchmark: _Made,
+    observer: _Made | None,
+    request: Request,
+    contents: dict[int, str],
+    *,
+    tolerant: bool,
+) -> Pair:
+    """Return the run of a model on a suite; `contents` holds the fingerprints of suites that were planned before."""
     model: Model = made.plugin
     suite: Suite = benchmark.plugin
     if suite.kind not in model.kinds:
         able = ", ".join(sorted(model.kinds))
         raise UsageError(f"{benchmark.name} asks for {suite.kind} outputs, {made.name} gives only: {able}")
-    samples, limit = select(distinct(benchmark.name, suite.samples()), request.limit, request.ids)
+    every = distinct(benchmark.name, suite.samples())
+    samples, limit = select(every, request.limit, request.ids)
     model_card = _card(made, tolerant=tolerant)
     spec = RunSpec(
         model=made.name,
@@ -183,7 +194,11 @@ def _pair(made: _Made, benchmark: _Made, observer: _Made | None, request: Reques
         seed=request.seed,
         limit=limit,
         model_card=model_card,
-        benchmark_card={**_card(benchmark, tolerant=False), **_data_world(benchmark, request)},
+        benchmark_card={
+            **_card(benchmark, tolerant=False),
+            **_data_world(benchmark, request),
+            **_content(benchmark, every, contents),
+        },
         observer_card=_card(observer, tolerant=tolerant) if observer else {},
         version=harness_version(),
         model_options=made.moving,
@@ -242,6 +257,17 @@ def _data_world(benchmark: _Made, request: Request) -> dict[str, str]:
     """Return {"world": ...} where the data are an embedded world's: tables never take them for the real ones."""
     chosen = request.data or benchmark.options.get("data")
     return {"world": str(chosen)} if chosen in {point.name for point in entry_points(group="janus_eval.data")} else {}
+
+
+def _content(benchmark: _Made, samples: Sequence[Sample], known: dict[int, str]) -> dict[str, str]:
+    """Return {"samples": ...}, what names a suite's samples by content, unless its card does so itself."""
+    suite: Suite = benchmark.plugin
+    if suite.names_its_samples:
+        return {}
+    key = id(benchmark.plugin)
+    if key not in known:
+        known[key] = fingerprint(benchmark.name, samples)
+    return {"samples": known[key]}
 
 
 def _makers(made: _Made, card: Mapping[str, Json], request: Request) -> list[Model]:

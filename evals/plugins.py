@@ -176,6 +176,11 @@ class BenchmarkMembers(Protocol):
         "options of its factory that need no place in a run's key: they move nothing, or its card "
         "tells what they come to",
     ] = ()
+    names_its_samples: Annotated[
+        bool,
+        "its card tells all of its samples apart by a digest of their source, so that the harness adds none "
+        "(`samples`: over prompts, targets, tags, options and the bytes of pictures)",
+    ] = False
     title: Annotated[str, "the heading of its column in a report; its name where there is none"] = ""
     decimals: Annotated[
         int | None,

@@ -6,22 +6,31 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from threading import Lock
 
 from . import screen
 
 PATIENCE = 2.0  # seconds: shorter work shows nothing when not on a terminal
 EVERY = 15.0  # seconds between plain lines
+_TERMINAL = Lock()  # one bar at a time has it: rich refuses a second one, whose work is told in lines
 
 
 @contextmanager
 def progress(label: str, total: int, done: int = 0) -> Generator[Callable[[int], None]]:
     """Open a progress display of `total` steps, `done` of which are behind; yields tick(n)."""
-    if sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty():
-        with _bar(label, total, done) as tick:
-            yield tick
+    if _is_terminal() and _TERMINAL.acquire(blocking=False):
+        try:
+            with _bar(label, total, done) as tick:
+                yield tick
+        finally:
+            _TERMINAL.release()
     else:
         with _lines(label, total, done) as tick:
             yield tick
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
 
 
 @contextmanager

@@ -1,12 +1,66 @@
-"""Which samples of a suite a run takes: all, the first N, a share, a range, or some by name."""
+"""A suite's samples: what names them by content, and which of them a run takes (the first N, a range, by name)."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
 
-from .errors import UsageError, hint
-from .types import Sample
+from .assets.digests import digests
+from .errors import EnvironmentProblem, UsageError, hint
+from .types import Json, Picture, Sample
+
+
+def fingerprint(name: str, samples: Sequence[Sample]) -> str:
+    """Return 16 hex digits over all that a suite asks and expects.
+
+    These are ids, prompts, targets, tags, options, clusters, and the bytes of the pictures: those of the
+    files that they lie in (`Picture.source`), which are read once; a picture without a file is read now.
+    Raises UsageError for a target that cannot be written down.
+    """
+    sources = dict.fromkeys(picture.source for each in samples for picture in each.images)
+    files = [each for each in sources if each is not None and each.is_file()]  # a pipe's content is gone
+    contents = {file: found["sha256"] for file, found in zip(files, digests(files, "sha256"), strict=True)}
+    total = hashlib.sha256()
+    for each in samples:
+        pictures = [[one.name, contents[one.source] if one.source in contents else _read(one)] for one in each.images]
+        row = [each.id, each.prompt, each.system, each.target, dict(each.tags), each.options, each.cluster, pictures]
+        try:
+            total.update(json.dumps(row, sort_keys=True, default=_plain).encode() + b"\n")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError(
+                f"{name}: the target of sample {each.id!r} cannot be told from another one: {error}; JSON is expected"
+            ) from error
+    return total.hexdigest()[:16]
+
+
+def _read(picture: Picture) -> str:
+    try:
+        return hashlib.sha256(picture.read()).hexdigest()
+    except (EnvironmentProblem, UsageError):
+        raise
+    except Exception:  # the sample's own trouble, which the run meets, writes down and counts
+        return "unreadable"
+
+
+def _plain(value: Any) -> Json:
+    """Return what stands in a fingerprint for a value that is no JSON."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
+    listed = getattr(value, "tolist", None)  # of numpy's and torch's values
+    if callable(listed):
+        return listed()
+    told = repr(value)
+    if " at 0x" in told:
+        raise TypeError(f"a {type(value).__name__} says nothing of its content")
+    return told
 
 
 def distinct(name: str, samples: Sequence[Sample]) -> Sequence[Sample]:

@@ -19,14 +19,20 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An encoded input picture (PNG, JPEG, ...), read only when it is asked for."""
+    """An encoded input picture (PNG, JPEG, ...), read only when it is asked for.
+
+    `source` is the file in which its bytes lie: the picture itself, or a table that holds it. While the
+    source stays as it was, a run needs no look at the bytes to know that the picture does; one without a
+    source is read at each start.
+    """
 
     name: str
     read: Callable[[], bytes] = field(repr=False, compare=False)
+    source: Path | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def file(cls, path: Path) -> Picture:
-        return cls(path.name, path.read_bytes)
+        return cls(path.name, path.read_bytes, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..evals.errors import EnvironmentProblem, InvalidImage, UsageError
+from ..evals.assets import fetch as data
+from ..evals.errors import InvalidImage, UsageError
 from ..evals.types import Job, Json, Kind, Output
 
 _NUMBERED = re.compile(r"(\d{1,9})\.(?:png|jpg|jpeg|webp)", re.ASCII | re.IGNORECASE)
@@ -42,10 +42,9 @@ class Images:
         """Return how many pictures there are and a digest of their names and bytes, wherever DIR lies."""
         files = sorted(path for path in self.folder.rglob("*") if _NUMBERED.fullmatch(path.name) and self._inside(path))
         digest = hashlib.sha256()
-        with ThreadPoolExecutor(4) as pool:
-            for path, found in zip(files, pool.map(_digest, files), strict=True):
-                name = path.relative_to(self.folder).as_posix().encode(errors="surrogateescape")
-                digest.update(name + b"\0" + found)
+        for path, found in zip(files, data.digests(files, "sha256"), strict=True):
+            name = path.relative_to(self.folder).as_posix().encode(errors="surrogateescape")
+            digest.update(name + b"\0" + bytes.fromhex(found["sha256"]))
         return {"pictures": len(files), "sha256": digest.hexdigest()[:12]}
 
     def batch_size(self, jobs: Sequence[Job]) -> int:
@@ -108,14 +107,3 @@ class Images:
             return path.is_file() and path.resolve().is_relative_to(self.folder)
         except (OSError, RuntimeError):  # a loop of links
             return False
-
-
-def _digest(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise EnvironmentProblem(f"{path} cannot be read: {error.strerror}") from error
-    return digest.digest()

@@ -34,6 +34,7 @@ class DpgBench:
     kind: Kind = "image"
     observer = "dpg-vqa"
     worlds = ("toy",)
+    names_its_samples = True
     inert = ("data", "images_per_prompt", "vqa", "world")
 
     def __init__(

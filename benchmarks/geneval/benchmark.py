@@ -52,6 +52,7 @@ class GenEval:
     observer = "geneval-detector"
     headline = "official/overall"
     worlds = ("toy",)
+    names_its_samples = True
     data_from_images = True
     """A folder of pictures in the official layout brings its prompts along."""
     scoring = tuple(each.name for each in fields(Options))

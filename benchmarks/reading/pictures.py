@@ -99,7 +99,7 @@ class Gallery:
                 raise _Lost(f"column {column!r} holds lists within a list, expected pictures")
             return [each for part in value for each in self._pictures(row, column, part, follow)]
         if isinstance(value, dict):
-            return [Picture(_name(row, column), lambda: _decoded(row, column, value))]
+            return [Picture(_name(row, column), lambda: _decoded(row, column, value), row.file)]
         text = _key(value)
         if text.lower().endswith(_EXTENSIONS):
             return [self._file(row, column, text)]
@@ -112,7 +112,7 @@ class Gallery:
             if not found:
                 raise _Lost(f"column {column!r} refers to row {shown(text)}, which holds no picture")
             return found
-        return [Picture(_name(row, column), lambda: _decoded(row, column, text))]
+        return [Picture(_name(row, column), lambda: _decoded(row, column, text), row.file)]
 
     def _files(self, row: Row) -> list[Picture]:
         """Return the pictures that a row names in a column of file names."""
@@ -134,7 +134,7 @@ class Gallery:
         roots = [*self._folders, row.file.parent, row.file.parent / "images"]
         path = next(filter(None, (_inside(root, name) for root in roots)), None)
         if path is not None:
-            return Picture(name, lambda: _bytes(row, column, path))
+            return Picture(name, lambda: _bytes(row, column, path), path)
         raise _Lost(f"column {column!r} names {shown(name)}, which is not in the table's folder or its images/")
 
 
@@ -157,7 +157,7 @@ def _late(row: Row, column: str, cell: Deferred, number: int) -> Picture:
         return _decoded(row, column, value[number] if isinstance(value, list) else value)
 
     suffix = f"-{number + 1}" if cell.items > 1 else ""
-    return Picture(_name(row, column) + suffix, read)
+    return Picture(_name(row, column) + suffix, read, row.file)
 
 
 def _bytes(row: Row, column: str, path: Path) -> bytes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -212,11 +210,11 @@ class TableBenchmark:
 
     @property
     def card(self) -> Mapping[str, Json]:
-        """The preset, whether a judge matches, and the data: how many rows, a digest, its world or origin."""
+        """The preset, whether a judge matches, how many rows there are, and the data's world or origin."""
         knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
         world = {"world": self.data} if self.data and find_world(self.data) else {}
         world |= {"origin": "given"} if self.suite.source.is_given(self.data) else {}
-        return knobs | {"rows": len(self.samples()), "data": fingerprint(self.samples()), **world}
+        return knobs | {"rows": len(self.samples()), **world}
 
     def samples(self) -> Sequence[Sample]:
         """Return the samples, read once."""
@@ -268,12 +266,3 @@ class TableBenchmark:
         for each, sample in zip(known, named, strict=True):
             by_id.setdefault(each.id, []).append(sample)
         return Answers(file, rows, placed(rows, self.suite.key, by_id, self.suite.meant), named, hint)
-
-
-def fingerprint(samples: Sequence[Sample]) -> str:
-    """Return 12 hex digits over what is asked and expected: ids, prompts, targets, picture names."""
-    digest = hashlib.sha256()
-    for each in samples:
-        row = [each.id, each.prompt, each.system, each.target, [picture.name for picture in each.images]]
-        digest.update(json.dumps(row, sort_keys=True, default=str).encode())
-    return digest.hexdigest()[:12]

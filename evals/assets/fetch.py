@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import EnvironmentProblem, UsageError
+from .cache import cache_root, expanded
 from .catalogue import CATALOGUE, Asset
-from .digests import Digests, file_digests, fingerprint
+from .digests import Digests, digests, file_digests, fingerprint, sha256
 from .download import Patience, Unreachable, download
 from .hub import hub_folder, is_offline
 
 __all__ = [
     "Asset",
     "cache_root",
+    "digests",
     "expanded",
     "fetch",
     "file_digests",
@@ -31,6 +33,7 @@ __all__ = [
     "list_assets",
     "locate",
     "place",
+    "sha256",
     "verify",
 ]
 
@@ -59,23 +62,6 @@ def asset(name: str) -> Asset:
     near = difflib.get_close_matches(wanted, list(known), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "; `janus-eval data list` shows what there is"
     raise UsageError(f"no data or weights are called {name!r}{hint}")
-
-
-def cache_root() -> Path:
-    """Return the folder for fetched files: $JANUS_EVAL_CACHE, else janus-eval under the user's cache."""
-    given = os.environ.get("JANUS_EVAL_CACHE")
-    if given:
-        return expanded(given, "JANUS_EVAL_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "janus-eval"
-
-
-def expanded(path: str, what: str) -> Path:
-    """Return a path with ~ replaced by the home folder; raise UsageError where `~name` is no user."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise UsageError(f"{what} {path}: {path.partition('/')[0]} is nobody's home folder on this machine") from error
 
 
 def place(name: str | Asset) -> Path | None:
@@ -116,8 +102,10 @@ def fetch(name: str | Asset, *, offline: bool = False, progress: bool = True, pa
     stale = None
     for path in _places(item):
         if path.is_file():
-            stale = _mismatch(item, path, _known_digests(item, path))
+            found = file_digests(path)
+            stale = _mismatch(item, path, found)
             if stale is None:
+                _record(item, found)
                 return path
     if offline:
         raise EnvironmentProblem(f"{item.name} is not on this machine ({stale or 'no such file'}). {_by_hand(item)}")
@@ -138,12 +126,12 @@ def verify(name: str | Asset) -> str:
             verify(each)
     if item.kind != "file":
         return fingerprint(path)
-    digests = file_digests(path)
-    problem = _mismatch(item, path, digests)
+    found = file_digests(path, again=True)
+    problem = _mismatch(item, path, found)
     if problem:
         raise EnvironmentProblem(f"{problem}. Remove it, then: janus-eval data fetch {item.name}")
-    _remember(item, path, digests)
-    return digests.sha256
+    _record(item, found)
+    return found.sha256
 
 
 def is_published(name: str | Asset, path: Path) -> bool:
@@ -156,10 +144,10 @@ def is_published(name: str | Asset, path: Path) -> bool:
 def _fetch_file(item: Asset, progress: bool, patience: Patience | None) -> Path:
     target = cache_root() / item.filename
     part = target.with_name(target.name + ".part")
-    trusted = bool(item.sha256 or item.md5 or item.git_blob)
+    trusted = _is_published(item)
     problems: list[str] = []
     with _locked(target):
-        if target.is_file() and _mismatch(item, target, _known_digests(item, target)) is None:
+        if target.is_file() and _mismatch(item, target, file_digests(target)) is None:
             return target  # another process fetched it while this one waited
         for url in item.urls:
             try:
@@ -167,14 +155,14 @@ def _fetch_file(item: Asset, progress: bool, patience: Patience | None) -> Path:
             except Unreachable as error:
                 problems.append(str(error).removeprefix(f"{item.name}: "))
                 continue
-            digests = file_digests(part)
-            problem = _mismatch(item, part, digests)
+            found = file_digests(part)
+            problem = _mismatch(item, part, found)
             if problem:
                 part.unlink()
                 problems.append(problem)
                 continue
             part.replace(target)
-            _remember(item, target, digests)
+            _record(item, found)
             return target
     raise EnvironmentProblem(f"{item.name} could not be fetched: {'; '.join(problems)}. {_by_hand(item)}")
 
@@ -223,54 +211,45 @@ def _mismatch(item: Asset, path: Path, digests: Digests) -> str | None:
     for algorithm, wanted, found in expected:
         if wanted and not found.startswith(wanted.lower()):
             return f"{path} has {algorithm} {found}, expected {wanted}{'...' if len(wanted) < len(found) else ''}"
-    recorded = _memory(item).get("sha256")
-    if not any(wanted for _, wanted, _ in expected) and recorded not in (None, digests.sha256):
+    recorded = None if _is_published(item) else _recorded(item)
+    if recorded not in (None, digests.sha256):
         return (
             f"{path} has SHA-256 {digests.sha256}, but {recorded} was recorded when {item.name} first arrived; "
-            f"to accept the new content remove {_memory_file(item)}"
+            f"to accept the new content remove {_record_file(item)}"
         )
     return None
 
 
-def _known_digests(item: Asset, path: Path) -> Digests:
-    """Return a file's digests, from memory where path, size and time are as they were."""
-    memory, stat = _memory(item), path.stat()
-    if memory.get("path") == str(path) and memory.get("stat") == [stat.st_size, stat.st_mtime_ns]:
-        return Digests(memory["sha256"], memory["md5"], memory["git_blob"])
-    digests = file_digests(path)
-    if _mismatch(item, path, digests) is None:
-        with contextlib.suppress(OSError):  # a read-only cache only costs reading the file again
-            _remember(item, path, digests)
-    return digests
+def _is_published(item: Asset) -> bool:
+    """Return whether a digest of the file is published, so that none has to be recorded."""
+    return bool(item.sha256 or item.md5 or item.git_blob)
 
 
-def _memory_file(item: Asset) -> Path:
+def _record_file(item: Asset) -> Path:
     return cache_root() / "digests" / (re.sub(r"[^\w.-]", "__", item.name) + ".json")
 
 
-def _memory(item: Asset) -> dict[str, Any]:
+def _recorded(item: Asset) -> str | None:
+    """Return the SHA-256 that a file had when it first arrived, None where that is not known."""
     try:
-        row = json.loads(_memory_file(item).read_text())
-    except (OSError, ValueError):
-        return {}
-    return row if isinstance(row, dict) and {"sha256", "md5", "git_blob"} <= row.keys() else {}
+        row: Any = json.loads(_record_file(item).read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    found: Any = row.get("sha256") if isinstance(row, dict) else None
+    return found if isinstance(found, str) else None
 
 
-def _remember(item: Asset, path: Path, digests: Digests) -> None:
-    stat, file = path.stat(), _memory_file(item)
-    row = {
-        "name": item.name,
-        "path": str(path),
-        "stat": [stat.st_size, stat.st_mtime_ns],
-        "sha256": digests.sha256,
-        "md5": digests.md5,
-        "git_blob": digests.git_blob,
-        "seen": time.strftime("%Y-%m-%d"),
-    }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    draft.write_text(json.dumps(row, indent=1))
-    draft.replace(file)
+def _record(item: Asset, found: Digests) -> None:
+    """Write down what a file without a published digest is when it is first seen."""
+    if _is_published(item) or _recorded(item) is not None:
+        return
+    row = {"name": item.name, "sha256": found.sha256, "seen": time.strftime("%Y-%m-%d")}
+    file = _record_file(item)
+    with contextlib.suppress(OSError):  # a read-only cache cannot hold anybody to anything
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"{file.name}.{os.getpid()}")
+        draft.write_text(json.dumps(row, indent=1))
+        draft.replace(file)
 
 
 @contextlib.contextmanager

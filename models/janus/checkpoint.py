@@ -71,7 +71,7 @@ class Checkpoint:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return 16 hex digits that tell folders apart by content, read in well under a second."""
+        """Return 16 hex digits that tell folders apart by content; what has not changed is read once."""
         return data.fingerprint(self.folder)
 
     def network_config(self, image_token: int) -> JanusConfig:

@@ -9,6 +9,7 @@ import pytest
 from janus_eval.evals import evaluate
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.stored import Stored, find_runs, read_record, read_scores
+from janus_eval.evals.types import RunRecord
 
 OLD = Path(__file__).parents[1] / "fixtures" / "format-1"
 
@@ -46,16 +47,40 @@ def test_an_old_run_passes_the_gate_against_itself(capsys: pytest.CaptureFixture
     out(capsys, "gate", run, "--baseline", baseline)
 
 
-def test_an_old_run_is_taken_up_again(tmp_path: Path) -> None:
-    source = next(OLD.glob("always-yes--*"))
+def taken_up(tmp_path: Path, name: str, suite: str, limit: str, **options: str) -> tuple[Path, RunRecord, RunRecord]:
+    """Return a copy of an old run without its record, what asking again gives, and the old record."""
+    source = next(OLD.glob(f"{name}--*"))
     folder = tmp_path / source.name
     shutil.copytree(source, folder)
     (folder / "record.json").unlink()
-    record = evaluate("always-yes", "pope", data="toy", limit="12", output=tmp_path)
-    old = read_record(source)
-    assert record.spec.digest == old.spec.digest and record.counts == {**old.counts, "cut": 0, "refused": 0}
-    parts = {
-        key: (record.metrics[f"{key} (part)"].value, each.value) for key, each in old.metrics.items() if each.value
-    }
-    assert all(new == before for new, before in parts.values()) and parts  # twelve of 380 rows bear a mark now
+    record = evaluate(name, suite, data="toy", limit=limit, output=tmp_path, benchmark_options=options)
+    return folder, record, read_record(source)
+
+
+def equal(record: RunRecord, old: RunRecord) -> bool:
+    """Return whether the numbers are the old ones; a part of a suite bears a mark since."""
+    numbers = {key.removesuffix(" (part)"): each.value for key, each in record.metrics.items() if each.value}
+    return bool(numbers) and numbers.items() <= {key: each.value for key, each in old.metrics.items()}.items()
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    """Return what cost time to make."""
+    files = [folder / name / "0.jsonl" for name in ("predictions", "evidence")]
+    return {each.parent.name: each.read_bytes() for each in files if each.exists()}
+
+
+def test_an_old_run_is_taken_up_again(tmp_path: Path) -> None:
+    folder, record, old = taken_up(tmp_path, "noise-image", "geneval", "2", detector="toy")
+    assert record.spec.digest == old.spec.digest and record.counts == old.counts and equal(record, old)
     assert [each.name for each in tmp_path.iterdir()] == [folder.name]
+    assert made(folder) == made(OLD / folder.name)
+
+
+def test_an_old_run_of_questions_stays_and_a_new_one_is_made_beside_it(tmp_path: Path) -> None:
+    """Its key held neither the gold answers nor the bytes of pictures: nobody knows whether they were today's."""
+    folder, record, old = taken_up(tmp_path, "always-yes", "pope", "12")
+    card = dict(old.spec.benchmark_card)
+    assert card.pop("data") and record.spec.benchmark_card == {**card, "samples": record.spec.benchmark_card["samples"]}
+    assert record.counts == old.counts and equal(record, old)
+    assert {each.name for each in tmp_path.iterdir()} == {folder.name, f"always-yes--pope--{record.spec.digest}"}
+    assert not (folder / "record.json").exists() and made(folder) == made(OLD / folder.name)

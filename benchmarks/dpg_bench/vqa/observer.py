@@ -76,8 +76,8 @@ class DpgVqa:
             if kind == "openai":
                 card["url"] = Terms(self.base_url).address
                 del card["dtype"]
-            elif Path(rest).is_dir():
-                card["weights"] = data.fingerprint(Path(rest))
+            else:
+                card["weights"] = data.fingerprint(other_scorers.hub_place(rest, offline=self.offline))
         elif self.vqa == "toy":
             card["vqa"] = identity("vqa")
         else:

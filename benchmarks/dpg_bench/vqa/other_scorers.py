@@ -87,6 +87,12 @@ class EndpointVqa:
         return text
 
 
+def hub_place(name: str, *, offline: bool = False) -> Path:
+    """Return the folder of a model of the hub (ORG/NAME, ORG/NAME@REVISION), fetched first, or a local one."""
+    repo, _, revision = name.partition("@")
+    return Path(repo) if Path(repo).is_dir() else data.hub_folder(repo, revision=revision or None, offline=offline)
+
+
 def hub_vqa(name: str, device: str, dtype: torch.dtype, *, offline: bool = False) -> VqaModel:
     """Return a model of the hub (ORG/NAME, ORG/NAME@REVISION) or of a local folder in its format.
 
@@ -99,8 +105,7 @@ def hub_vqa(name: str, device: str, dtype: torch.dtype, *, offline: bool = False
         from transformers.models.auto import modeling_auto
     except ImportError as error:
         raise EnvironmentProblem(f'hf:{name} needs the package transformers: pip install "janus-eval[hf]"') from error
-    repo, _, revision = name.partition("@")
-    folder = Path(repo) if Path(repo).is_dir() else data.hub_folder(repo, revision=revision or None, offline=offline)
+    folder = hub_place(name, offline=offline)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import types
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ....evals.assets.fetch import sha256
 from ....evals.errors import EnvironmentProblem, UsageError
 
 if TYPE_CHECKING:
@@ -29,15 +29,6 @@ class Checkpoint:
     path: Path
     tensors: Mapping[str, Tensor]
     classes: tuple[str, ...] | None
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hex digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read(path: Path) -> Checkpoint:

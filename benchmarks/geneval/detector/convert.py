@@ -16,10 +16,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ....evals.assets.fetch import sha256
 from ....evals.errors import EnvironmentProblem, JanusEvalError, UsageError
 from ..prompts import CLASSES
 from .architecture import Architecture, Naming, Operation, architecture, naming, plan, to_3x
-from .checkpoint import Checkpoint, read, sha256
+from .checkpoint import Checkpoint, read
 from .folder import SETTINGS_FILE, check_classes, load, response
 from .pixels import Settings
 
@@ -104,8 +105,8 @@ def write(
     save_file(dict(tensors), weights, metadata={"format": "pt"})
     _write(folder / "config.json", size.config(CLASSES))
     answered = response(load(str(folder)))
-    row = {**asdict(settings), "source": dict(source), "weights_sha256": sha256(weights), "response": answered}
-    _write(folder / SETTINGS_FILE, row)
+    digests = {"weights_sha256": sha256(weights), "config_sha256": sha256(folder / "config.json")}
+    _write(folder / SETTINGS_FILE, {**asdict(settings), "source": dict(source), **digests, "response": answered})
     folder.chmod(0o755)
 
 

@@ -9,9 +9,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ....evals.assets.fetch import sha256
 from ....evals.errors import EnvironmentProblem, UsageError
 from ..prompts import CLASSES
-from .checkpoint import sha256
 from .pixels import Settings
 
 if TYPE_CHECKING:
@@ -83,9 +83,18 @@ def check_files(folder: Path) -> None:
 
 
 def source_digest(folder: Path) -> str | None:
-    """Return the SHA-256 of the checkpoint that a folder was converted from, where it says so."""
-    found = (_row(folder) or {}).get("source", {}).get("sha256")
-    return str(found) if found else None
+    """Return the SHA-256 of the checkpoint that a folder was converted from, where it can stand for the folder.
+
+    It cannot where the conversion's settings are not the official ones, or config.json is not as it was
+    written. Raises EnvironmentProblem as `check_files`.
+    """
+    row = _row(folder) or {}
+    found = row.get("source", {}).get("sha256")
+    if not found or "weights_sha256" not in row or settings_of(folder) != Settings():
+        return None
+    check_files(folder)
+    written = row.get("config_sha256")  # None: a conversion of version 0.1.0
+    return str(found) if written in (None, sha256(folder / "config.json")) else None
 
 
 def recorded_response(folder: Path) -> list[float] | None:

@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 from ....evals.assets import fetch as data
+from ....evals.assets.fetch import sha256
 from ....evals.errors import UsageError
 from ...toy import weights as toy_world
-from .checkpoint import KNOWN_DIGESTS, sha256
+from .checkpoint import KNOWN_DIGESTS
 from .convert import convert
 from .folder import SETTINGS_FILE, source_digest
 
@@ -56,16 +57,17 @@ class Weights:
         if self.kind == "toy":
             return toy_world.identity("detector")
         if self.kind == "hub":
-            return f"{self.name} (approximation: another training run than GenEval's)"
+            digest = data.fingerprint(self._snapshot())
+            return f"{self.name}#{digest} (approximation: another training run than GenEval's)"
         path = Path(self.name)
-        digest = self._source_digest(path) if path.is_dir() else sha256(path)
+        digest = (source_digest(path) or data.fingerprint(path)) if path.is_dir() else sha256(path)
         if digest[:8] in KNOWN_DIGESTS:
             return f"mask2former-swin-s-{digest[:8]}"
         return f"unpublished-{digest[:12]}"
 
-    @staticmethod
-    def _source_digest(folder: Path) -> str:
-        return source_digest(folder) or data.fingerprint(folder)
+    def _snapshot(self) -> Path:
+        patterns = ("config.json", "preprocessor_config.json", "model.safetensors")
+        return data.hub_folder(self.name[4:], offline=self.offline, patterns=patterns)
 
     def checkpoint(self) -> Path:
         """Return mmdet's own file, fetched where it is the official one. Raises UsageError for anything else."""
@@ -78,8 +80,7 @@ class Weights:
     def folder(self) -> AbstractContextManager[Path]:
         """Return the folder that transformers loads, converted where need be; it may go when the context ends."""
         if self.kind == "hub":
-            patterns = ("config.json", "preprocessor_config.json", "model.safetensors")
-            return nullcontext(data.hub_folder(self.name[4:], offline=self.offline, patterns=patterns))
+            return nullcontext(self._snapshot())
         if self.kind == "toy":
             return nullcontext(toy_world.packaged("detector"))
         if self.kind == "path" and Path(self.name).is_dir():

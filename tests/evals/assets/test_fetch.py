@@ -350,31 +350,3 @@ def test_pickled_doubles_of_safetensors_are_left_out() -> None:
     assert doubles(listing) == ["a/pytorch_model.bin"]
     pipeline = ["model_index.json", "whole.safetensors", "vae/x.safetensors"]
     assert doubles(pipeline) == ["whole.safetensors"]
-
-
-def test_fingerprint_follows_content_not_place_or_readme(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name / "sub").mkdir(parents=True)
-        (tmp_path / name / "sub" / "w.bin").write_bytes(CONTENT)
-    (tmp_path / "two" / "README.md").write_text("words")
-    assert data.fingerprint(tmp_path / "one") == data.fingerprint(tmp_path / "two")
-    (tmp_path / "two" / "sub" / "w.bin").write_bytes(CONTENT[:-1] + b"\0")
-    assert data.fingerprint(tmp_path / "one") != data.fingerprint(tmp_path / "two")
-    with pytest.raises(UsageError, match="no such file"):
-        data.fingerprint(tmp_path / "three")
-
-
-def test_a_large_files_fingerprint_reads_header_and_blocks(tmp_path: Path) -> None:
-    def large(name: str, header: bytes, last: bytes) -> str:
-        path = tmp_path / f"{name}.safetensors"
-        with path.open("wb") as file:
-            file.write(len(header).to_bytes(8, "little") + header)
-            file.truncate((64 << 20) + 100)  # sparse
-            file.seek((64 << 20) + 100 - len(last))
-            file.write(last)
-        return data.fingerprint(path)
-
-    same = large("a", b'{"w":1}', b"end")
-    assert same == large("b", b'{"w":1}', b"end")
-    assert same != large("c", b'{"w":2}', b"end")
-    assert same != large("d", b'{"w":1}', b"END")

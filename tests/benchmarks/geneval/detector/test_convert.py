@@ -207,6 +207,35 @@ def test_altered_weights_in_a_converted_folder_are_noticed(folder: Path, tmp_pat
         converted.check_files(other)
 
 
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder that was converted from a checkpoint with the official settings."""
+    convert.convert(mmdet_files.write_pth(tmp_path / "own.pth"), tmp_path / "own")
+    return tmp_path / "own"
+
+
+def test_a_converted_folder_is_named_as_its_checkpoint(own: Path) -> None:
+    assert Weights(str(own)).identity == Weights(str(own.with_suffix(".pth"))).identity
+
+
+@pytest.mark.parametrize(("file", "key", "value"), [("detector.json", "divisor", 64), ("config.json", "dropout", 0.5)])
+def test_a_converted_folder_with_a_changed_setting_is_another_detector(
+    own: Path, file: str, key: str, value: float
+) -> None:
+    row = json.loads((own / file).read_text())
+    (own / file).write_text(json.dumps({**row, key: value}))
+    assert Weights(str(own)).identity != Weights(str(own.with_suffix(".pth"))).identity
+
+
+def test_a_converted_folder_with_changed_weights_has_no_name(own: Path) -> None:
+    weights = own / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(EnvironmentProblem, match="not the file that the conversion wrote"):
+        _ = Weights(str(own)).identity
+
+
 def test_a_folder_with_other_labels_is_refused(folder: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -319,7 +319,10 @@ def test_a_checkpoint_of_either_naming_scores_a_folder(
     assert all(each.data["boxes"] for each in seen)
     assert observer.card["detector"].startswith("unpublished-")
     direct = registry.create("observers", "geneval-detector", detector=str(checkpoint), clip="toy", device="cpu")
-    assert direct.card["detector"] == observer.card["detector"]
+    assert direct.card["detector"] != observer.card["detector"]  # the same weights under other settings
+    convert.convert(checkpoint, tmp_path / "same")
+    same = registry.create("observers", "geneval-detector", detector=str(tmp_path / "same"), clip="toy", device="cpu")
+    assert direct.card["detector"] == same.card["detector"]
 
 
 def test_an_unknown_detector_or_clip_is_a_usage_error() -> None:
