@@ -46,6 +46,8 @@ class Gallery:
         self._columns = columns
         self._found = False
         self._lost: list[UsageError] = []
+        self._shared: dict[tuple[str, str], list[Picture]] = {}  # one object for the many questions about a picture
+        self._files_found: dict[tuple[Path, str], Picture] = {}
 
     def of(self, row: Row, columns: Sequence[str] | None = None, *, optional: bool = False) -> tuple[Picture, ...]:
         """Return a row's pictures in order: of the named columns, or of every picture column.
@@ -108,7 +110,10 @@ class Gallery:
             if other is None or not follow:
                 raise _Lost(f"column {column!r} refers to row {shown(text)}, which holds no picture")
             target = column if column in other.fields and column != "imageId" else "image"
-            found = self._pictures(other, target, other.fields.get(target), follow=False)
+            found = self._shared.get((text, target))
+            if found is None:
+                found = self._pictures(other, target, other.fields.get(target), follow=False)
+                self._shared[text, target] = found
             if not found:
                 raise _Lost(f"column {column!r} refers to row {shown(text)}, which holds no picture")
             return found
@@ -131,10 +136,14 @@ class Gallery:
 
     def _file(self, row: Row, column: str, name: str) -> Picture:
         """Return a picture file; it must lie inside the table's folder or one given."""
+        found = self._files_found.get((row.file.parent, name))
+        if found is not None:
+            return found
         roots = [*self._folders, row.file.parent, row.file.parent / "images"]
         path = next(filter(None, (_inside(root, name) for root in roots)), None)
         if path is not None:
-            return Picture(name, lambda: _bytes(row, column, path), path)
+            found = self._files_found[row.file.parent, name] = Picture(name, lambda: _bytes(name, path), path)
+            return found
         raise _Lost(f"column {column!r} names {shown(name)}, which is not in the table's folder or its images/")
 
 
@@ -160,11 +169,11 @@ def _late(row: Row, column: str, cell: Deferred, number: int) -> Picture:
     return Picture(_name(row, column) + suffix, read, row.file)
 
 
-def _bytes(row: Row, column: str, path: Path) -> bytes:
+def _bytes(name: str, path: Path) -> bytes:
     try:
         return read_file(path)
     except InvalidImage as error:
-        raise InvalidImage(f"{_place(row)}: column {column!r}: {error}") from error
+        raise InvalidImage(f"picture {shown(name)} {error}") from error
 
 
 def _decoded(row: Row, column: str, value: Json) -> bytes:

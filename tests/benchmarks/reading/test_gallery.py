@@ -168,7 +168,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "a.png").write_bytes(PIXELS)
     rows = read_rows(write(tmp_path / "a.jsonl", {"image": "a.png"}))
     monkeypatch.setattr(pictures, "MOST_BYTES", 100)
-    with pytest.raises(InvalidImage, match=r"a\.jsonl line 1: column 'image': has 2,048 bytes: at most 100 are read"):
+    with pytest.raises(InvalidImage, match=r"picture 'a\.png' has 2,048 bytes: at most 100 are read"):
         Gallery(rows).of(rows[0])[0].read()
 
 
