@@ -83,6 +83,8 @@ def test_a_folder_made_by_anyone_is_scored_and_what_is_wrong_with_it_is_counted(
         "scored": 2,
         "unparsed": 0,
         "unscored": 2,
+        "cut": 0,
+        "refused": 0,
         "invalid_images": 1,
         "errors": 0,
     }

@@ -77,7 +77,7 @@ def test_a_broken_picture_is_an_error_of_its_own_and_unscored(tmp_path: Path) ->
     assert [each.error is None for each in evidence] == [True, False, True, True]
     first, second = DpgBench("example").score(asked[1][0], asked[1][1], evidence[1])
     assert first.value is second.value is None
-    assert first.reason == "invalid image 0-1.png: its format cannot be identified"
+    assert first.reason == "invalid image 0-1.png: cannot be decoded: its format cannot be identified"
 
 
 def test_half_precision_is_recorded(tmp_path: Path) -> None:
