@@ -20,6 +20,7 @@ from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .store import RunStore
 from .stored import Key
 from .types import (
+    CUT,
     Answer,
     Evidence,
     Job,
@@ -346,7 +347,7 @@ def _record(
         "unscored": len(asked - scored),
         "invalid_images": len(invalid),
         "errors": budget.count,
-        "cut": sum(each.finish == "length" for each in predictions.values()),
+        "cut": sum(each.finish == CUT for each in predictions.values()),
         "refused": budget.refused,
     }
     return RunRecord(

@@ -77,6 +77,10 @@ def job_seed(run_seed: int, sample_id: str, index: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+CUT = "length"
+"""`Answer.finish` where a limit of tokens ended it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A text with how it came about: what an adapter that knows returns in place of a str.

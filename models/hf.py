@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..evals.assets import fetch as data
 from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError
 from ..evals.pictures import open_picture
-from ..evals.types import Answer, Job, Json, Kind, Output
+from ..evals.types import CUT, Answer, Job, Json, Kind, Output
 from .device import Dtype, at_least, loading, memory, place
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class VisionLanguageModel:
         texts: list[str] = loaded.processor.batch_decode(new, skip_special_tokens=True)
         end = loaded.model.generation_config.eos_token_id
         ends = {*end} if isinstance(end, list) else {end}
-        return [Answer(text, "stop" if ends & {*row} else "length") for text, row in zip(texts, new, strict=True)]
+        return [Answer(text, "stop" if ends & {*row} else CUT) for text, row in zip(texts, new, strict=True)]
 
     def _inputs(self, jobs: Sequence[Job]) -> dict[str, Any]:
         loaded = self._loaded

@@ -17,7 +17,7 @@ from . import reported as published
 from .own import layouts_for
 from .render import render
 from .reported import Column, Layout, Reported
-from .standing import is_toy, marks, shown, stranger, verdict
+from .standing import cut, is_toy, marks, shown, stranger, verdict
 from .table import Cell, Format, Group, Head, Row, Table, columns, ranked, sort
 
 TOY = "Toy data (compares with nothing above)"
@@ -151,7 +151,7 @@ def _measured(layout: Layout, numbers: Sequence[Reported], records: Sequence[Run
         cells = {c.key: (record, key) for c in layout.columns if (key := c.shown(record)) is not None}
         if not cells:
             continue
-        flags = ", ".join(marks(record))
+        flags = ", ".join([*marks(record), *cut(record)])
         spec = record.spec
         base = (spec.model, _digest({**spec.model_card, "tag": spec.tag, "step": spec.step}), flags)
         again = 0
@@ -290,7 +290,7 @@ def _pairs(
 def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | None) -> Row:
     metric, mark = shown(record, key)
     counts = record.counts
-    flags = marks(record)
+    flags = [*marks(record), *cut(record)]
     name = ", ".join([record.spec.model, *flags])
     places = decimals + 1
     reported, difference = Cell(DASH), Cell(DASH)

@@ -36,6 +36,12 @@ def marks(record: RunRecord) -> list[str]:
     return found
 
 
+def cut(record: RunRecord) -> list[str]:
+    """Return what is said beside the marks of answers that a token limit cut: they are scored as they are."""
+    count = record.counts.get("cut", 0)
+    return [f"{count} of {record.counts.get('expected', 0)} answers cut"] if count else []
+
+
 def _own_weights(record: RunRecord) -> bool:
     """Say whether a run bears a published model's name and its weights are not a repository's (NAME@REVISION)."""
     spec = record.spec

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..evals import stats
-from ..evals.stored import iter_scores
-from ..evals.types import PART, Metric, RunRecord
+from ..evals.stored import Stored, iter_scores
+from ..evals.types import CUT, PART, Metric, RunRecord
 
 
 def run_summary(record: RunRecord, folder: Path) -> list[str]:
@@ -20,12 +20,22 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
         lines.append(f"intervals: {stats.METHOD}")
     if record.spec.limit:
         lines.append(f"LIMITED to {record.spec.limit}: not comparable with a whole run")
+    if counts.get("cut"):
+        lines.append(_cut(counts, folder))
     if not record.complete:
         what = f"{len(record.missing)} outputs missing" if record.missing else f"{counts['unscored']} without a verdict"
         state = "INTERRUPTED" if record.state == "interrupted" else "INCOMPLETE"
         lines.append(f"{state}: {what}; {record.headline} is withheld; run the same command again to resume")
         lines += _reasons(folder)
     return [*lines, f"signature: {record.spec.signature}", f"run: {folder}"]
+
+
+def _cut(counts: Mapping[str, int], folder: Path) -> str:
+    """Return the line about answers that a token limit cut, with the first of them."""
+    names = [f"{each.sample_id}/{each.index}" for each in Stored(folder).predictions().values() if each.finish == CUT]
+    some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    said = f"CUT: {counts['cut']} of {counts['expected']} answers end at the token limit and are scored as they are"
+    return f"{said} ({some}); give them more tokens: -a max_new_tokens=N"
 
 
 def _reasons(folder: Path) -> list[str]:

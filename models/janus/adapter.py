@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ...evals.assets.fetch import hub_folder
 from ...evals.errors import JanusEvalError, UsageError
-from ...evals.types import Answer, Job, Json, Kind, Output
+from ...evals.types import CUT, Answer, Job, Json, Kind, Output
 from ..device import Dtype, at_least, memory, place
 from .checkpoint import Checkpoint
 from .pixels import PixelRule, read_rule
@@ -180,7 +180,7 @@ class Janus:
         questions = self._questions(loaded, jobs)
         said = answer(network, questions, image=tokens.image, eos=tokens.eos, limit=limit)
         cut = [len(ids) == room_for(network, each, limit) for ids, each in zip(said, questions, strict=True)]
-        return [Answer(tokens.text(ids), "length" if full else "stop") for ids, full in zip(said, cut, strict=True)]
+        return [Answer(tokens.text(ids), CUT if full else "stop") for ids, full in zip(said, cut, strict=True)]
 
     def _weigh(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
         from .engine import weigh

@@ -1,13 +1,11 @@
 """A Janus model folder: which format it is, what it weighs, and its weights streamed into the network.
 
 Two formats are read, told apart by config.json: transformers' native one and the original of
-deepseek-ai, converted tensor by tensor. Weights come from safetensors, else from
-pytorch_model*.bin through torch's weights_only reader: nothing in a folder is ever executed.
+deepseek-ai, converted tensor by tensor. Nothing in a folder is ever executed (`weights.py`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...evals.assets import fetch as data
 from ...evals.errors import EnvironmentProblem, UsageError
+from . import weights
 from .convert import is_original, native_config, native_tensors
 
 if TYPE_CHECKING:
@@ -36,11 +35,11 @@ class Checkpoint:
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
             raise UsageError(f"no model folder at {self.folder}: give path=FOLDER with config.json and weights")
-        _ = self.config, self.shards
+        _ = self.shards, self.config
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        table = _read_json(self.folder / "config.json")
+        table = weights.read_json(self.folder / "config.json")
         if not is_original(table) and table.get("model_type") != "janus":
             kind = table.get("model_type")
             raise UsageError(
@@ -55,19 +54,8 @@ class Checkpoint:
 
     @cached_property
     def shards(self) -> tuple[Path, ...]:
-        """Return the weight files: those of an index, else a single file. All of them exist."""
-        for single in ("model.safetensors", "pytorch_model.bin"):
-            index = self.folder / f"{single}.index.json"
-            if index.is_file():
-                table = _read_json(index).get("weight_map")
-                if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
-                    raise EnvironmentProblem(f"{index} has no weight_map: fetch it again")
-                return tuple(self._inside(name) for name in sorted(set(table.values())))
-            if (self.folder / single).is_file():
-                return (self.folder / single,)
-        raise EnvironmentProblem(
-            f"{self.folder} has neither model.safetensors nor pytorch_model.bin (nor their index): fetch the weights"
-        )
+        """Return the weight files, all of which exist."""
+        return weights.files(self.folder)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -89,7 +77,9 @@ class Checkpoint:
         try:
             return JanusConfig.from_dict(table)
         except Exception as error:  # the validation of transformers raises several kinds
-            raise EnvironmentProblem(f"{where} is no configuration that transformers takes: {_line(error)}") from error
+            raise EnvironmentProblem(
+                f"{where} is no configuration that transformers takes: {weights.line(error)}"
+            ) from error
 
     def network(self, image_token: int, *, device: torch.device, dtype: torch.dtype) -> JanusForConditionalGeneration:
         """Return the network with its weights on `device` as `dtype`, filled one tensor at a time.
@@ -132,50 +122,8 @@ class Checkpoint:
 
     def _native_tensors(self) -> Iterator[tuple[str, Tensor]]:
         for shard in self.shards:
-            for name, tensor in _read_shard(shard):
+            for name, tensor in weights.tensors(shard):
                 yield from native_tensors(name, tensor) if self.original else ((name, tensor),)
-
-    def _inside(self, name: str) -> Path:
-        path = self.folder / name
-        if Path(name).name != name:
-            raise EnvironmentProblem(f"{self.folder}: the index names {name!r}, which is no plain file name")
-        if not path.is_file():
-            raise EnvironmentProblem(f"{path} is missing: the index names it; fetch the whole folder")
-        return path
-
-
-def _read_shard(path: Path) -> Iterator[tuple[str, Tensor]]:
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(str(path), framework="pt") as shard:
-                for name in shard.keys():  # noqa: SIM118 - safe_open is no mapping
-                    yield name, shard.get_tensor(name)
-        except SafetensorError as error:
-            raise _damaged(path, error) from error
-        return
-    import pickle
-
-    import torch
-
-    try:
-        try:
-            table = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError as error:
-            if "mmap" not in str(error):
-                raise
-            table = torch.load(path, map_location="cpu", weights_only=True)  # the format before torch 1.6
-    except pickle.UnpicklingError as error:
-        raise EnvironmentProblem(
-            f"{path} holds more than plain tensors, or is damaged: {_line(error)}; it was not executed"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise _damaged(path, error) from error
-    if not isinstance(table, dict) or not all(isinstance(each, torch.Tensor) for each in table.values()):
-        raise EnvironmentProblem(f"{path} is no table of tensors: fetch it again")
-    for name in list(table):
-        yield name, table.pop(name)
 
 
 def _put(network: torch.nn.Module, name: str, value: Tensor) -> None:
@@ -201,24 +149,3 @@ def _fill_buffers(network: JanusForConditionalGeneration, device: torch.device) 
         raise EnvironmentProblem(
             f"this version of transformers has a buffer {empty[0]!r} that this loader does not know"
         )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise EnvironmentProblem(f"{path} is missing: fetch the whole model folder") from None
-    except ValueError as error:
-        raise EnvironmentProblem(f"{path} is no JSON ({_line(error)}): fetch it again") from error
-    if not isinstance(table, dict):
-        raise EnvironmentProblem(f"{path} is no JSON object: fetch it again")
-    return table
-
-
-def _damaged(path: Path, error: Exception) -> EnvironmentProblem:
-    size = path.stat().st_size
-    return EnvironmentProblem(f"{path} is damaged or cut short ({size} bytes): {_line(error)}; fetch it again")
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -45,6 +45,21 @@ def tree(folder: Path, *apart: str) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+def test_cut_answers_are_counted_and_named_wherever_the_run_is_shown(
+    service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.reply = lambda body: said("Yes, I", "length")
+    pope(service, tmp_path, limit="4", concurrency="1")
+    (folder,) = tmp_path.iterdir()
+    assert cli.main(["show", str(folder)]) == 0
+    told = "CUT: 4 of 4 answers end at the token limit and are scored as they are ("
+    assert told in capsys.readouterr().out
+    assert cli.main(["report", str(folder)]) == 0
+    assert "4 of 4 answers cut" in " ".join(capsys.readouterr().out.split())
+    assert cli.main(["compare", str(folder), str(folder)]) == 0
+    assert "4 of 4 answers cut" in " ".join(capsys.readouterr().out.split())
+
+
 # -- what is kept -------------------------------------------------------------------------------------
 
 

@@ -174,3 +174,99 @@ def test_other_weights_have_another_fingerprint(single: Path) -> None:
     weights["lm_head.weight"][0, 0] += 1
     save_file(weights, single / "model.safetensors")
     assert Checkpoint(single).fingerprint != before
+
+
+# -- as training leaves it -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(native: Path, tmp_path: Path) -> Path:
+    """A native folder without its weights."""
+    folder = tmp_path / "bare"
+    shutil.copytree(native, folder, ignore=shutil.ignore_patterns("*.safetensors", "*.index.json"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tensors(native: Path) -> dict[str, torch.Tensor]:
+    return load_file(native / "model.safetensors")
+
+
+WRAPPERS = ["module.", "_orig_mod.", "base_model.model.", "module._orig_mod.", "_forward_module."]
+
+
+@pytest.mark.parametrize("prefix", WRAPPERS)
+def test_what_a_wrapper_set_before_each_name_is_taken_off(bare, tensors, whole, tokens, prefix: str) -> None:
+    save_file({prefix + name: value for name, value in tensors.items()}, bare / "model.safetensors")
+    assert same(read(bare, tokens), whole)
+
+
+def test_a_compiled_part_is_found(bare, tensors, whole, tokens) -> None:
+    names = {name: name.replace("model.language_model.", "model.language_model._orig_mod.") for name in tensors}
+    save_file({names[name]: value for name, value in tensors.items()}, bare / "model.safetensors")
+    assert same(read(bare, tokens), whole)
+
+
+def test_names_that_are_one_without_their_wrapper_are_refused(bare, tensors, tokens) -> None:
+    save_file({**tensors, "module.lm_head.weight": tensors["lm_head.weight"].clone()}, bare / "model.safetensors")
+    with pytest.raises(EnvironmentProblem, match=r"tensor 'lm_head.weight' comes twice"):
+        read(bare, tokens)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model", "module"])
+def test_a_trainings_own_checkpoint_is_opened(bare, tensors, whole, tokens, key: str) -> None:
+    torch.save({key: tensors, "epoch": 3, "optimizer": {"state": {}, "param_groups": []}}, bare / "pytorch_model.bin")
+    assert same(read(bare, tokens), whole)
+
+
+def test_a_checkpoint_without_weights_is_none(bare, tokens) -> None:
+    torch.save({"epoch": 3, "state_dict": {"a": 1}}, bare / "pytorch_model.bin")
+    with pytest.raises(EnvironmentProblem, match="is no table of tensors"):
+        read(bare, tokens)
+
+
+def test_buffers_that_the_network_makes_itself_are_left_out(bare, tensors, whole, tokens) -> None:
+    table = tensors | {
+        "model.vision_model.embeddings.position_ids": torch.arange(64)[None],
+        "model.language_model.layers.0.self_attn.rotary_emb.inv_freq": torch.zeros(3),
+        "model.language_model.rotary_emb.inv_freq": torch.zeros(3),
+    }
+    save_file(table, bare / "model.safetensors")
+    assert same(read(bare, tokens), whole)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_shards_need_no_index(bare, tensors, whole, tokens, kind: str) -> None:
+    names, write = sorted(tensors), save_file if kind == "safetensors" else torch.save
+    stem = "model" if kind == "safetensors" else "pytorch_model"
+    for number in range(3):
+        own = {name: tensors[name] for name in names[number::3]}
+        write(own, bare / f"{stem}-{number + 1:05d}-of-00003.{kind}")
+    assert same(read(bare, tokens), whole)
+    (bare / f"{stem}-00002-of-00003.{kind}").unlink()
+    with pytest.raises(EnvironmentProblem, match=rf"2 of 3 shards: {stem}-00002-of-00003\.{kind} is missing"):
+        Checkpoint(bare)
+
+
+def test_shards_of_two_models_are_refused(bare, tensors) -> None:
+    for name in ("model-00001-of-00002.safetensors", "model-00001-of-00001.safetensors"):
+        save_file(tensors, bare / name)
+    with pytest.raises(EnvironmentProblem, match="shards of several models"):
+        Checkpoint(bare)
+
+
+def test_an_adapter_is_told_apart(bare, tensors, tokens) -> None:
+    (bare / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "deepseek-ai/Janus-Pro-1B"}))
+    with pytest.raises(EnvironmentProblem, match=r"a LoRA adapter for deepseek-ai/Janus-Pro-1B, no whole model: merge"):
+        Checkpoint(bare)
+    lora = {"base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight": torch.zeros(2, 2)}
+    save_file({**tensors, **lora}, bare / "model.safetensors")
+    with pytest.raises(EnvironmentProblem, match=r"holds a LoRA adapter .*: merge"):
+        read(bare, tokens)
+
+
+@pytest.mark.parametrize(("name", "told"), [("__0_0.distcp", "FSDP"), ("zero_to_fp32.py", "DeepSpeed")])
+def test_a_distributed_checkpoint_is_told_apart(bare, name: str, told: str) -> None:
+    (bare / name).write_bytes(b"")
+    with pytest.raises(EnvironmentProblem, match=told):
+        Checkpoint(bare)
