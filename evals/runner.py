@@ -78,7 +78,9 @@ def run(
     course = _Course(spec, suite, eyes, samples, jobs, store, settings, budget, environment)
     try:
         have = store.predictions()
-        if any(_key(job) not in have for job in jobs):
+        lacking = sum(_key(job) not in have for job in jobs)
+        if lacking:
+            store.check_room(disk_need(suite, makers[0], lacking))
             _fetch_first(eyes, settings)
             have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
         predictions = {key: have[key] for key in map(_key, jobs) if key in have}
@@ -128,6 +130,17 @@ class _Course:
             have = self.store.predictions()
             predictions = {key: have[key] for key in map(_key, self.jobs) if key in have}
             self.end(predictions, self.store.evidence(predictions) if self.eyes else {}, "interrupted")
+
+
+def disk_need(suite: Suite, model: Model, outputs: int) -> int:
+    """Return about how many bytes so many outputs take: pictures as PNG, and lines of modest length about each."""
+    picture = 1.6 * model.image_size**2 if suite.kind == "image" else 0
+    return round(outputs * (picture + _LINES * (2 if suite.observer else 1)))
+
+
+_LINES = 500
+"""Bytes of an output's lines in predictions and scores, or in evidence: what short answers take, so that no run is
+refused that had room."""
 
 
 def _fetch_first(eyes: Eyes | None, settings: Settings) -> None:

@@ -94,6 +94,15 @@ class RunStore:
         """What was found not to be whole, a line each."""
         return self._stored.damage
 
+    def check_room(self, need: int) -> None:
+        """Raise EnvironmentProblem where the disk has less than `need` bytes free: now, not after hours of drawing."""
+        free = shutil.disk_usage(self.folder).free
+        if free < need:
+            raise EnvironmentProblem(
+                f"cannot write to {self.folder}: about {need / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free: "
+                "free some space, or choose another folder with -o"
+            )
+
     # -- batch sizes ------------------------------------------------------------------------------
 
     def batch_size(self, stage: str, wanted: int) -> int:

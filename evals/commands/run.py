@@ -100,6 +100,8 @@ def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
 
 def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
     """Return the plan of one run: what it will make, where, how large, and what must be fetched first."""
+    from ..runner import disk_need
+
     outputs = len(pair.samples) * pair.suite.outputs
     lines: dict[str, Json] = {
         "run": pair.title,
@@ -110,9 +112,9 @@ def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
         "observer": pair.suite.observer if isinstance(pair.suite.observer, str) else "none",
         "signature": pair.spec.signature,
     }
+    lines["disk"] = f"about {disk_need(pair.suite, pair.model, outputs) / 1e6:,.1f} MB"
     if pair.suite.kind == "image":
-        size = pair.model.image_size
-        lines["disk"] = f"about {outputs * size * size * 1.6 / 1e6:,.0f} MB for pictures of {size} px"
+        lines["disk"] += f" for pictures of {pair.model.image_size} px"
     free = shutil.disk_usage(_existing(pair.folder)).free
     lines["disk free"] = f"{free / 1e9:,.1f} GB"
     done = pair.folder / "predictions" / "0.jsonl"
