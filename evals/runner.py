@@ -80,16 +80,16 @@ def run(
         have = store.predictions()
         lacking = sum(_key(job) not in have for job in jobs)
         if lacking:
-            store.check_room(disk_need(suite, makers[0], lacking))
+            store.check_room(members.disk_need(suite, makers[0], lacking))
             _fetch_first(eyes, settings)
             have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
         predictions = {key: have[key] for key in map(_key, jobs) if key in have}
         evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
+        return course.end(predictions, evidence)
     except BaseException as stopped:
         if isinstance(stopped, Incomplete) or not isinstance(stopped, Exception):  # too many failures, or a signal
             course.interrupted()
         raise
-    return course.end(predictions, evidence)
 
 
 @dataclass(frozen=True)
@@ -125,22 +125,16 @@ class _Course:
         return record
 
     def interrupted(self) -> None:
-        """Leave a summary of what there is: `show` and `report` open it. The reason of the stop is what counts."""
+        """Leave a summary of what there is: `show` and `report` open it. The reason of the stop is what counts.
+
+        Where nothing lacks but the record, the run is finished all the same.
+        """
         with suppress(Exception):
             have = self.store.predictions()
             predictions = {key: have[key] for key in map(_key, self.jobs) if key in have}
-            self.end(predictions, self.store.evidence(predictions) if self.eyes else {}, "interrupted")
-
-
-def disk_need(suite: Suite, model: Model, outputs: int) -> int:
-    """Return about how many bytes so many outputs take: pictures as PNG, and lines of modest length about each."""
-    picture = 1.6 * model.image_size**2 if suite.kind == "image" else 0
-    return round(outputs * (picture + _LINES * (2 if suite.observer else 1)))
-
-
-_LINES = 500
-"""Bytes of an output's lines in predictions and scores, or in evidence: what short answers take, so that no run is
-refused that had room."""
+            evidence = self.store.evidence(predictions) if self.eyes else {}
+            whole = len(predictions) == len(self.jobs) and (self.eyes is None or len(evidence) == len(predictions))
+            self.end(predictions, evidence, "finished" if whole else "interrupted")
 
 
 def _fetch_first(eyes: Eyes | None, settings: Settings) -> None:

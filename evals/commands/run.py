@@ -100,7 +100,7 @@ def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
 
 def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
     """Return the plan of one run: what it will make, where, how large, and what must be fetched first."""
-    from ..runner import disk_need
+    from ..members import disk_need
 
     outputs = len(pair.samples) * pair.suite.outputs
     lines: dict[str, Json] = {

@@ -24,8 +24,9 @@ def note(what: str, sample_id: str, index: int, seed: int = 0) -> None:
             file.write(f"{what} {sample_id}/{index} {seed}\n")
 
 
-def pause() -> None:
-    time.sleep(float(os.environ.get("SQUARES_PAUSE", "0")))
+def pause(name: str = "SQUARES_PAUSE") -> None:
+    """Sleep for so many seconds as the environment says."""
+    time.sleep(float(os.environ.get(name, "0")))
 
 
 class Painter:
@@ -81,6 +82,7 @@ class Squares:
         return [Sample(f"{n:03d}", f"a square {'x' * (n % 3)}", cluster=str(n)) for n in range(self.size)]
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> list[Score]:
+        pause("SQUARES_SLOW")
         assert evidence is not None
         red = evidence.data["red"]
         return [Score(sample.id, prediction.index, "official", float(red > 127), red, f"red {red}", cluster=sample.id)]
