@@ -6,14 +6,15 @@ import os
 import random
 
 import pytest
+from support.claims import LONG
 from support.command import World
 
 
 @pytest.fixture
 def tries(request: pytest.FixtureRequest) -> list[random.Random]:
-    """A source of chance for each try: as many as the test's claim says, or JANUS_EVAL_TRIES."""
-    marker = request.node.get_closest_marker("claim")
-    count = int(os.environ.get("JANUS_EVAL_TRIES") or marker.kwargs["tries"])
+    """A source of chance for each try: as many as the test's claim says, or JANUS_EVAL_TRIES up to its `long`."""
+    told = request.node.get_closest_marker("claim").kwargs
+    count = min(int(os.environ.get("JANUS_EVAL_TRIES") or told["tries"]), told.get("long", LONG))
     return [random.Random(f"{request.node.name} {number}") for number in range(count)]
 
 

@@ -66,7 +66,7 @@ def test_shards_are_merged_in_any_order(tries: list[random.Random], tmp_path: Pa
         assert expected.items() <= comparable(folder).items()
 
 
-@pytest.mark.claim("R20", tries=2)
+@pytest.mark.claim("R20", tries=2, long=50)
 def test_any_number_of_workers_gives_the_same_scores(world: World, tries: list[random.Random], tmp_path: Path) -> None:
     assert world.run(tmp_path / "whole").code == 0
     expected = comparable(folder_of(tmp_path / "whole"))

@@ -15,7 +15,7 @@ from support.site import install, visible
 SUITES = ("pope", "mme", "mmbench", "seed_bench", "gqa", "mmmu")
 
 
-@pytest.mark.claim("R16", tries=2)
+@pytest.mark.claim("R16", tries=2, long=10)
 def test_a_whole_evaluation_needs_no_network(world: World, tries: list[random.Random], tmp_path: Path) -> None:
     told = tmp_path / "told"
     for number, chance in enumerate(tries):

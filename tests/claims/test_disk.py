@@ -58,7 +58,7 @@ def inside(script: str, place: Path, kilobytes: int, **environment: str) -> subp
     )
 
 
-@pytest.mark.claim("R4", tries=5)
+@pytest.mark.claim("R4", tries=5, long=50)
 @pytest.mark.usefixtures("mounts")
 def test_a_disk_of_any_size(world: World, whole: Path, tries: list[random.Random], tmp_path: Path) -> None:
     used = sum(-(-path.stat().st_size // 4096) * 4 for path in whole.rglob("*") if path.is_file())  # kilobytes in pages

@@ -60,7 +60,7 @@ def is_whole(path: Path) -> bool:
     return True
 
 
-@pytest.mark.claim("R7", tries=1)
+@pytest.mark.claim("R7", tries=1, long=10)
 def test_a_picture_that_is_none_never_scores(tries: list[random.Random], tmp_path: Path) -> None:
     for number, chance in enumerate(tries):
         output, pictures = tmp_path / f"runs{number}", tmp_path / f"pictures{number}"
@@ -176,7 +176,7 @@ def grade(body: Mapping[str, Any]) -> str:
     return f"{hashlib.sha256(question.encode()).digest()[0] % 11 / 10}"
 
 
-@pytest.mark.claim("R9", tries=2)
+@pytest.mark.claim("R9", tries=2, long=20)
 def test_a_judge_that_fails_at_random_moves_no_score(
     tries: list[random.Random], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,7 +108,7 @@ def test_no_two_outputs_share_a_seed(tries: list[random.Random]) -> None:
     assert job_seed(1, "1", 1) != job_seed(11, "", 1) != job_seed(1, "", 11)
 
 
-@pytest.mark.claim("R12", tries=3)
+@pytest.mark.claim("R12", tries=3, long=50)
 def test_equal_signatures_are_equal_runs(world: World, tries: list[random.Random], tmp_path: Path) -> None:
     for number, chance in enumerate(tries):
         asked = ["--seed", str(chance.randrange(9)), "-l", str(chance.randint(2, 20))]
