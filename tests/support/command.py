@@ -44,7 +44,7 @@ class World:
     @property
     def paths(self) -> str:
         """The PYTHONPATH in which the squares are found."""
-        return os.pathsep.join([str(self.site), str(Path(__file__).parents[1])])
+        return os.pathsep.join([str(self.site), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 
     def line(self, *arguments: str) -> str:
         """Return the line of a shell that runs `janus-eval` with these arguments."""
