@@ -3,6 +3,7 @@
     RUN/
       spec.json            what was asked (RunSpec); its digest names the folder
       options.json         the benchmark's options, so that its samples can be built again
+      asked.json           the request, so that it can be asked again; addresses without their secrets
       plan.json            batch sizes, kept so that a resumed run forms the same batches
       predictions/0.jsonl  append-only, one file a worker, each line with a checksum
       latency.jsonl        seconds of each reply that a service gave; they differ between equal runs

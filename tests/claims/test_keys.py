@@ -116,3 +116,45 @@ def test_equal_signatures_are_equal_runs(world: World, tries: list[random.Random
         one, two = tmp_path / f"{number}a", tmp_path / f"{number}b"
         assert world.run(one, *asked).code == world.run(two, *asked).code == 0
         assert folder_of(one).name == folder_of(two).name and results(one) == results(two)
+
+
+def knobs(chance: random.Random) -> list[str]:
+    """Return a run of always-yes or of the squares with knobs of chance."""
+    if chance.random() < 0.5:
+        asked = ["-m", "painter", "-b", "squares", "--bench-args", f"size={chance.randint(3, 30)}"]
+    else:
+        asked = ["-m", "always-yes", "-b", "pope", "--data", "toy", "-a", f"answer={chance.choice(['No', 'Oh, yes'])}"]
+        asked += chance.choice([[], ["--preset", "llava"]])
+    asked += ["--seed", str(chance.randrange(9)), *chance.choice([[], ["--tag", "a b"], ["--step", "7"]])]
+    return asked + chance.choice([[], ["-l", "3"], ["-l", "0.5"], ["-l", "1-3"]])
+
+
+@pytest.mark.claim("R12", tries=3, long=50)
+def test_a_stored_run_is_asked_again_under_its_signature(
+    world: World, tries: list[random.Random], tmp_path: Path
+) -> None:
+    for number, chance in enumerate(tries):
+        one, two, asked = tmp_path / f"{number}a", tmp_path / f"{number}b", knobs(chance)
+        assert world.call("run", *asked, "-o", str(one)).code == 0, asked
+        done = world.call("run", "--again", str(folder_of(one)), "-o", str(two))
+        assert done.code == 0, done.err
+        assert folder_of(one).name == folder_of(two).name and results(one) == results(two)
+
+
+@pytest.mark.claim("R12")
+def test_a_run_whose_signature_would_be_another_is_not_asked_again(world: World, tmp_path: Path) -> None:
+    assert world.run(tmp_path / "runs").code == 0
+    run = folder_of(tmp_path / "runs")
+    done = world.call("run", "--again", str(run), "--seed", "3")
+    assert done.code == 2 and "leave out --seed" in done.err
+    row = json.loads((run / "spec.json").read_text())
+    row["benchmark_card"]["samples"] = "those of another day"
+    (run / "spec.json").write_text(json.dumps(row))
+    done = world.call("run", "--again", str(run), "-o", str(tmp_path / "again"))
+    assert done.code == 2 and "b.samples: those of another day, now " in done.err and done.err.count("\n") == 1
+    assert not (tmp_path / "again").exists()
+    (run / "asked.json").write_text('{"models": 3}')
+    assert "what was asked is damaged" in world.call("run", "--again", str(run)).err
+    (run / "asked.json").unlink()
+    done = world.call("run", "--again", str(run))
+    assert done.code == 2 and "does not say what it was asked" in done.err and done.err.count("\n") == 1
