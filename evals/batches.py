@@ -9,7 +9,16 @@ from queue import SimpleQueue
 from threading import Lock
 from typing import Generic, TypeVar
 
-from .errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, Locked, OutOfMemory, UsageError
+from .errors import (
+    EnvironmentProblem,
+    Incomplete,
+    InvalidImage,
+    JanusEvalError,
+    Locked,
+    OutOfMemory,
+    UsageError,
+    without_secrets,
+)
 from .registry import missing_package
 from .store import RunStore
 from .types import Output, Prediction
@@ -67,6 +76,7 @@ class Budget:
         self, stage: str, sample_id: str, index: int, error: str, *, counts: bool = True, lasting: bool = False
     ) -> None:
         """Write down one failure; `lasting` is one that the same command meets again. Raises Incomplete."""
+        error = without_secrets(error)
         why = error.strip().splitlines()[-1] if error.strip() else "no message"
         last = f"{stage} {sample_id}/{index}: {why}"
         with self.lock:

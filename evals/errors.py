@@ -15,6 +15,8 @@ prints it and exits with the code; any other exception is a bug and keeps its tr
 from __future__ import annotations
 
 import difflib
+import os
+import re
 from collections.abc import Iterable
 
 
@@ -68,6 +70,19 @@ def why_undecodable(error: Exception) -> str:
         return error.strerror
     text = str(getattr(error, "err", error))  # cv2's whole message names the folder where cv2 was built
     return " ".join(text.split())[:200] or type(error).__name__
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without the keys and tokens of the environment: libraries repeat them in their errors."""
+    for name, value in os.environ.items():
+        if len(value) >= _SECRET_LENGTH and value in text and _SECRET.search(name):
+            text = text.replace(value, "***")
+    return text
+
+
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_SECRET_LENGTH = 12
+"""A shorter value may be a word."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -84,6 +84,8 @@ def _run(pair: Pair, settings: Settings, show: Progress, say: Say) -> RunRecord:
                 "step=, or let its card name its weights"
             )
         store.write_json("options.json", {key: str(value) for key, value in pair.suite_options.items()})
+        if pair.asked is not None:
+            store.write_json("asked.json", dict(pair.asked))
         taken = "" if pair.nameless else reuse(store)
         if taken:
             say(taken)

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -184,7 +185,7 @@ def lock(path: Path) -> IO[str]:
             ) from None
         raise
     file.truncate(0)
-    file.write(f"pid {os.getpid()} on {socket.gethostname()}")
+    file.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
     file.flush()
     return file
 

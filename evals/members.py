@@ -68,6 +68,17 @@ def observers(factory: Any) -> list[str]:
     return [*([needed] if isinstance(needed, str) else []), *of_factory(factory).optional_observers]
 
 
+def disk_need(suite: Suite, model: Model, outputs: int) -> int:
+    """Return about how many bytes so many outputs take: pictures as PNG, and lines of modest length about each."""
+    picture = 1.6 * model.image_size**2 if suite.kind == "image" else 0
+    return round(outputs * (picture + _LINES * (2 if suite.observer else 1)))
+
+
+_LINES = 500
+"""Bytes of an output's lines in predictions and scores, or in evidence: what short answers take, so that no run is
+refused that had room."""
+
+
 def members(group: str) -> list[Member]:
     """Return the members of a group's plugins, the required ones first."""
     needed, optional = _DECLARED[group]

@@ -30,7 +30,8 @@ class Pair:
     """One run to be. Pairs of one model share it; neighbours that need the same observer share that.
 
     `owned` is False for a model that the caller made: it is not closed. `nameless` says that nothing in
-    the spec tells this model's weights from others of the same card.
+    the spec tells this model's weights from others of the same card. `asked` asks for this run again; it is
+    None where an object took part.
     """
 
     spec: RunSpec
@@ -43,6 +44,7 @@ class Pair:
     suite_options: Mapping[str, Json]
     owned: bool = True
     nameless: bool = False
+    asked: Mapping[str, Json] | None = None
 
     @property
     def title(self) -> str:
@@ -220,7 +222,19 @@ def _pair(
         suite_options=benchmark.options,
         owned=owned,
         nameless=not owned and "weights" not in model_card and not request.tag and request.step is None,
+        asked=_asked(made, benchmark, request),
     )
+
+
+def _asked(model: _Made, suite: _Made, request: Request) -> Mapping[str, Json] | None:
+    """Return what asks for one run again: of the options those that its suite and observer take."""
+    if model.factory is None or suite.factory is None:
+        return None
+    taken = {*registry.parameters("benchmarks", suite.name)}
+    for each in members.observers(registry.load("benchmarks", suite.name)):
+        taken |= registry.parameters("observers", each).keys()
+    options = {key: value for key, value in request.options.items() if key in taken}
+    return replace(request, models=(model.name,), benchmarks=(suite.name,), options=options).to_json()
 
 
 def folder_name(spec: RunSpec) -> str:

@@ -3,13 +3,16 @@ of it, and so does Python."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .address import Address
 from .errors import UsageError
 from .plugins import Benchmark, ModelAdapter
+from .types import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +75,33 @@ class Request:
         size = self.machine.batch_size
         if size is not None and (type(size) is not int or size < 1):
             raise UsageError(f"--batch-size {size!r}: expected auto or a whole number from 1")
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what asks for the same runs again: all but output, patience, batch size, and secrets of addresses."""
+        row: dict[str, Json] = {key: _plain(getattr(self, key)) for key in _ASKED}
+        return row | {key: _plain(getattr(self.machine, key)) for key in _WHERE}
+
+    def again(self, row: Json) -> Request:
+        """Return this request with what `to_json` said in place of its own. Raises UsageError for another row."""
+        try:
+            asked = {key: row[key] for key in _ASKED}
+            for key in ("models", "benchmarks", "ids"):
+                asked[key] = None if asked[key] is None else tuple(map(str, asked[key]))
+            machine = replace(self.machine, **{key: row[key] for key in _WHERE})
+            return replace(self, **asked, machine=machine)
+        except (KeyError, TypeError) as error:
+            raise UsageError(f"what was asked is damaged: {error!r}") from error
+
+
+_ASKED = ("models", "benchmarks", "model_options", "options", "data", "limit", "ids", "seed", "tag", "step")
+_WHERE = ("device", "dtype", "base_url")
+
+
+def _plain(value: Any) -> Json:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, str) and re.match(r"https?://", value, re.IGNORECASE):
+        return Address.parse(value).shown
+    return value if isinstance(value, bool | int | float | None) else str(value)

@@ -79,16 +79,18 @@ def run(
     course = _Course(spec, suite, eyes, samples, jobs, store, settings, budget, environment)
     try:
         have = store.predictions()
-        if any(_key(job) not in have for job in jobs):
+        lacking = sum(_key(job) not in have for job in jobs)
+        if lacking:
+            store.check_room(members.disk_need(suite, makers[0], lacking))
             _fetch_first(eyes, settings)
             have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
         predictions = {key: have[key] for key in map(_key, jobs) if key in have}
         evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
+        return course.end(predictions, evidence)
     except BaseException as stopped:
         if isinstance(stopped, Incomplete) or not isinstance(stopped, Exception):  # too many failures, or a signal
             course.interrupted()
         raise
-    return course.end(predictions, evidence)
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,16 @@ class _Course:
         return record
 
     def interrupted(self) -> None:
-        """Leave a summary of what there is: `show` and `report` open it. The reason of the stop is what counts."""
+        """Leave a summary of what there is: `show` and `report` open it. The reason of the stop is what counts.
+
+        Where nothing lacks but the record, the run is finished all the same.
+        """
         with suppress(Exception):
             have = self.store.predictions()
             predictions = {key: have[key] for key in map(_key, self.jobs) if key in have}
-            self.end(predictions, self.store.evidence(predictions) if self.eyes else {}, "interrupted")
+            evidence = self.store.evidence(predictions) if self.eyes else {}
+            whole = len(predictions) == len(self.jobs) and (self.eyes is None or len(evidence) == len(predictions))
+            self.end(predictions, evidence, "finished" if whole else "interrupted")
 
 
 def _fetch_first(eyes: Eyes | None, settings: Settings) -> None:

@@ -13,7 +13,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 
-from .errors import JanusEvalError
+from .errors import JanusEvalError, without_secrets
 from .types import Json
 
 _UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn")
@@ -36,8 +36,8 @@ def _spelled(character: str) -> str:
 
 
 def line(text: str) -> str:
-    """Return one line that is safe to print: cleaned, and no command to a CI runner."""
-    return _COMMAND.sub(_spelled_colon, clean(text))
+    """Return one line that is safe to print: cleaned, without secrets, and no command to a CI runner."""
+    return _COMMAND.sub(_spelled_colon, clean(without_secrets(text)))
 
 
 def _spelled_colon(found: re.Match[str]) -> str:

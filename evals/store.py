@@ -3,6 +3,7 @@
     RUN/
       spec.json            what was asked (RunSpec); its digest names the folder
       options.json         the benchmark's options, so that its samples can be built again
+      asked.json           the request, so that it can be asked again; addresses without their secrets
       plan.json            batch sizes, kept so that a resumed run forms the same batches
       predictions/0.jsonl  append-only, one file a worker, each line with a checksum
       latency.jsonl        seconds of each reply that a service gave; they differ between equal runs
@@ -93,6 +94,15 @@ class RunStore:
     def damage(self) -> Sequence[str]:
         """What was found not to be whole, a line each."""
         return self._stored.damage
+
+    def check_room(self, need: int) -> None:
+        """Raise EnvironmentProblem where the disk has less than `need` bytes free: now, not after hours of drawing."""
+        free = shutil.disk_usage(self.folder).free
+        if free < need:
+            raise EnvironmentProblem(
+                f"cannot write to {self.folder}: about {need / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free: "
+                "free some space, or choose another folder with -o"
+            )
 
     # -- batch sizes ------------------------------------------------------------------------------
 

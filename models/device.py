@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import pickle  # its error alone is used: torch's weights_only reader raises it
 import sys
 from collections.abc import Generator
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     import torch
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def needed() -> None:
+    """Raise ModuleNotFoundError where torch is not installed; to import it would take seconds."""
+    if importlib.util.find_spec("torch") is None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
 
 def place(device: str, dtype: Dtype) -> tuple[torch.device, torch.dtype]:

@@ -7,12 +7,14 @@ import contextlib
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .. import registry
 from ..errors import UsageError
 from ..request import Machine, Patience, Request
+from ..types import Json
 
 _OWN = {"data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images"}
 _PREFIX = "plugin_"
@@ -131,8 +133,14 @@ def machine_of(args: argparse.Namespace) -> Machine:
     return Machine(args.device, args.dtype, size, vars(args).get("base_url"), args.offline)
 
 
-def request_of(args: argparse.Namespace) -> Request:
-    """Return what `janus-eval run` was asked for."""
+def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
+    """Return what `janus-eval run` was asked for; `again` is what a stored run was asked."""
+    if again is not None:
+        kept = Request(("again",), ("again",), output=args.output, machine=machine_of(args))
+        return replace(kept, patience=Patience(args.max_errors, args.allow_unscored)).again(again)
+    for flag, given in (("-m/--model", args.model), ("-b/--bench", args.bench)):
+        if not given:
+            raise UsageError(f"the following arguments are required: {flag} (see janus-eval run --help)")
     model_options: dict[str, Any] = {}
     for flag, texts in (("--model-args", args.model_args), ("--gen-args", args.gen_args)):
         merge(model_options, key_values(texts, flag), flag)

@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import screen
-from ..errors import Incomplete, JanusEvalError
+from ..errors import Incomplete, JanusEvalError, UsageError
+from ..files import read_json
 from . import flags
 
 if TYPE_CHECKING:
     from ..evaluation import Outcome
     from ..plan import Pair
+    from ..request import Request
     from ..types import Json
 
 
 def add(run: argparse.ArgumentParser) -> None:
     """Add the command's own flags."""
-    run.add_argument("-m", "--model", action="append", required=True, metavar="NAME", help="model (repeat, or a,b)")
-    run.add_argument("-b", "--bench", action="append", required=True, metavar="NAME", help="benchmark (repeat, or a,b)")
+    run.add_argument("-m", "--model", action="append", default=[], metavar="NAME", help="model (repeat, or a,b)")
+    run.add_argument("-b", "--bench", action="append", default=[], metavar="NAME", help="benchmark (repeat, or a,b)")
     run.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
     run.add_argument("--bench-args", action="append", default=[], metavar="K=V", help="options of the benchmark")
     run.add_argument("--gen-args", action="append", default=[], metavar="K=V", help="sampling options of the model")
@@ -39,6 +41,7 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("--allow-unscored", action="store_true", help="keep the headline number of an unwhole run")
     run.add_argument("-n", "--dry-run", action="store_true", help="print the plan and do nothing")
     run.add_argument("--json", action="store_true", help="print the records as JSON")
+    run.add_argument("--again", type=flags.path, metavar="RUN", help="ask again what a stored run was asked")
     flags.add_machine(run)
 
 
@@ -47,8 +50,10 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation import carry_out, settings_of
     from ..plan import pairs
 
-    request = flags.request_of(args)
+    request = flags.request_of(args) if args.again is None else _again(args)
     planned = pairs(request, tolerant=args.dry_run)
+    if args.again is not None:
+        _check_same(args.again, planned[0])
     if args.dry_run:
         return _say_plan(planned, args)
     alone = len(planned) == 1
@@ -69,6 +74,36 @@ def run(args: argparse.Namespace) -> int:
 
         screen.machine(screen.as_json([record_to_json(each) for each in records], indent=2))
     return code
+
+
+def _again(args: argparse.Namespace) -> Request:
+    """Return what a stored run was asked. Raises UsageError where it does not say, or something else is asked too."""
+    given = [each for each in _ASKED if vars(args)[each] not in (None, [], "", 0)]
+    if given:
+        raise UsageError(f"--again asks what RUN was asked: leave out --{given[0].replace('_', '-')}")
+    path = args.again / "asked.json"
+    if not path.is_file():
+        raise UsageError(f"{args.again} does not say what it was asked: no asked.json (an object, or an old run)")
+    return flags.request_of(args, again=read_json(path))
+
+
+_ASKED = ("model", "bench", "model_args", "bench_args", "gen_args", "recipe", "limit", "ids", "seed", "tag", "step")
+_ASKED += ("data", "base_url", "device", "dtype")
+
+
+def _check_same(run: Path, planned: Pair) -> None:
+    """Raise UsageError where a run would have another signature today."""
+    from ...reports.compare import differing
+    from ..types import RunSpec
+
+    try:
+        stored = RunSpec.from_json(read_json(run / "spec.json"))
+        knobs = differing(stored, planned.spec)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{run / 'spec.json'} is damaged: {error!r}") from error
+    if stored.digest != planned.spec.digest:
+        told = "; ".join(f"{key}: {old}, now {new}" for key, (old, new) in knobs.items() if key != "janus-eval")
+        raise UsageError(f"{run} cannot be asked again, its signature would be another: {told or 'an option'}")
 
 
 def _exit_code(outcome: Outcome) -> int:
@@ -100,6 +135,8 @@ def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
 
 def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
     """Return the plan of one run: what it will make, where, how large, and what must be fetched first."""
+    from ..members import disk_need
+
     outputs = len(pair.samples) * pair.suite.outputs
     lines: dict[str, Json] = {
         "run": pair.title,
@@ -110,9 +147,9 @@ def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
         "observer": pair.suite.observer if isinstance(pair.suite.observer, str) else "none",
         "signature": pair.spec.signature,
     }
+    lines["disk"] = f"about {disk_need(pair.suite, pair.model, outputs) / 1e6:,.1f} MB"
     if pair.suite.kind == "image":
-        size = pair.model.image_size
-        lines["disk"] = f"about {outputs * size * size * 1.6 / 1e6:,.0f} MB for pictures of {size} px"
+        lines["disk"] += f" for pictures of {pair.model.image_size} px"
     free = shutil.disk_usage(_existing(pair.folder)).free
     lines["disk free"] = f"{free / 1e9:,.1f} GB"
     done = pair.folder / "predictions" / "0.jsonl"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ...evals.assets.fetch import hub_folder
 from ...evals.errors import JanusEvalError, UsageError
 from ...evals.types import CUT, Answer, Job, Json, Kind, Output
-from ..device import Dtype, at_least, memory, place
+from ..device import Dtype, at_least, memory, needed, place
 from .checkpoint import Checkpoint
 from .pixels import PixelRule, read_rule
 from .prompts import OFFICIAL_SYSTEM, PLAIN_ROLES, PRO_ROLES, DrawPrompt, ImagePosition, Tokens, Turn
@@ -90,11 +90,12 @@ class Janus:
     @cached_property
     def card(self) -> Mapping[str, Json]:
         """Return every knob that moves an output. Fetches the folder, loads no weights."""
-        knobs = self._knobs
+        needed()
+        knobs, checkpoint = self._knobs, self.checkpoint  # a missing folder is told before torch is imported
         device, dtype = place(knobs.device, knobs.dtype)
         return {
-            "weights": f"{self._source}#{self.checkpoint.fingerprint}",
-            "format": "original" if self.checkpoint.original else "native",
+            "weights": f"{self._source}#{checkpoint.fingerprint}",
+            "format": "original" if checkpoint.original else "native",
             "recipe": knobs.recipe,
             "guidance": knobs.guidance,
             "temperature": knobs.temperature,

@@ -43,6 +43,7 @@ def counts(scored: Scored) -> Mapping[str, int]:
 
 
 @pytest.mark.parametrize("name", [each for each in TABLES if each != "mmmu"])
+@pytest.mark.claim("R20", cases=SHUFFLES)
 def test_shuffled_answers_give_the_same_metrics(name: str, tmp_path: Path) -> None:
     table, chance = TABLES[name](), random.Random(name)
     data = write(tmp_path / "d.jsonl", *data_of(table))
@@ -74,6 +75,7 @@ def test_answers_that_say_only_what_they_answer_are_joined_in_any_order(name: st
 
 
 @pytest.mark.parametrize("name", list(TABLES))
+@pytest.mark.claim("R20")
 def test_a_shuffled_data_set_gives_a_run_the_same_metrics(name: str, tmp_path: Path) -> None:
     table, chance = TABLES[name](), random.Random(name)
     rows = data_of(table)

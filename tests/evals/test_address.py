@@ -60,6 +60,7 @@ def test_an_address_that_cannot_be_meant_is_refused_and_not_repeated(text: str) 
         ("https://h/v1?deployment=0123456789abcdef0123456789abcdef", "https://h/v1?deployment=~3eb1bd43"),
     ],
 )
+@pytest.mark.claim("R17")
 def test_what_is_recorded_has_no_secret(text: str, shown: str | None) -> None:
     found = Address.parse(text)
     shown = shown or "https://h/v1?api-version=2024-10-21&Ocp-Apim-Subscription-Key=***"

@@ -164,6 +164,7 @@ class Patient(threading.Event):
         return False
 
 
+@pytest.mark.claim("R9")
 def test_waits_grow_to_the_longest_and_are_spread(service: Service) -> None:
     service.faults = [Fault(500)] * 40
     client = Chat(Terms(service.url, max_retries=40), "key", "test")
@@ -208,6 +209,7 @@ def test_a_reply_comes_with_its_seconds(service: Service) -> None:
     assert 0 < chat(service).ask("m", ASK).seconds < 0.3
 
 
+@pytest.mark.claim("R9")
 def test_a_wait_that_the_server_asks_for_holds_back_all_threads(service: Service) -> None:
     service.faults = [Fault(429, headers={"Retry-After": "0.5"})]
     client = chat(service)

@@ -126,6 +126,7 @@ def test_what_is_no_text_in_an_answer_is_a_failure(tmp_path: Path) -> None:
     ],
     ids=repr,
 )
+@pytest.mark.claim("R9")
 def test_what_is_no_answer_moves_no_metric(service: Service, tmp_path: Path, row: dict[str, Any]) -> None:
     service.reply = lambda body: row
     record = pope(service, tmp_path)
@@ -200,6 +201,7 @@ def total(record: RunRecord) -> float | None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.claim("R9")
 def test_a_fault_of_the_judge_moves_no_score(service: Service, tmp_path: Path, fault: str) -> None:
     service.reply = lambda body: FAULTS[fault] if len(service.asked) % 8 == 0 else "0.5"
     record = judged(service, tmp_path, judge_concurrency=1)
@@ -241,6 +243,7 @@ LEAKS: dict[str, Callable[[Service], Any]] = {
 
 @pytest.mark.parametrize("leak", LEAKS)
 @pytest.mark.parametrize("who", ["model", "judge"])
+@pytest.mark.claim("R17")
 def test_no_secret_stands_anywhere(
     service: Service,
     tmp_path: Path,
@@ -286,6 +289,7 @@ def test_no_secret_stands_anywhere(
         ["-m", "always-yes", "-b", "mm_vet", "--judge-retries", "0", "--judge", "j", "--judge-base-url"],
     ],
 )
+@pytest.mark.claim("R17")
 def test_an_address_that_cannot_be_asked_is_one_line_without_its_secret(
     service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str, flags: list[str]
 ) -> None:

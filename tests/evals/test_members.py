@@ -169,6 +169,7 @@ def test_every_plugin_of_ours_is_as_it_should_be(group: registry.Group) -> None:
         assert members.problems(group, plugin) == {}, name
 
 
+@pytest.mark.claim("R12")
 def test_every_option_of_our_plugins_enters_the_key_or_is_called_inert() -> None:
     # What is inert is named on purpose: a new option that nobody thought of enters the key by itself.
     groups: tuple[registry.Group, ...] = ("models", "benchmarks", "observers")

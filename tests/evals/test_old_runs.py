@@ -19,6 +19,7 @@ def out(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.claim("R19")
 def test_every_old_run_is_read_whole() -> None:
     runs = find_runs([OLD])
     assert len(runs) == 3
@@ -29,18 +30,21 @@ def test_every_old_run_is_read_whole() -> None:
         assert len(read_scores(run)) > 0
 
 
+@pytest.mark.claim("R19")
 def test_old_runs_are_reported_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     told = out(capsys, "report", str(OLD))
     assert "always-yes" in told and "noise-image" in told
     assert "official/mean_f1" in out(capsys, "show", str(next(OLD.glob("always-yes--*"))))
 
 
+@pytest.mark.claim("R19")
 def test_old_runs_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = (str(next(OLD.glob(f"{name}--pope--*"))) for name in ("always-yes", "janus-toy"))
     assert "official/micro_f1" in out(capsys, "compare", first, second)
     assert "m.answer" in out(capsys, "explain", first, second)
 
 
+@pytest.mark.claim("R19")
 def test_an_old_run_passes_the_gate_against_itself(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     run, baseline = str(next(OLD.glob("janus-toy--*"))), str(tmp_path / "b.json")
     out(capsys, "gate", run, "--baseline", baseline, "--update")
@@ -69,6 +73,7 @@ def made(folder: Path) -> dict[str, bytes]:
     return {each.parent.name: each.read_bytes() for each in files if each.exists()}
 
 
+@pytest.mark.claim("R19")
 def test_an_old_run_is_taken_up_again(tmp_path: Path) -> None:
     folder, record, old = taken_up(tmp_path, "noise-image", "geneval", "2", detector="toy")
     assert record.spec.digest == old.spec.digest and equal(record, old)
@@ -77,6 +82,7 @@ def test_an_old_run_is_taken_up_again(tmp_path: Path) -> None:
     assert made(folder) == made(OLD / folder.name)
 
 
+@pytest.mark.claim("R19")
 def test_an_old_run_of_questions_stays_and_a_new_one_is_made_beside_it(tmp_path: Path) -> None:
     """Its key held neither the gold answers nor the bytes of pictures: nobody knows whether they were today's."""
     folder, record, old = taken_up(tmp_path, "always-yes", "pope", "12")

@@ -175,6 +175,7 @@ def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000"])
+@pytest.mark.claim("R7")
 def test_a_picture_cut_anywhere_is_invalid(kind: str) -> None:
     data = encoded(Image.fromarray(COLOUR), kind)
     whole = open_picture(data, "x").tobytes()

@@ -96,6 +96,7 @@ def test_two_claimants_are_both_named(plugin: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["list"], ["run", "--help"], ["run", "-m", "nobody", "-b", "nothing"], ["lst"]]
 )
+@pytest.mark.claim("R18")
 def test_quick_commands_import_no_heavy_package(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom janus_eval.evals.commands.cli import main\n"

@@ -47,6 +47,7 @@ def ask(folder: Path, **options: Any) -> list[Any]:
     return [each.answer for each in read_scores(run) if each.protocol == "official"]
 
 
+@pytest.mark.claim("R12")
 def test_an_option_that_the_card_forgot_enters_the_key_by_itself(forgets: Any, tmp_path: Path) -> None:
     assert ask(tmp_path / "runs", a="yes") == ["yes"] * 3
     assert ask(tmp_path / "runs", a="no") == ["no"] * 3
@@ -174,6 +175,7 @@ def runs(folder: Path) -> list[Path]:
 # -- keys ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.claim("R13")
 def test_each_key_is_moved_by_what_moves_its_stage() -> None:
     base = replace(spec(), benchmark_card={"version": "1", "least": 3}, scoring=("least",))
     keys = [(s.predictions_key, s.evidence_key, s.digest) for s in (base, *changed(base))]

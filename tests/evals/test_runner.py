@@ -64,12 +64,14 @@ def test_rerun_makes_nothing_again_and_gives_the_same_bytes(tmp_path: Path) -> N
     assert tree(tmp_path) == before
 
 
+@pytest.mark.claim("R2")
 def test_pictures_do_not_depend_on_the_batch_size(tmp_path: Path) -> None:
     carry_out(tmp_path / "a", batch_size=1)
     carry_out(tmp_path / "b", batch_size=7)
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
 
+@pytest.mark.claim("R5")
 def test_a_damaged_picture_is_named_and_made_again(tmp_path: Path) -> None:
     carry_out(tmp_path, batch_size=2)
     before = tree(tmp_path)
@@ -84,6 +86,7 @@ def test_a_damaged_picture_is_named_and_made_again(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
+@pytest.mark.claim("R5")
 def test_a_damaged_line_is_named_and_its_sample_made_again(tmp_path: Path) -> None:
     carry_out(tmp_path)
     before = tree(tmp_path)
@@ -130,12 +133,14 @@ def test_a_picture_that_changed_is_looked_at_again(tmp_path: Path) -> None:
     assert len(eye.seen) == 10
 
 
+@pytest.mark.claim("R10")
 def test_a_batch_that_does_not_fit_is_halved_without_changing_a_picture(tmp_path: Path) -> None:
     carry_out(tmp_path / "roomy")
     carry_out(tmp_path / "tight", Painter(fits=3))
     assert tree(tmp_path / "roomy") == tree(tmp_path / "tight")
 
 
+@pytest.mark.claim("R8")
 def test_one_bad_sample_costs_only_itself_and_withholds_the_headline(tmp_path: Path) -> None:
     record = carry_out(tmp_path, Painter(fail_ids=frozenset(["002"])))
     assert not record.complete
@@ -145,6 +150,7 @@ def test_one_bad_sample_costs_only_itself_and_withholds_the_headline(tmp_path: P
     assert "cannot paint 002" in (tmp_path / "errors.jsonl").read_text()
 
 
+@pytest.mark.claim("R8")
 def test_a_picture_that_fails_while_it_is_fetched_costs_only_itself(tmp_path: Path) -> None:
     class Late(Painter):
         def predict(self, jobs: Any) -> list[Any]:
@@ -261,6 +267,7 @@ carry_out(Path({folder!r}), Slow(), batch_size=1)
 
 
 @pytest.mark.parametrize("lines", [1, 4, 8])
+@pytest.mark.claim("R1")
 def test_kill_9_loses_at_most_the_batch_in_flight(tmp_path: Path, lines: int) -> None:
     carry_out(tmp_path / "whole", batch_size=1)
     folder = tmp_path / "killed"

@@ -30,6 +30,7 @@ def read_text(folder: Path) -> dict[str, str | None]:
         return {key[1]: each.text for key, each in store.predictions().items()}
 
 
+@pytest.mark.claim("R6")
 def test_a_second_process_is_told_who_holds_the_run(tmp_path: Path) -> None:
     code = "import sys, time; sys.path.insert(0, sys.argv[2])\nfrom pathlib import Path\n"
     code += "from support.worlds import spec\nfrom janus_eval.evals.store import RunStore\n"
@@ -109,6 +110,7 @@ def test_a_damaged_plan_is_named(tmp_path: Path, text: str) -> None:
         store.batch_size("predict", 4)
 
 
+@pytest.mark.claim("R4")
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path: Path) -> None:
     add_text(tmp_path, "kept")
     code = """

@@ -51,6 +51,7 @@ def job(prompt: str, *images: Picture) -> Job:
     return Job(Sample("a", prompt, images), "image", 0, 1)
 
 
+@pytest.mark.claim("R20")
 def test_two_workers_make_the_same_run_as_one(painter: str, tmp_path: Path) -> None:
     def carry_out(folder: Path, models: list[WorkerModel]) -> dict[str, bytes]:
         with RunStore(folder, spec()) as store:

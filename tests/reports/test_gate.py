@@ -180,6 +180,7 @@ def call(*arguments: object) -> int:
     return cli.main(["gate", *map(str, arguments)])
 
 
+@pytest.mark.claim("R18")
 def test_exit_codes(tmp_path: Path, stored: Path, base: Run, capsys: pytest.CaptureFixture[str]) -> None:
     bad = runs.write(tmp_path / "bad", runs.spec("m", seed=9), runs.scores(9, drop=0.1))
     torn = runs.write(tmp_path / "torn", runs.spec("m", seed=9), runs.scores(9, share=5), missing=3)

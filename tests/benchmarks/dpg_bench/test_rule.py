@@ -36,11 +36,13 @@ def test_a_no_zeroes_every_descendant_under_both_rules(answers: str, value: floa
         assert verdict.zeroed == zeroed
 
 
+@pytest.mark.claim("R14")
 def test_official_zeros_do_not_reach_rows_that_came_before_them() -> None:
     assert rule.official("item", BACKWARDS, say("nyy")).value == 1 / 3
     assert rule.fixed(BACKWARDS, say("nyy")).value == 0
 
 
+@pytest.mark.claim("R14")
 def test_official_skips_the_first_row_of_the_file_and_so_fails_its_item() -> None:
     first = [question(1, row=0), question(2, 1, row=1), question(3, row=2)]
     assert rule.official("item", first, say("yyy")).value is None
@@ -134,6 +136,7 @@ def example_answer(item: str, picture: int, proposition: int) -> str:
     return "no" if byte < 50 else "no bus" if byte < 64 else "yes"
 
 
+@pytest.mark.claim("R14")
 def test_the_official_scripts_numbers_on_the_example_come_out_to_the_last_digit() -> None:
     """The numbers: compute_dpg_bench.py of TencentQQGYLab/ELLA 3c228f1 with these answers as its VQA model."""
     scores = [

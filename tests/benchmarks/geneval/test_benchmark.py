@@ -158,6 +158,7 @@ def test_the_toy_worlds_name_wins_over_a_folder_which_a_path_still_reaches(tmp_p
     assert len(GenEval(data="./toy").samples()) == 553 and GenEval(data="./toy").outputs == 1
 
 
+@pytest.mark.claim("R7")
 def test_a_picture_that_cannot_be_decoded_is_no_wrong_answer(suite):
     benchmark = GenEval(data=suite)
     sample = benchmark.samples()[0]

@@ -12,6 +12,7 @@ def sha256(rows):
     return hashlib.sha256(metadata_bytes(rows)).hexdigest()
 
 
+@pytest.mark.claim("R14", cases=553)
 def test_the_official_suite_has_553_prompts_and_the_official_bytes():
     assert len(suite()) == 553
     assert sha256(suite()) == OFFICIAL_SHA256

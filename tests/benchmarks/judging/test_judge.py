@@ -301,6 +301,7 @@ def test_grading_by_rule(expected: str, said: str, grade: float) -> None:
     ("reply", "grade"),
     [("0.5", 0.5), ("0.5 because", 0.5), ("\n1.0", 1.0), (" 0.5", None), ("1.1", None), ("50%", None), ("", None)],
 )
+@pytest.mark.claim("R14")
 def test_grades_are_read_as_the_official_script_does(reply: str, grade: float | None) -> None:
     assert grading.read_grade(reply) == grade
 

@@ -33,6 +33,7 @@ PRICES = {"A": "$6", "B": "$7", "C": "$8", "D": "$9"}
         ("", None, None),
     ],
 )
+@pytest.mark.claim("R14")
 def test_an_option_of_mmmu(text: str, official: str | None, lmms: str | None) -> None:
     assert option_official(text, list(PRICES), PRICES) == official
     assert option_lmms(text, list(PRICES), PRICES) == lmms
@@ -51,6 +52,7 @@ def test_an_option_of_mmmu(text: str, official: str | None, lmms: str | None) ->
         ("so it is left\nbut thus right", ["left", "right"]),
     ],
 )
+@pytest.mark.claim("R14")
 def test_values_of_an_open_answer(text: str, values: list[Value]) -> None:
     assert open_values(text) == values
 
@@ -67,6 +69,7 @@ def test_values_of_an_open_answer(text: str, values: list[Value]) -> None:
         ("cat", "c", False),
     ],
 )
+@pytest.mark.claim("R14")
 def test_an_open_answer_is_right_by_number_or_by_phrase(text: str, gold: str | list[str], right: bool) -> None:
     assert open_correct(open_values(text), gold) is right
 

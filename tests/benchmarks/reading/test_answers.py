@@ -28,6 +28,7 @@ PETS = {"A": "a cat", "B": "a dog", "C": "a catfish", "D": "None"}
         ("否", "yes", "Unknown", "否"),
     ],
 )
+@pytest.mark.claim("R14")
 def test_yes_or_no_in_pope(text: str, official: str, word: str, lmms: str) -> None:
     assert answers.yes_no_pope(text) == official
     assert answers.yes_no_vlmevalkit_2024(text) == word
@@ -50,6 +51,7 @@ def test_yes_or_no_in_pope(text: str, official: str, word: str, lmms: str) -> No
         ("", "other", "other"),
     ],
 )
+@pytest.mark.claim("R14")
 def test_yes_or_no_in_mme_is_in_the_first_four_characters(text: str, official: str, lmms: str) -> None:
     assert answers.yes_no_mme(text) == official
     assert answers.yes_no_mme_lmms(text) == lmms
@@ -91,6 +93,7 @@ def test_only_the_first_32_full_stops_are_cleared() -> None:
         ("", None, None, None),
     ],
 )
+@pytest.mark.claim("R14")
 def test_an_option_letter(text: str, then: str | None, now: str | None, lmms: str | None) -> None:
     assert answers.letter_vlmevalkit_2024(text, PETS) == then
     assert answers.letter_vlmevalkit_2026(text, PETS) == now
@@ -107,6 +110,7 @@ def test_readers_leave_the_options_as_they_are() -> None:
     ("text", "exact", "first"),
     [("A", "A", "A"), ("A.", None, "A"), (" B", None, "B"), ("because", None, "b"), ("", None, ""), ("E", None, "E")],
 )
+@pytest.mark.claim("R14")
 def test_seed_bench_takes_the_whole_or_the_first_character(text: str, exact: str | None, first: str) -> None:
     assert answers.letter_exact(text) == exact
     assert answers.letter_first(text) == first
@@ -121,6 +125,7 @@ def test_seed_bench_takes_the_whole_or_the_first_character(text: str, exact: str
         ("yes!..", "yes!", "yes", "yes!.."),
     ],
 )
+@pytest.mark.claim("R14")
 def test_short_answers_are_normalised_three_ways(text: str, llava: str, lmms: str, kit: str) -> None:
     assert answers.short_llava(text) == llava
     assert answers.short_lmms(text) == lmms

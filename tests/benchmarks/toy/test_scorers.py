@@ -83,6 +83,7 @@ def test_a_damaged_or_missing_file_is_named_with_the_digest_that_was_expected(
 
 
 @pytest.mark.parametrize("suite, name", [("geneval", "detector"), ("geneval", "clip"), ("dpg_bench", "vqa")])
+@pytest.mark.claim("R15")
 def test_a_damaged_scorer_stops_a_run_before_its_first_picture(
     suite: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def sparse(path: Path, size: int, seed: int) -> random.Random:
 
 
 @pytest.mark.parametrize("size", [1, 2, 17, 4095, 4096, 4097, 65537, 4 * MB, 4 * MB + 1])
+@pytest.mark.claim("R13")
 def test_any_single_byte_changes_the_fingerprint(tmp_path: Path, size: int) -> None:
     path = tmp_path / "w.bin"
     luck = sparse(path, size, size)

@@ -231,6 +231,7 @@ def test_no_server_is_one_clear_error_at_once(own_cache: Path) -> None:
         data.fetch(asset, progress=False, patience=Patience(first_wait=60))
 
 
+@pytest.mark.claim("R16")
 def test_offline_by_environment_asks_no_server(server: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(EnvironmentProblem, match="not on this machine"):

@@ -61,6 +61,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
         (["data", "fetch"], "needs a name"),
     ],
 )
+@pytest.mark.claim("R18")
 def test_a_usage_error_is_one_line_and_exit_code_2(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], message: str
 ) -> None:
@@ -130,6 +131,7 @@ def test_rows_keep_an_answer_that_is_no_valid_text(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.claim("R18")
 def test_a_full_disk_behind_the_output_is_one_line_and_exit_code_6(unbuffered: str) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "janus_eval.evals.commands.cli", "list", "--json"]

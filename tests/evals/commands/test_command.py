@@ -50,6 +50,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.claim("R11")
 def test_an_interrupted_run_resumes_to_the_same_bytes(whole: Path, tmp_path: Path) -> None:
     # Killed, interrupted and terminated in turn, each time a little further on, then left to finish.
     for sent, code, lines in ((signal.SIGKILL, -9, 8), (signal.SIGINT, 130, 20), (signal.SIGTERM, 143, 32)):
@@ -64,6 +65,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(whole: Path, tmp_path: Pat
     assert tree(tmp_path) == tree(whole)
 
 
+@pytest.mark.claim("R6")
 def test_a_second_process_on_one_run_exits_4_and_names_the_first(tmp_path: Path) -> None:
     first = start(tmp_path, limit="100")
     wait_for(tmp_path, "predictions", 1, first)
@@ -74,6 +76,7 @@ def test_a_second_process_on_one_run_exits_4_and_names_the_first(tmp_path: Path)
     assert f"locked by pid {first.pid} on {os.uname().nodename}" in err and err.count("\n") == 1
 
 
+@pytest.mark.claim("R4")
 def test_a_full_disk_exits_6_and_the_run_resumes(whole: Path, tmp_path: Path) -> None:
     shell = f'ulimit -f 4; exec "$@" -o {tmp_path} -l 12'  # files of at most 4 blocks of 1024 bytes
     done = subprocess.run(["bash", "-c", shell, "-", *COMMAND], capture_output=True, text=True, check=False)
@@ -89,6 +92,7 @@ def test_an_output_that_is_a_file_exits_6(tmp_path: Path) -> None:
     assert (code, out) == (6, "") and "a file stands where the folder should be" in err and err.count("\n") == 1
 
 
+@pytest.mark.claim("R18")
 def test_missing_pictures_exit_5_with_the_headline_withheld(whole: Path, tmp_path: Path) -> None:
     pictures = next(whole.glob("*/images"))
     command = [sys.executable, "-m", "janus_eval.evals.commands.cli", "score", "-b", "geneval"]

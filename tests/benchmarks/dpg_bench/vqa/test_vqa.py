@@ -68,6 +68,7 @@ def test_the_evidence_scores_under_both_protocols(tmp_path: Path) -> None:
     assert suite.headline in suite.aggregate(scores)
 
 
+@pytest.mark.claim("R7")
 def test_a_broken_picture_is_an_error_of_its_own_and_unscored(tmp_path: Path) -> None:
     asked = pairs(tmp_path)
     broken = asked[1][1].image

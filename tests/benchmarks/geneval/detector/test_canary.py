@@ -35,6 +35,7 @@ def test_a_sound_package_passes() -> None:
     canary.check_package("cpu")
 
 
+@pytest.mark.claim("R15")
 def test_a_swapped_channel_order_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     right = pixels.network_input
     monkeypatch.setattr(canary, "network_input", lambda picture, *rest: right(picture[:, :, ::-1], *rest))
@@ -42,6 +43,7 @@ def test_a_swapped_channel_order_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
         canary.check_package("cpu")
 
 
+@pytest.mark.claim("R15")
 def test_a_swapped_channel_order_in_the_detector_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     right = pixels.network_input
     monkeypatch.setattr(detector, "network_input", lambda picture, *rest: right(picture[:, :, ::-1], *rest))
@@ -72,6 +74,7 @@ def test_a_wrong_padding_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         canary.check_package("cpu")
 
 
+@pytest.mark.claim("R15")
 def test_a_wrong_class_list_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     names = list(canary.CLASSES)
     names[3], names[4] = names[4], names[3]
@@ -80,6 +83,7 @@ def test_a_wrong_class_list_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         canary.check_package("cpu")
 
 
+@pytest.mark.claim("R15")
 def test_labels_off_by_one_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     right = canary.by_class
     monkeypatch.setattr(canary, "by_class", lambda found: right(replace(found, labels=(found.labels + 1) % 80)))
@@ -88,12 +92,14 @@ def test_labels_off_by_one_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("threshold", 0.5), ("threshold", 0.25), ("counting_threshold", 0.3)])
+@pytest.mark.claim("R15")
 def test_a_wrong_threshold_of_the_rule_is_caught(monkeypatch: pytest.MonkeyPatch, name: str, value: float) -> None:
     monkeypatch.setattr(canary, "Options", lambda: rule.Options(**{name: value}))
     with stops("threshold"):
         canary.check_package("cpu")
 
 
+@pytest.mark.claim("R15")
 def test_a_wrong_floor_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     right = instances.instances
     monkeypatch.setattr(detector, "instances", lambda *given: right(*given[:-1], 0.3))
@@ -120,6 +126,7 @@ def test_reduced_precision_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         canary.check_package("cpu")
 
 
+@pytest.mark.claim("R15")
 def test_a_network_that_answers_otherwise_than_at_its_conversion_is_caught(tmp_path: Path) -> None:
     small.write_detector(tmp_path)
     loaded = detector.TransformersDetector(tmp_path, device="cpu")
@@ -130,6 +137,7 @@ def test_a_network_that_answers_otherwise_than_at_its_conversion_is_caught(tmp_p
         canary.check_network(loaded, tmp_path)
 
 
+@pytest.mark.claim("R15")
 def test_a_wrong_weights_file_stops_the_observer(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -141,6 +149,7 @@ def test_a_wrong_weights_file_stops_the_observer(tmp_path: Path) -> None:
         observer.observe([])
 
 
+@pytest.mark.claim("R15")
 def test_a_shuffled_label_table_stops_the_observer(tmp_path: Path) -> None:
     small.write_detector(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
