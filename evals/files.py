@@ -40,14 +40,16 @@ def unseal(line: bytes) -> dict[str, Json] | None:
         row = json.loads(line)
         total = row.pop("sum")
         body = dump(row).encode()
-    except (ValueError, AttributeError, KeyError, RecursionError):
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return None
     return row if hashlib.sha256(body).hexdigest()[:8] == total else None
 
 
 def read_json(path: Path) -> Any:
-    """Return the JSON of a file of ours. Raises UsageError where it is damaged."""
+    """Return the JSON of a file of ours. Raises UsageError where it is damaged, or a pipe."""
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no regular file")
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
@@ -169,10 +171,10 @@ def lock(path: Path) -> IO[str]:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise UsageError(f"{path} is no regular file: remove it, or choose another folder with -o") from error
         raise
-    file = os.fdopen(handle, "r+", encoding="utf-8", errors="replace")
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
+        os.close(handle)
         raise UsageError(f"{path} is no regular file: remove it, or choose another folder with -o")
+    file = os.fdopen(handle, "r+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -190,9 +192,13 @@ def lock(path: Path) -> IO[str]:
 
 
 def check_inside(folder: Path, *names: str) -> None:
-    """Raise UsageError where a folder of these names inside `folder` is a link: it would lead elsewhere."""
-    for name in names:
-        if (folder / name).is_symlink():
-            raise UsageError(
-                f"{folder / name} is a link: a run lies in its own folder; remove it, or choose another -o"
-            )
+    """Raise UsageError where something in `folder`, or in a folder of these names inside it, is no file or folder.
+
+    A link would lead elsewhere, a pipe would be waited for.
+    """
+    for place in (folder, *(folder / name for name in names)):
+        for each in sorted(place.iterdir()) if place.is_dir() else ():
+            mode = each.lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                what = "a link" if stat.S_ISLNK(mode) else "no regular file"
+                raise UsageError(f"{each} is {what}: a run lies in its own folder; remove it, or choose another -o")

@@ -57,7 +57,7 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = lock(folder / ".lock")
         try:
-            check_inside(folder, "predictions", "evidence", "images")
+            check_inside(folder, "predictions", "evidence")
             for left in folder.glob(".part-*"):  # of a process that was killed: the run is ours now
                 left.unlink(missing_ok=True)
             self._check_spec()
@@ -188,7 +188,7 @@ class RunStore:
         """
         rows = other.prediction_lines()
         with disk(self.folder):
-            if not (self.folder / "plan.json").exists() and (other.folder / "plan.json").exists():
+            if not (self.folder / "plan.json").exists() and (other.folder / "plan.json").is_file():
                 publish(self.folder / "plan.json", (other.folder / "plan.json").read_bytes())
             with ThreadPoolExecutor(4) as pool:
                 list(pool.map(partial(self._take_picture, other.folder), rows.values()))
@@ -250,7 +250,9 @@ class RunStore:
 
     def write_json(self, name: str, value: Json) -> None:
         """Write one JSON file of the run by write, fsync, rename."""
-        self.write_bytes(name, (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode())
+        text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        # Of a lone surrogate, of a file's name that is no UTF-8, the escape is valid JSON.
+        self.write_bytes(name, text.encode("utf-8", "backslashreplace"))
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write one file of the run by write, fsync, rename."""

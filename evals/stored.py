@@ -98,7 +98,7 @@ class Stored:
         for path in _files(self.folder, stream):
             with disk(self.folder), path.open("rb") as file:
                 for number, line in enumerate(file, 1):
-                    row = unseal(line)
+                    row = _read_line(line, stream)
                     if row is None:
                         self.torn.add(path)
                         self.damage.append(f"{path} line {number} is damaged: its sample is computed again")
@@ -108,6 +108,29 @@ class Stored:
 
 def _files(folder: Path, stream: str) -> list[Path]:
     return sorted(path for path in (folder / stream).glob("*.jsonl") if path.is_file() or path.is_dir())
+
+
+def _read_line(line: bytes, stream: str) -> dict[str, Json] | None:
+    """Return the row of a stored line; None where it is not whole, or does not hold what such a line holds."""
+    row = unseal(line)
+    if row is None or [type(row.get(name)) for name in ("kind", "sample_id", "index")] != [str, str, int]:
+        return None
+    if stream == "evidence":
+        form: Mapping[str, tuple[type, ...]] = {"of": (str,), "error": (str, type(None))}
+    else:
+        form = _FORMS.get(row["kind"], {"kind": ()})
+    fits = all(type(row.get(name)) in types for name, types in form.items()) and ("data" in row or stream != "evidence")
+    numbers = row.get("likelihoods")
+    plain = numbers is None or all(type(each) in (int, float) for each in numbers)
+    return row if fits and plain else None
+
+
+_FORMS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    "text": {"text": (str,)},
+    "likelihood": {"likelihoods": (list,)},
+    "image": {"image": (str,), "bytes": (int,), "sha256": (str,)},
+}
+"""What a line of each kind must hold, by type."""
 
 
 def line_key(row: Line) -> Key:
@@ -132,14 +155,14 @@ def read_lines(folder: Path, stream: str) -> Iterator[dict[str, Json]]:
     for path in _files(folder, stream):
         with path.open("rb") as file:
             for line in file:
-                row = unseal(line)
+                row = _read_line(line, stream)
                 if row is not None:
                     yield row
 
 
 def lines_of(folder: Path, stream: str, sample_id: str) -> list[dict[str, Json]]:
     """Return the whole lines of one sample in `predictions` or `evidence`, found without reading the others."""
-    rows = [unseal(line) for path in _files(folder, stream) for line in _with_id(path, sample_id)]
+    rows = [_read_line(line, stream) for path in _files(folder, stream) for line in _with_id(path, sample_id)]
     return [row for row in rows if row is not None and row["sample_id"] == sample_id]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...evals.errors import UsageError
+from ...evals.files import unseal
 from . import metadata, suite
 from .metadata import Metadata
 from .rule import Options, Verdict, verdict
@@ -175,23 +175,11 @@ def _run_evidence(folder: Path) -> dict[tuple[str, int], Any]:
     """Return the observer's data; of several lines about one picture the last, as the run itself took it."""
     found: dict[tuple[str, int], Any] = {}
     for path in sorted((folder / "evidence").glob("*.jsonl")):
-        with suite.readable(path), path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                row = _unsealed(line)
-                if row is not None and row.get("error") is None:
-                    found[row["sample_id"], row["index"]] = row["data"]
+        with suite.readable(path), path.open("rb") as file:
+            for row in map(unseal, file):
+                if row is not None and row.get("error") is None and isinstance(row.get("index"), int):
+                    found[str(row.get("sample_id")), row["index"]] = row.get("data")
     return found
-
-
-def _unsealed(line: str) -> dict[str, Any] | None:
-    """Return a stored line whose checksum fits; a torn one was computed again further down."""
-    try:
-        row = json.loads(line)
-        total = row.pop("sum")
-    except (ValueError, AttributeError, KeyError, RecursionError):
-        return None
-    body = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-    return row if hashlib.sha256(body.encode(errors="replace")).hexdigest()[:8] == total else None
 
 
 def _prompt(folder: Path, sample: str, samples: Mapping[str, suite.Row]) -> suite.Row:

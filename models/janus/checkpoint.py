@@ -170,7 +170,7 @@ def _read_shard(path: Path) -> Iterator[tuple[str, Tensor]]:
         raise EnvironmentProblem(
             f"{path} holds more than plain tensors, or is damaged: {_line(error)}; it was not executed"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # torch raises a dozen types for a damaged file
         raise _damaged(path, error) from error
     if not isinstance(table, dict) or not all(isinstance(each, torch.Tensor) for each in table.values()):
         raise EnvironmentProblem(f"{path} is no table of tensors: fetch it again")
@@ -208,7 +208,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         table = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise EnvironmentProblem(f"{path} is missing: fetch the whole model folder") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EnvironmentProblem(f"{path} is no JSON ({_line(error)}): fetch it again") from error
     if not isinstance(table, dict):
         raise EnvironmentProblem(f"{path} is no JSON object: fetch it again")

@@ -144,6 +144,35 @@ def test_a_full_disk_behind_the_output_is_one_line_and_exit_code_6(unbuffered: s
     assert (done.returncode, done.stderr.count("\n")) == (6, 1) and "the disk is full" in done.stderr
 
 
+def piped(*arguments: str, before: str = "") -> int:
+    """Run the command in a shell that closes or redirects its streams and return the exit code."""
+    line = f'exec "$0" -m janus_eval.evals.commands.cli "$@" {before}'
+    return subprocess.run(["bash", "-c", line, sys.executable, *arguments], check=False).returncode
+
+
+@pytest.mark.parametrize("streams", ["2>/dev/full", "2>&-", ">&- 2>&-", ">&- 2>/dev/full"])
+def test_a_stderr_that_takes_nothing_changes_no_exit_code(streams: str, tmp_path: Path) -> None:
+    assert piped("show", str(tmp_path), before=streams) == 2
+    assert piped("list", before=streams + " >/dev/null") == 0
+
+
+def test_an_export_into_a_closed_stdout_is_no_crash() -> None:
+    assert piped("data", "export", "geneval", "--size", "25", before=">&-") == 0
+
+
+def test_an_argument_that_is_no_utf_8_makes_a_run_that_can_be_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"x\xff\x1b[1m")
+    options = ["-a", f"answer={odd}", "--tag", odd, "-o", str(tmp_path / odd)]
+    assert call(capsys, "run", "-m", "always-yes", "-b", "pope", "--data", "toy", "-l", "2", *options)[0] == 0
+    for command in (["report", str(tmp_path / odd)], ["show", str(next((tmp_path / odd).iterdir()))]):
+        code, out, err = call(capsys, *command)
+        assert (code, err) == (0, "") and "x\\udcff\\u001b[1m" in out
+    code, _, err = call(capsys, "run", "-m", "openai:x", "-b", "pope", "--data", "toy", "--base-url", f"http://h/{odd}")
+    assert code == 2 and "the endpoint's address is no UTF-8" in err
+
+
 @pytest.mark.parametrize("key", ["presets", "thresold"])
 def test_python_refuses_an_option_that_nobody_takes(tmp_path: Path, key: str) -> None:
     with pytest.raises(UsageError, match=f"pope has no option '{key}'"):
