@@ -57,6 +57,40 @@ def read_json(path: Path) -> Any:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
+READS = (1, 2)
+"""The formats of a record that this version reads."""
+RECORDS = ("record.json", "interrupted.json")
+"""What ends a run, and what one leaves that was stopped."""
+
+
+def unsealed(row: Json, where: str) -> Json:
+    """Return a record's JSON without its checksum. Raises UsageError where they do not fit.
+
+    Format 1 had none; what claims to be of format 2 must have one.
+    """
+    if not isinstance(row, dict) or row.get("format") not in READS or (row["format"] == 1 and "sum" not in row):
+        return row
+    rest = {key: value for key, value in row.items() if key != "sum"}
+    if row.get("sum") != seal_of(rest):
+        raise UsageError(f"{where} was changed after it was written: its checksum is wrong; run the same command again")
+    return rest
+
+
+def seal_of(row: Mapping[str, Json]) -> str:
+    """Return the checksum of a record's JSON."""
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def scores_digest(folder: Path) -> str | None:
+    """Return the digest of scores.jsonl that the record names; None where it names none (format 1)."""
+    for name in RECORDS:
+        if (folder / name).is_file():
+            row = unsealed(read_json(folder / name), str(folder / name))
+            return row.get("scores_sha256") if isinstance(row, dict) else None
+    return None
+
+
 def sha256(path: Path) -> str:
     """Return the hex SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -33,8 +33,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import EnvironmentProblem, UsageError
-from .files import check_inside, disk, dump, lock, publish, publish_lines, read_json, seal, unseal, write_all
-from .stored import Key, Line, Stored, prediction_digests, record_to_json, seal_of
+from .files import check_inside, disk, dump, lock, publish, publish_lines, read_json, seal, seal_of, unseal, write_all
+from .stored import Key, Line, Stored, prediction_digests, record_to_json
 from .types import Answer, Evidence, Json, Output, Prediction, RunRecord, RunSpec, Score
 
 if TYPE_CHECKING:

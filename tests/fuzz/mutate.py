@@ -13,8 +13,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from janus_eval.evals.files import seal
-from janus_eval.evals.stored import seal_of
+from janus_eval.evals.files import seal, seal_of
 
 TEXTS = (
     *("", " ", "nan", "None", "null", "0", "-1", "1e999", "1" * 5000, "241.5", "\u00b2", "true", "[", "[[[", "{", "()"),

@@ -302,10 +302,14 @@ class Dice:
 
 @pytest.fixture
 def finished(tmp_path, suite):
+    return carried_out(tmp_path, suite, allow_unscored=True)
+
+
+def carried_out(tmp_path, suite, limit=None, **more):
     benchmark = GenEval(data=suite)
-    samples = benchmark.samples()
-    spec = RunSpec("noise-image", "geneval", 0, None, {}, benchmark.card, {}, "0")
-    settings = Settings(batch_size=4, allow_unscored=True)
+    samples = benchmark.samples()[: int(limit or 3)]
+    spec = RunSpec("noise-image", "geneval", 0, limit, {}, benchmark.card, {}, "0")
+    settings = Settings(batch_size=4, **more)
     with RunStore(tmp_path / "run", spec) as store:
         record = run(
             spec,
@@ -358,6 +362,47 @@ def test_a_run_is_judged_again_from_its_own_evidence(finished):
     assert rows["00002/3"] == {"id": "00002/3", "correct": None, "reason": "invalid image: cut in half", "details": {}}
     nothing = GenEval().rescore(evidence=folder, threshold=1.0, counting_threshold=1.0)
     assert nothing.metrics["official/correct_images (part)"].value == 0.0
+
+
+def changed(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("scores.jsonl", '"value":1.0', '"value":0.0', "scores.jsonl is not the file"),
+        ("scores.jsonl", '"sample_id":"00001"', '"sample_id":"00002"', "scores.jsonl is not the file"),
+        ("record.json", '"threshold": 0.3', '"threshold": 0.9', "was changed after it was written"),
+        ("images/00000/metadata.jsonl", '"count": 1', '"count": 2', "not here, or were changed"),
+        ("images/00000/metadata.jsonl", '"class": "cat"', '"class": "dog"', "not here, or were changed"),
+    ],
+)
+def test_an_edit_in_a_run_moves_nothing_that_is_judged_again(finished, file, old, new, told):
+    _, _, folder = finished
+    changed(folder / file, old, new)
+    with pytest.raises(UsageError, match=told):
+        GenEval().rescore(evidence=folder)
+
+
+def test_lines_that_were_lost_from_a_run_are_missed(finished):
+    _, _, folder = finished
+    lines = (folder / "scores.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "scores.jsonl").write_bytes(b"".join(lines[2:]))
+    with pytest.raises(UsageError, match="not the file"):
+        GenEval().rescore(evidence=folder)
+
+
+def test_a_limited_run_judged_again_is_as_limited(tmp_path, suite):
+    benchmark, record, folder = carried_out(tmp_path, suite, limit="1")
+    assert record.metrics["official/single_object"].value is not None
+    assert record.metrics["official/counting"].absent == ("4 not asked",)
+    found = benchmark.rescore(evidence=folder)
+    assert (found.metrics, found.n, found.unscored) == (record.metrics, 4, 0)
+    with pytest.raises(UsageError, match="name its data with --data"):  # one prompt of three lies in the run
+        GenEval().rescore(evidence=folder)
 
 
 def test_a_damaged_evidence_line_leaves_its_picture_without_a_verdict(finished):

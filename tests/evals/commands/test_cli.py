@@ -16,6 +16,7 @@ from janus_eval.evals.commands import cli, flags
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.stored import read_scores
 from janus_eval.evals.types import Sample
+from support.site import install, visible
 
 SAMPLES = [Sample(f"{n:02d}", "") for n in range(50)]
 
@@ -154,6 +155,22 @@ def piped(*arguments: str, before: str = "") -> int:
 def test_a_stderr_that_takes_nothing_changes_no_exit_code(streams: str, tmp_path: Path) -> None:
     assert piped("show", str(tmp_path), before=streams) == 2
     assert piped("list", before=streams + " >/dev/null") == 0
+
+
+@pytest.mark.parametrize(
+    "where", ["", "  def __init__(self):\n    sys.exit(0)\n", "  def predict(self, jobs):\n    sys.exit(0)\n"]
+)
+def test_a_plugin_that_exits_never_gives_the_exit_code(
+    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import sys\nclass M:\n  kinds = frozenset(['text'])\n  card = {}\n" + (where or "sys.exit(0)\n")
+    visible(install(tmp_path / "site", "leaver", code, models={"leaver": "M"}), monkeypatch)
+    found, _, err = call(capsys, "run", "-m", "leaver", "-b", "pope", "--data", "toy", "-o", str(tmp_path / "runs"))
+    assert found == 1 and "ended the process: SystemExit(0)" in err.splitlines()[-1]
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [call(capsys, *each, "--help")[0] for each in ([], ["run"], ["gate"])] == [0, 0, 0]
 
 
 def test_an_export_into_a_closed_stdout_is_no_crash() -> None:
