@@ -232,6 +232,7 @@ def record_from_json(row: Json, where: str, environment: Mapping[str, Json] | No
             missing=tuple(row["missing"]),
             environment=environment or {},
             state=row.get("state", "finished"),
+            sealed=row["format"] != 1 and row.get("sealed") is not False,
         )
         texts: list[Json] = [record.headline, record.state, record.spec.model, record.spec.benchmark, *record.missing]
         if not all(isinstance(each, str) for each in texts) or type(record.complete) is not bool:
@@ -253,7 +254,8 @@ def record_to_json(record: RunRecord) -> dict[str, Json]:
         "complete": record.complete,
         "missing": list(record.missing),
     }
-    return row | ({} if record.state == "finished" else {"state": record.state})
+    row |= {} if record.state == "finished" else {"state": record.state}
+    return row if record.sealed else {**row, "sealed": False}
 
 
 def _metric(row: Json) -> Metric:

@@ -263,7 +263,8 @@ class RunRecord:
     `counts` has at least expected, predicted, scored, unparsed, unscored, invalid_images, errors; `cut` are
     the answers that a limit of tokens cut, `refused` those of the errors that the same command meets again.
     `complete` is False where a sample is missing; `headline` names the metric a table shows first.
-    `state` is "finished", or "interrupted" for what a run left that was stopped before its end.
+    `state` is "finished", or "interrupted" for what a run left that was stopped before its end. `sealed` is False
+    for a record of format 1, which had no checksum: nothing says whether it was changed.
     """
 
     spec: RunSpec
@@ -274,6 +275,7 @@ class RunRecord:
     missing: tuple[str, ...] = ()
     environment: Mapping[str, Json] = field(default_factory=dict[str, Json])
     state: str = "finished"
+    sealed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
