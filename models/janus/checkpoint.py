@@ -40,7 +40,7 @@ class Checkpoint:
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        table = _read_json(self.folder / "config.json")
+        table = read_table(self.folder / "config.json")
         if not is_original(table) and table.get("model_type") != "janus":
             kind = table.get("model_type")
             raise UsageError(
@@ -59,7 +59,7 @@ class Checkpoint:
         for single in ("model.safetensors", "pytorch_model.bin"):
             index = self.folder / f"{single}.index.json"
             if index.is_file():
-                table = _read_json(index).get("weight_map")
+                table = read_table(index).get("weight_map")
                 if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
                     raise EnvironmentProblem(f"{index} has no weight_map: fetch it again")
                 return tuple(self._inside(name) for name in sorted(set(table.values())))
@@ -203,7 +203,8 @@ def _fill_buffers(network: JanusForConditionalGeneration, device: torch.device) 
         )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_table(path: Path) -> dict[str, Any]:
+    """Return the object of a folder's JSON file. Raises EnvironmentProblem where it is missing or damaged."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
