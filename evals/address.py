@@ -32,6 +32,8 @@ class Address:
     @classmethod
     def parse(cls, text: str, what: str = "the endpoint's address") -> Address:
         """Read an http or https URL. Raises UsageError, which repeats nothing of what may be a secret."""
+        if any("\ud800" <= each <= "\udfff" for each in text):
+            raise UsageError(f"{what} is no UTF-8: write it whole, {_EXAMPLE}")
         parts, port = _split(text, what)
         if parts.scheme not in ("http", "https") or "://" not in text:
             raise UsageError(f"{what} does not begin with http:// or https://: write it whole, {_EXAMPLE}")

@@ -41,19 +41,55 @@ def unseal(line: bytes) -> dict[str, Json] | None:
         row = json.loads(line)
         total = row.pop("sum")
         body = dump(row).encode()
-    except (ValueError, AttributeError, KeyError, RecursionError):
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return None
     return row if hashlib.sha256(body).hexdigest()[:8] == total else None
 
 
 def read_json(path: Path) -> Any:
-    """Return the JSON of a file of ours. Raises UsageError where it is damaged."""
+    """Return the JSON of a file of ours. Raises UsageError where it is damaged, or a pipe."""
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no regular file")
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is damaged: {error}") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+READS = (1, 2)
+"""The formats of a record that this version reads."""
+RECORDS = ("record.json", "interrupted.json")
+"""What ends a run, and what one leaves that was stopped."""
+
+
+def unsealed(row: Json, where: str) -> Json:
+    """Return a record's JSON without its checksum. Raises UsageError where they do not fit.
+
+    Format 1 had none; what claims to be of format 2 must have one.
+    """
+    if not isinstance(row, dict) or row.get("format") not in READS or (row["format"] == 1 and "sum" not in row):
+        return row
+    rest = {key: value for key, value in row.items() if key != "sum"}
+    if row.get("sum") != seal_of(rest):
+        raise UsageError(f"{where} was changed after it was written: its checksum is wrong; run the same command again")
+    return rest
+
+
+def seal_of(row: Mapping[str, Json]) -> str:
+    """Return the checksum of a record's JSON."""
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def scores_digest(folder: Path) -> str | None:
+    """Return the digest of scores.jsonl that the record names; None where it names none (format 1)."""
+    for name in RECORDS:
+        if (folder / name).is_file():
+            row = unsealed(read_json(folder / name), str(folder / name))
+            return row.get("scores_sha256") if isinstance(row, dict) else None
+    return None
 
 
 def sha256(path: Path) -> str:
@@ -170,10 +206,10 @@ def lock(path: Path) -> IO[str]:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise UsageError(f"{path} is no regular file: remove it, or choose another folder with -o") from error
         raise
-    file = os.fdopen(handle, "r+", encoding="utf-8", errors="replace")
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
+        os.close(handle)
         raise UsageError(f"{path} is no regular file: remove it, or choose another folder with -o")
+    file = os.fdopen(handle, "r+", encoding="utf-8", errors="replace")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -191,9 +227,13 @@ def lock(path: Path) -> IO[str]:
 
 
 def check_inside(folder: Path, *names: str) -> None:
-    """Raise UsageError where a folder of these names inside `folder` is a link: it would lead elsewhere."""
-    for name in names:
-        if (folder / name).is_symlink():
-            raise UsageError(
-                f"{folder / name} is a link: a run lies in its own folder; remove it, or choose another -o"
-            )
+    """Raise UsageError where something in `folder`, or in a folder of these names inside it, is no file or folder.
+
+    A link would lead elsewhere, a pipe would be waited for.
+    """
+    for place in (folder, *(folder / name for name in names)):
+        for each in sorted(place.iterdir()) if place.is_dir() else ():
+            mode = each.lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                what = "a link" if stat.S_ISLNK(mode) else "no regular file"
+                raise UsageError(f"{each} is {what}: a run lies in its own folder; remove it, or choose another -o")

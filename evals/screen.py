@@ -57,13 +57,13 @@ def rendered(text: str) -> None:
 
 
 def err(lines: Iterable[str]) -> None:
-    """Print lines on stderr; nothing where it is closed."""
+    """Print lines on stderr; nothing where it is closed or takes nothing."""
     if sys.stderr is None or sys.stderr.closed:
         return
     try:
         for each in lines:
             print(line(each), file=sys.stderr, flush=True)
-    except (BrokenPipeError, ValueError):  # nobody listens any more: that is no reason to fail
+    except (OSError, ValueError):  # nobody listens any more, or the disk is full: that is no reason to fail
         sys.stderr = None
 
 
@@ -89,6 +89,13 @@ def as_json(value: Json, *, indent: int | None = None) -> str:
     if text.isascii():
         return text
     return "".join(json.dumps(c)[1:-1] if unicodedata.category(c) in _UNSAFE and c != "\n" else c for c in text)
+
+
+def binary(data: bytes) -> None:
+    """Write bytes that a program reads to stdout; nothing where it is closed."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
 
 
 def machine(text: str) -> None:

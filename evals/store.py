@@ -34,8 +34,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import EnvironmentProblem, UsageError
-from .files import check_inside, disk, dump, lock, publish, publish_lines, read_json, seal, unseal, write_all
-from .stored import Key, Line, Stored, prediction_digests, record_to_json, seal_of
+from .files import check_inside, disk, dump, lock, publish, publish_lines, read_json, seal, seal_of, unseal, write_all
+from .stored import Key, Line, Stored, prediction_digests, record_to_json
 from .types import Answer, Evidence, Json, Output, Prediction, RunRecord, RunSpec, Score
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = lock(folder / ".lock")
         try:
-            check_inside(folder, "predictions", "evidence", "images")
+            check_inside(folder, "predictions", "evidence")
             for left in folder.glob(".part-*"):  # of a process that was killed: the run is ours now
                 left.unlink(missing_ok=True)
             self._check_spec()
@@ -198,7 +198,7 @@ class RunStore:
         """
         rows = other.prediction_lines()
         with disk(self.folder):
-            if not (self.folder / "plan.json").exists() and (other.folder / "plan.json").exists():
+            if not (self.folder / "plan.json").exists() and (other.folder / "plan.json").is_file():
                 publish(self.folder / "plan.json", (other.folder / "plan.json").read_bytes())
             with ThreadPoolExecutor(4) as pool:
                 list(pool.map(partial(self._take_picture, other.folder), rows.values()))
@@ -260,7 +260,9 @@ class RunStore:
 
     def write_json(self, name: str, value: Json) -> None:
         """Write one JSON file of the run by write, fsync, rename."""
-        self.write_bytes(name, (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode())
+        text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        # Of a lone surrogate, of a file's name that is no UTF-8, the escape is valid JSON.
+        self.write_bytes(name, text.encode("utf-8", "backslashreplace"))
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write one file of the run by write, fsync, rename."""

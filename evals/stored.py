@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from .errors import UsageError
-from .files import disk, dump, read_json, sha256, unseal
+from .files import READS, RECORDS, disk, dump, read_json, scores_digest, sha256, unseal, unsealed
 from .types import Evidence, Json, Metric, Prediction, RunRecord, RunSpec, Score
 
 FORMAT = 2
-READS = (1, 2)
 Key = tuple[str, str, int]
 """(kind, sample id, index): what names one output within a run."""
 Line = Mapping[str, Json]
@@ -98,7 +97,7 @@ class Stored:
         for path in _files(self.folder, stream):
             with disk(self.folder), path.open("rb") as file:
                 for number, line in enumerate(file, 1):
-                    row = unseal(line)
+                    row = _read_line(line, stream)
                     if row is None:
                         self.torn.add(path)
                         self.damage.append(f"{path} line {number} is damaged: its sample is computed again")
@@ -108,6 +107,29 @@ class Stored:
 
 def _files(folder: Path, stream: str) -> list[Path]:
     return sorted(path for path in (folder / stream).glob("*.jsonl") if path.is_file() or path.is_dir())
+
+
+def _read_line(line: bytes, stream: str) -> dict[str, Json] | None:
+    """Return the row of a stored line; None where it is not whole, or does not hold what such a line holds."""
+    row = unseal(line)
+    if row is None or [type(row.get(name)) for name in ("kind", "sample_id", "index")] != [str, str, int]:
+        return None
+    if stream == "evidence":
+        form: Mapping[str, tuple[type, ...]] = {"of": (str,), "error": (str, type(None))}
+    else:
+        form = _FORMS.get(row["kind"], {"kind": ()})
+    fits = all(type(row.get(name)) in types for name, types in form.items()) and ("data" in row or stream != "evidence")
+    numbers = row.get("likelihoods")
+    plain = numbers is None or all(type(each) in (int, float) for each in numbers)
+    return row if fits and plain else None
+
+
+_FORMS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    "text": {"text": (str,)},
+    "likelihood": {"likelihoods": (list,)},
+    "image": {"image": (str,), "bytes": (int,), "sha256": (str,)},
+}
+"""What a line of each kind must hold, by type."""
 
 
 def line_key(row: Line) -> Key:
@@ -132,14 +154,14 @@ def read_lines(folder: Path, stream: str) -> Iterator[dict[str, Json]]:
     for path in _files(folder, stream):
         with path.open("rb") as file:
             for line in file:
-                row = unseal(line)
+                row = _read_line(line, stream)
                 if row is not None:
                     yield row
 
 
 def lines_of(folder: Path, stream: str, sample_id: str) -> list[dict[str, Json]]:
     """Return the whole lines of one sample in `predictions` or `evidence`, found without reading the others."""
-    rows = [unseal(line) for path in _files(folder, stream) for line in _with_id(path, sample_id)]
+    rows = [_read_line(line, stream) for path in _files(folder, stream) for line in _with_id(path, sample_id)]
     return [row for row in rows if row is not None and row["sample_id"] == sample_id]
 
 
@@ -174,48 +196,26 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     that left a summary when they were interrupted."""
     found: list[Path] = []
     for path in paths:
-        if any((path / name).exists() for name in _RECORDS):
+        if any((path / name).exists() for name in RECORDS):
             found.append(path)
             continue
-        inside = sorted({each.parent for name in _RECORDS for each in path.glob(f"*/{name}")})
+        inside = sorted({each.parent for name in RECORDS for each in path.glob(f"*/{name}")})
         if not inside:
             raise UsageError(f"{path}: no finished run here (no record.json in it or one level below)")
         found += inside
     return found
 
 
-_RECORDS = ("record.json", "interrupted.json")
-
-
 def read_record(folder: Path) -> RunRecord:
     """Return the record of a run, or what an interrupted one left. Raises UsageError where there is none, or it is
     foreign, damaged or was changed."""
-    path = next((folder / name for name in _RECORDS if (folder / name).is_file()), None)
+    path = next((folder / name for name in RECORDS if (folder / name).is_file()), None)
     if path is None:
         raise UsageError(f"{folder} is no finished run: it has no record.json")
     environment = folder / "environment.json"
-    row = _unsealed(read_json(path), str(path))
+    row = unsealed(read_json(path), str(path))
     machine = read_json(environment) if environment.is_file() else {}
     return record_from_json(row, str(path), machine if isinstance(machine, dict) else {})
-
-
-def _unsealed(row: Json, where: str) -> Json:
-    """Return a record's JSON without its checksum. Raises UsageError where they do not fit.
-
-    Format 1 had none; what claims to be of format 2 must have one.
-    """
-    if not isinstance(row, dict) or row.get("format") not in READS or (row["format"] == 1 and "sum" not in row):
-        return row
-    rest = {key: value for key, value in row.items() if key != "sum"}
-    if row.get("sum") != seal_of(rest):
-        raise UsageError(f"{where} was changed after it was written: its checksum is wrong; run the same command again")
-    return rest
-
-
-def seal_of(row: Mapping[str, Json]) -> str:
-    """Return the checksum of a record's JSON."""
-    text = json.dumps(row, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def record_from_json(row: Json, where: str, environment: Mapping[str, Json] | None = None) -> RunRecord:
@@ -232,6 +232,7 @@ def record_from_json(row: Json, where: str, environment: Mapping[str, Json] | No
             missing=tuple(row["missing"]),
             environment=environment or {},
             state=row.get("state", "finished"),
+            sealed=row["format"] != 1 and row.get("sealed") is not False,
         )
         texts: list[Json] = [record.headline, record.state, record.spec.model, record.spec.benchmark, *record.missing]
         if not all(isinstance(each, str) for each in texts) or type(record.complete) is not bool:
@@ -253,7 +254,8 @@ def record_to_json(record: RunRecord) -> dict[str, Json]:
         "complete": record.complete,
         "missing": list(record.missing),
     }
-    return row | ({} if record.state == "finished" else {"state": record.state})
+    row |= {} if record.state == "finished" else {"state": record.state}
+    return row if record.sealed else {**row, "sealed": False}
 
 
 def _metric(row: Json) -> Metric:
@@ -287,7 +289,7 @@ def iter_scores(folder: Path) -> Iterator[Score]:
                 yield share(score_of(line, f"{path} line {number}"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    expected = _scores_sum(folder)
+    expected = scores_digest(folder)
     if expected is not None and digest.hexdigest() != expected:
         raise UsageError(f"{path} is not the file that record.json was written with: run the same command again")
 
@@ -327,15 +329,6 @@ def slim() -> Callable[[Score], Score]:
 
 _SHORT = 40
 """Texts of so many characters are likely to be the same in many rows."""
-
-
-def _scores_sum(folder: Path) -> str | None:
-    """Return the digest of scores.jsonl that the record names; None where it names none (format 1)."""
-    for name in _RECORDS:
-        if (folder / name).is_file():
-            row = _unsealed(read_json(folder / name), str(folder / name))
-            return row.get("scores_sha256") if isinstance(row, dict) else None
-    return None
 
 
 def score_of(line: bytes, where: str) -> Score:

@@ -256,7 +256,8 @@ class RunSpec:
 
 def _sha12(value: Json) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    # A file's name that is no UTF-8 comes as lone surrogates.
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +267,8 @@ class RunRecord:
     `counts` has at least expected, predicted, scored, unparsed, unscored, invalid_images, errors; `cut` are
     the answers that a limit of tokens cut, `refused` those of the errors that the same command meets again.
     `complete` is False where a sample is missing; `headline` names the metric a table shows first.
-    `state` is "finished", or "interrupted" for what a run left that was stopped before its end.
+    `state` is "finished", or "interrupted" for what a run left that was stopped before its end. `sealed` is False
+    for a record of format 1, which had no checksum: nothing says whether it was changed.
     """
 
     spec: RunSpec
@@ -277,6 +279,7 @@ class RunRecord:
     missing: tuple[str, ...] = ()
     environment: Mapping[str, Json] = field(default_factory=dict[str, Json])
     state: str = "finished"
+    sealed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

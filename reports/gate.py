@@ -175,7 +175,8 @@ def _unfit(record: RunRecord) -> str:
 def judge(name: str, before: Run, after: Run, rules: Tolerances, level: float) -> RunResult:
     """Judge one run against its baseline at the family-wise level `level`."""
     spec = after.record.spec
-    result = RunResult(name, spec.signature, headline(before.record))
+    sealed = "" if before.record.sealed and after.record.sealed else " (unsealed: a record of format 1 is in it)"
+    result = RunResult(name, spec.signature + sealed, headline(before.record))
     problem = _unfit(after.record)
     changed = {
         key: both

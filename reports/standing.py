@@ -23,6 +23,7 @@ def marks(record: RunRecord) -> list[str]:
     found += ["own weights"] if not found and _own_weights(record) else []
     found += ["own data"] if spec.benchmark_card.get("origin") == "given" else []
     found += [record.state] if record.state != "finished" else []
+    found += [] if record.sealed else ["unsealed"]
     if record.spec.limit:
         found.append(f"limit {record.spec.limit}")
     lost = counts.get("expected", 0) - counts.get("predicted", 0)

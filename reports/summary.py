@@ -22,6 +22,8 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
         lines.append(f"LIMITED to {record.spec.limit}: not comparable with a whole run")
     if counts.get("cut"):
         lines.append(_cut(counts, folder))
+    if not record.sealed:
+        lines.append("UNSEALED: a record of format 1 has no checksum: nothing says whether it was changed")
     if not record.complete:
         what = f"{len(record.missing)} outputs missing" if record.missing else f"{counts['unscored']} without a verdict"
         state = "INTERRUPTED" if record.state == "interrupted" else "INCOMPLETE"

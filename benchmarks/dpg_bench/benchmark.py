@@ -112,10 +112,12 @@ class DpgBench:
             return scoring.unscored(sample.id, prediction.index, reason, self.scorer)
         seen: Mapping[str, Json] = evidence.data
         questions = [Question.from_json(each) for each in sample.target]
-        answers = {int(number): answer for number, answer in seen["answers"].items()}
-        return scoring.score_picture(
-            sample.id, questions, prediction.index, answers, seen.get("scorer", scoring.MPLUG), len(seen.get("cut", ()))
-        )
+        try:
+            answers = {int(number): str(answer) for number, answer in seen["answers"].items()}
+            scorer, cut = str(seen.get("scorer", scoring.MPLUG)), len(seen.get("cut", ()))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"evidence of {sample.id}/{prediction.index} is no VQA model's: {error!r}") from error
+        return scoring.score_picture(sample.id, questions, prediction.index, answers, scorer, cut)
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
         return scoring.metrics(scores)

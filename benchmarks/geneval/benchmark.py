@@ -89,7 +89,7 @@ class GenEval:
     def card(self) -> Mapping[str, Json]:
         return {
             "version": self.version,
-            "suite": "official" if self.suite.official else self.suite.sha256[:12],
+            "suite": self.suite.name,
             "prompts": len(self.suite.rows),
             "images": self.outputs,
             **asdict(self.options),
@@ -215,14 +215,17 @@ class GenEval:
             "position_threshold": position_threshold,
         }
         flags = {name: value for name, value in given.items() if value is not None}
-        rows = stored.read_run(evidence, self.suite.rows) if evidence.is_dir() else stored.read_rows(evidence)
+        rows = stored.read_run(evidence, self.suite) if evidence.is_dir() else stored.read_rows(evidence)
         groups: dict[metadata.Metadata, str] = {}
         results: list[_Result] = []
         lines: list[Mapping[str, Json]] = []
         for row in rows:
+            prompt = groups.setdefault(row.asked, str(len(groups)))
+            if row.why == stats.NOT_ASKED:
+                results.append(_Result(row.asked.tag, prompt, None, row.why))
+                continue
             line = self._line(row, flags)
             correct = line["correct"]
-            prompt = groups.setdefault(row.asked, str(len(groups)))
             value = None if correct is None else float(correct)
             results.append(
                 _Result(row.asked.tag, prompt, value, f"invalid image: {row.why}" if row.seen is None else "")
@@ -230,7 +233,7 @@ class GenEval:
             lines.append(line)
         if not lines:
             raise UsageError(f"{evidence} holds no rows: expected one JSON object a line")
-        unscored = sum(each.value is None for each in results)
+        unscored = sum(line["correct"] is None for line in lines)
         return Scored(self.name, len(lines), stats.metrics(_estimates(results)), unscored=unscored, rows=lines)
 
     def _line(self, row: stored.Row, flags: Mapping[str, float]) -> dict[str, Json]:

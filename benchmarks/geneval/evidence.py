@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ...evals.errors import UsageError
-from . import metadata, suite
+from ...evals import stats
+from ...evals.errors import EnvironmentProblem, UsageError
+from ...evals.files import RECORDS, read_json, scores_digest, sha256, unseal, unsealed
+from ...evals.types import Score
+from . import metadata, prompts, suite
 from .metadata import Metadata
 from .rule import Options, Verdict, verdict
+from .suite import Suite
 
+_MOST_PROMPTS, _MOST_PICTURES = 100_000, 10_000
+"""No run has more prompts a task, and pictures a prompt; a damaged file may ask for any number."""
 _OPTIONS = tuple(each.name for each in fields(Options))
 
 
@@ -129,75 +135,99 @@ def _object(line: str) -> dict[str, Any]:
 # -- a run --------------------------------------------------------------------------------------------
 
 
-def read_run(folder: Path, samples: Mapping[str, suite.Row]) -> Iterator[Row]:
+def read_run(folder: Path, given: Suite) -> Iterator[Row]:
     """Yield a row for each picture of a finished run, ids SAMPLE/INDEX, options those of the run.
 
-    The prompts are read from the run (images/ID/metadata.jsonl), else taken from `samples`.
-    Pictures that the run could not judge are yielded without evidence.
+    Its prompts are those of its data, or of `given`, or those that lie in it (images/ID/metadata.jsonl):
+    whichever are those that its card names. Pictures that the run could not judge are yielded without
+    evidence, and so are those that it was not asked for, under the reason NOT_ASKED.
     """
-    options = _run_options(folder)
+    card = _card(folder)
+    asked = {name: metadata.read(row) for name, row in _prompts(folder, card, given).items()}
+    options = {key: card[key] for key in _OPTIONS if key in card}
     found = _run_evidence(folder)
-    scores = folder / "scores.jsonl"
-    if not scores.is_file():
+    made: set[tuple[str, int]] = set()
+    for score in _run_scores(folder):
+        where = f"{score.sample_id}/{score.index}"
+        if score.sample_id not in asked:
+            raise UsageError(f"{folder}: the prompt of {score.sample_id} is unknown: name the run's --data")
+        made.add((score.sample_id, score.index))
+        data = found.get((score.sample_id, score.index))
+        invalid = isinstance(data, dict) and "invalid" in data
+        try:
+            saw = None if data is None or invalid else seen(data)
+        except UsageError as error:
+            raise UsageError(f"{folder / 'evidence'}, {where}: {error}") from error
+        yield Row(where, asked[score.sample_id], saw, options, score.reason or "no evidence", where)
+    for name, prompt in asked.items():
+        for index in range(card["images"]):
+            if (name, index) not in made:
+                yield Row(f"{name}/{index}", prompt, None, options, stats.NOT_ASKED)
+
+
+def _card(folder: Path) -> Mapping[str, Any]:
+    path = next((folder / name for name in RECORDS if (folder / name).is_file()), None)
+    if path is None:
+        raise UsageError(f"{folder} is no run: it has no record.json")
+    row: Any = unsealed(read_json(path), str(path))
+    try:
+        name, card = row["spec"]["benchmark"], row["spec"]["benchmark_card"]
+        whole = name != "geneval" or (isinstance(card["suite"], str) and 0 < card["images"] <= _MOST_PICTURES)
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{path} is damaged: {error!r}; run the same command again") from error
+    if name != "geneval" or not whole:
+        raise UsageError(f"{folder} is a run of {name!r:.60}, not of geneval")
+    return card
+
+
+def _prompts(folder: Path, card: Mapping[str, Any], given: Suite) -> Mapping[str, suite.Row]:
+    """Return the prompts of a run. Raises UsageError where none are those that its card names."""
+    for find in (lambda: given, lambda: _own_suite(folder), lambda: _suite_inside(folder)):
+        with suppress(UsageError, EnvironmentProblem):
+            found = find()
+            if found.name == card["suite"]:
+                return found.rows
+    raise UsageError(f"{folder}: the prompts of this run are not here, or were changed: name its data with --data")
+
+
+def _own_suite(folder: Path) -> Suite:
+    options: Any = read_json(folder / "options.json")
+    options = options if isinstance(options, dict) else {}
+    seed, size = options.get("suite_seed", prompts.OFFICIAL_SEED), options.get("suite_size", prompts.OFFICIAL_SIZE)
+    if type(seed) is not int or type(size) is not int or not 0 < size < _MOST_PROMPTS:
+        raise UsageError(f"{folder / 'options.json'} is damaged")
+    return suite.load(str(options.get("data", "official")), seed, size)
+
+
+def _suite_inside(folder: Path) -> Suite:
+    if not (folder / "images").is_dir():
+        raise UsageError(f"{folder} has no pictures")
+    places = sorted(suite.numbered_folders(folder / "images"))
+    return suite.of({each.name: suite.one(each / "metadata.jsonl") for each in places})
+
+
+def _run_scores(folder: Path) -> Iterator[Score]:
+    path = folder / "scores.jsonl"
+    if not path.is_file():
         raise UsageError(f"{folder} is no finished run: it has no scores.jsonl")
-    for number, line in suite.lines(scores):
-        where = f"{scores} line {number}"
+    if scores_digest(folder) not in (None, sha256(path)):
+        raise UsageError(f"{path} is not the file that record.json was written with: run the same command again")
+    for number, line in suite.lines(path):
+        where = f"{path} line {number}"
         try:
             score = _object(line)
             sample, index = str(score["sample_id"]), int(score["index"])
-        except (UsageError, KeyError, TypeError, ValueError) as error:
+        except (UsageError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise UsageError(f"{where} is damaged: {error}") from error
-        row = _prompt(folder, sample, samples)
-        data = found.get((sample, index))
-        invalid = isinstance(data, dict) and "invalid" in data
-        saw, why = None, str(score.get("reason") or "no evidence")
-        try:
-            if data is not None and not invalid:
-                saw = seen(data)
-        except UsageError as error:
-            raise UsageError(f"{folder / 'evidence'}, {sample}/{index}: {error}") from error
-        yield Row(f"{sample}/{index}", metadata.read(row), saw, options, why, f"{sample}/{index}")
-
-
-def _run_options(folder: Path) -> dict[str, Any]:
-    try:
-        spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
-        name, card = spec["benchmark"], spec["benchmark_card"]
-        found = {key: card[key] for key in _OPTIONS if key in card}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError(f"{folder} is no run: spec.json cannot be read ({error})") from error
-    if name != "geneval":
-        raise UsageError(f"{folder} is a run of {name}, not of geneval")
-    return found
+        yield Score(sample, index, "official", None, reason=str(score.get("reason") or ""))
 
 
 def _run_evidence(folder: Path) -> dict[tuple[str, int], Any]:
     """Return the observer's data; of several lines about one picture the last, as the run itself took it."""
     found: dict[tuple[str, int], Any] = {}
     for path in sorted((folder / "evidence").glob("*.jsonl")):
-        with suite.readable(path), path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                row = _unsealed(line)
-                if row is not None and row.get("error") is None:
-                    found[row["sample_id"], row["index"]] = row["data"]
+        with suite.readable(path), path.open("rb") as file:
+            for row in map(unseal, file):
+                if row is not None and row.get("error") is None and isinstance(row.get("index"), int):
+                    found[str(row.get("sample_id")), row["index"]] = row.get("data")
     return found
-
-
-def _unsealed(line: str) -> dict[str, Any] | None:
-    """Return a stored line whose checksum fits; a torn one was computed again further down."""
-    try:
-        row = json.loads(line)
-        total = row.pop("sum")
-    except (ValueError, AttributeError, KeyError, RecursionError):
-        return None
-    body = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-    return row if hashlib.sha256(body.encode(errors="replace")).hexdigest()[:8] == total else None
-
-
-def _prompt(folder: Path, sample: str, samples: Mapping[str, suite.Row]) -> suite.Row:
-    path = folder / "images" / sample / "metadata.jsonl"
-    if sample.isascii() and sample.isdigit() and path.is_file():
-        return suite.one(path)
-    if sample in samples:
-        return samples[sample]
-    raise UsageError(f"{folder}: the prompt of {sample} is unknown: expected {path}; name the run's --data")

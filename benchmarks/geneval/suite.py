@@ -33,6 +33,11 @@ class Suite:
     def official(self) -> bool:
         return self.sha256 == prompts.OFFICIAL_SHA256
 
+    @property
+    def name(self) -> str:
+        """Return what a run's card calls it."""
+        return "official" if self.official else self.sha256[:12]
+
 
 def load(data: str, seed: int, size: int) -> Suite:
     """Return the suite that `data` names: "official", a data world that a plugin registers ("toy";
@@ -43,15 +48,15 @@ def load(data: str, seed: int, size: int) -> Suite:
     Raises UsageError naming file, line and field.
     """
     if data in ("", "official"):
-        return _suite(_numbered(prompts.suite(seed, size)))
+        return of(_numbered(prompts.suite(seed, size)))
     world = find_world(data)  # before a folder of that name, which is reached as ./NAME
     if world is not None:
-        return _suite(_file(world("geneval") / _WORLD_FILE))
+        return of(_file(world("geneval") / _WORLD_FILE))
     path = Path(data)
     if path.is_dir():
-        return _suite(_folder(path, _numbered(prompts.suite(seed, size))))
+        return of(_folder(path, _numbered(prompts.suite(seed, size))))
     if path.is_file():
-        return _suite(_file(path))
+        return of(_file(path))
     raise UsageError(f"--data {data!r}: no such file or folder; 'official' names GenEval's own prompts")
 
 
@@ -64,7 +69,7 @@ def pictures(data: str) -> int:
     if data in ("", "official") or find_world(data) or not root.is_dir():
         return 0
     most = 0
-    for folder in _numbered_folders(root):
+    for folder in numbered_folders(root):
         for place in (folder / "samples", folder):
             found = sum(_PICTURE.fullmatch(each.name) is not None for each in place.iterdir()) if place.is_dir() else 0
             most = max(most, found)
@@ -73,7 +78,8 @@ def pictures(data: str) -> int:
     return most
 
 
-def _suite(rows: Mapping[str, Row]) -> Suite:
+def of(rows: Mapping[str, Row]) -> Suite:
+    """Return the suite of these prompts."""
     return Suite(rows, hashlib.sha256(prompts.metadata_bytes(rows.values())).hexdigest())
 
 
@@ -90,7 +96,7 @@ def _file(path: Path) -> dict[str, Row]:
 
 def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
     """Return the prompts of ROOT/00000/metadata.jsonl, ...; as the official script, any all-digit folder."""
-    names = [each.name for each in _numbered_folders(root)]
+    names = [each.name for each in numbered_folders(root)]
     if not names:
         raise UsageError(f"{root} is not in GenEval's layout: expected 00000/metadata.jsonl, 00000/samples/0000.png")
     names.sort(key=lambda name: (int(name), name))
@@ -104,7 +110,8 @@ def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
     return rows
 
 
-def _numbered_folders(root: Path) -> list[Path]:
+def numbered_folders(root: Path) -> list[Path]:
+    """Return the folders of a layout that are named by a number."""
     return [each for each in root.iterdir() if each.name.isascii() and each.name.isdigit() and each.is_dir()]
 
 

@@ -134,7 +134,7 @@ class Judge:
         return {
             "reply": grade_of(reply, "judge", remedy="give the judge more tokens (--judge-max-tokens)"),
             "model": reply.model,
-            "prompt_sha256": hashlib.sha256(ask.prompt.encode()).hexdigest(),
+            "prompt_sha256": hashlib.sha256(ask.prompt.encode("utf-8", "surrogatepass")).hexdigest(),
             "temperature": temperature,
             "max_tokens": max_tokens,
             "finish": reply.finish,

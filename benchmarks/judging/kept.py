@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...evals.errors import EnvironmentProblem
+from ...evals.files import seal, unseal
 from ...evals.types import Evidence, Json, Prediction, Sample
 from ..reading.elsewhere import response_of
 from ..reading.rows import Row
@@ -35,8 +36,8 @@ def ask(
 ) -> list[Evidence]:
     """Return the evidence of each row's answer, asking the judge only for what it has not judged yet.
 
-    The replies lie in `<memory>.judge.jsonl`, one line an answer, written as they come. A line is
-    used again for the same question, answer and judge; one with an error is asked again.
+    The replies lie in `<memory>.judge.jsonl`, one sealed line an answer, written as they come. A line is
+    used again for the same question, answer and judge; one with an error, or that was changed, is asked again.
     """
     answers = [Prediction(each.id, text=response_of(row)) for each, row in zip(samples, rows, strict=True)]
     pairs = list(zip(samples, answers, strict=True))
@@ -61,15 +62,13 @@ def _key(card: str, sample: Sample, prediction: Prediction) -> str:
 
 
 def _read(file: Path) -> dict[str, Json]:
-    """Return what was kept; a half-written last line, left by an interrupted run, is asked again."""
+    """Return what was kept; a line that is not whole, half-written or changed since, is asked again."""
     found: dict[str, Json] = {}
-    if file.exists():
-        for line in file.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-                found[row["key"]] = row["data"]
-            except (ValueError, KeyError, TypeError, RecursionError):
-                continue
+    if file.is_file():
+        with file.open("rb") as lines:
+            for row in map(unseal, lines):
+                if row is not None and isinstance(row.get("key"), str):
+                    found[row["key"]] = row.get("data")
     return found
 
 
@@ -81,6 +80,6 @@ def _append(file: Path, made: Sequence[tuple[str, Evidence]]) -> None:
                 if out.read(1) != b"\n":
                     out.write(b"\n")
             for key, each in made:
-                out.write((json.dumps({"key": key, "id": each.sample_id, "data": each.data}) + "\n").encode())
+                out.write((seal({"key": key, "id": each.sample_id, "data": each.data}) + "\n").encode())
     except OSError as error:
         raise EnvironmentProblem(f"cannot write the judge's replies to {file}: {error.strerror}") from error

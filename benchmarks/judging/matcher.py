@@ -16,7 +16,7 @@ from typing import Final
 from ...evals.errors import UsageError
 from ...evals.types import Evidence, Prediction, Sample
 from ..reading.answers import letter_vlmevalkit_2024
-from .task import Ask, Verdict
+from .task import Ask, Verdict, runs_of
 
 ENGLISH: Final = (
     "You are an AI assistant who will help me to match "
@@ -93,5 +93,5 @@ MMMU = Matcher("mmmu")
 
 def matched(evidence: Evidence) -> str | None:
     """Return the letter of a judge's verdict, None where there is none."""
-    runs = (evidence.data or {}).get("runs") or [{}]
-    return runs[0].get("value")
+    runs = runs_of(evidence, str)
+    return runs[0].get("value") if runs else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Protocol
 
 from ...evals.errors import UsageError
-from ...evals.types import Json, Prediction, Sample
+from ...evals.types import Evidence, Json, Prediction, Sample
 
 TASKS = "janus_eval.judge_tasks"
 """The group of entry points that name JudgeTasks; a task has the name of its benchmark."""
@@ -56,3 +56,19 @@ def load_task(name: str) -> JudgeTask:
     if wanted not in points:
         raise UsageError(f"judge has no task {name!r}; known: {', '.join(sorted(points)) or 'none'}")
     return points[wanted].load()
+
+
+def runs_of(evidence: Evidence | None, *values: type) -> Sequence[Mapping[str, Json]]:
+    """Return a judge's judgements of one answer, none where there is no evidence; each value is null or of `values`.
+
+    Raises UsageError for what no judge wrote: evidence lies in files.
+    """
+    data: Json = {} if evidence is None or evidence.data is None else evidence.data
+    runs: Json = data.get("runs", []) if isinstance(data, dict) else None
+    whole = isinstance(runs, list) and all(
+        isinstance(each, dict) and type(each.get("value")) in (*values, type(None)) for each in runs
+    )
+    if not whole:
+        name = "" if evidence is None else evidence.sample_id
+        raise UsageError(f"the judgement of {name} holds {data!r:.60}: no judge wrote that; remove it to judge again")
+    return runs

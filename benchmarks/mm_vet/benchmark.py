@@ -15,8 +15,9 @@ from typing import Any, Final
 from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
+from ...evals.types import Evidence, Prediction, Sample, Score, Scored
 from ..judging.kept import ask, judged
+from ..judging.task import runs_of
 from ..reading.cells import listed
 from ..reading.elsewhere import RESPONSE, elsewhere
 from ..reading.rows import Row
@@ -38,7 +39,7 @@ _REASON_FIRST: Final = (
 
 def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
     """Return the mean grade over the runs; no verdict where a run has none."""
-    runs: Sequence[Mapping[str, Json]] = ((evidence.data if evidence else None) or {}).get("runs", [])
+    runs = runs_of(evidence, int, float)
     grades = [run.get("value") for run in runs]
     known = [float(grade) for grade in grades if grade is not None and not math.isnan(grade)]
     whole = bool(known) and len(known) == len(grades)

@@ -178,7 +178,8 @@ def _parquet(path: Path) -> Iterator[Row]:
     except ImportError as error:
         raise EnvironmentProblem(f'{path} needs the package {error.name}: pip install "janus-eval[data]"') from error
     try:
-        datasets.disable_progress_bars()  # the command has its own
+        datasets.disable_progress_bars()  # the command has its own, as it has its own words for what is wrong
+        datasets.logging.set_verbosity(datasets.logging.CRITICAL + 1)
         table: Any = datasets.Dataset.from_parquet(str(path))
     except (pa.ArrowInvalid, DatasetGenerationError) as error:
         raise UsageError(f"{path}: not a readable Parquet file ({error})") from error

@@ -11,6 +11,7 @@ import json
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -32,6 +33,10 @@ class _Terminated(BaseException):
     """SIGTERM came."""
 
 
+class _Helped(BaseException):
+    """Argparse has printed its help: all that it ever exits for here."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Argparse with our error form: one line, nearest match, exit code 2; no value is given twice."""
 
@@ -39,6 +44,9 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**options)
         for name in (None, "store"):
             self.register("action", name, flags.Once)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise _Helped
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
@@ -67,6 +75,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except _Terminated:
         return 143
+    except _Helped:
+        return 0
+    except SystemExit as error:  # a plugin's own, where it was imported, made or asked: never our exit code
+        screen.err(traceback.format_exc().splitlines())
+        screen.fail(RuntimeError(f"a plugin ended the process: SystemExit({error.code!r})"))
+        return 1
     except BrokenPipeError:  # `janus-eval list | head`: the reader has seen enough
         sys.stderr.close()
         return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from .. import members, registry, screen
 from ..assets import fetch as assets
@@ -36,7 +35,7 @@ def _export(args: argparse.Namespace) -> int:
     chosen = {key: value for key, value in (("seed", args.seed), ("size", args.size)) if value is not None}
     content = members.benchmark(registry.create("benchmarks", name), name).data_export(**chosen)
     if args.out is None:
-        sys.stdout.buffer.write(content)
+        screen.binary(content)
         return 0
     write_out(args.out, content)
     return 0

@@ -39,7 +39,7 @@ class Checkpoint:
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        table = weights.read_json(self.folder / "config.json")
+        table = weights.read_table(self.folder / "config.json")
         if not is_original(table) and table.get("model_type") != "janus":
             kind = table.get("model_type")
             raise UsageError(

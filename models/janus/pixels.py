@@ -7,13 +7,13 @@ the resized side, which shifts the whole picture at sizes such as 640x426.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...evals.errors import EnvironmentProblem
 from ...evals.pictures import open_picture as open_picture  # how Janus opens what it is shown
+from .weights import read_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,21 +40,21 @@ def read_rule(folder: Path, size: int) -> PixelRule:
     Raises EnvironmentProblem where the file is missing, damaged or made for another size.
     """
     path = folder / "preprocessor_config.json"
-    try:
-        table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise EnvironmentProblem(f"{folder} has no preprocessor_config.json: fetch the whole model folder") from None
-    except ValueError as error:
-        raise EnvironmentProblem(f"{path} is no JSON ({error}): fetch it again") from error
+    if not path.is_file():
+        raise EnvironmentProblem(f"{folder} has no preprocessor_config.json: fetch the whole model folder")
+    table = read_table(path)
     said = table.get("image_size", table.get("size", size))
     found = said.get("height", size) if isinstance(said, dict) else said
     if found != size:
         raise EnvironmentProblem(f"{path} says {found} pixels, the vision tower takes {size}: the files do not belong")
     mean, std = (_three(path, table, key) for key in ("image_mean", "image_std"))
+    numbers = table.get("min_size", 14), table.get("rescale_factor") or 1 / 255
+    if not all(type(each) in (int, float) and 0 < each < 1e9 for each in numbers):
+        raise EnvironmentProblem(f"{path}: min_size and rescale_factor are {numbers!r:.80}: fetch it again")
     return PixelRule(
         size=size,
-        min_size=int(table.get("min_size", 14)),
-        rescale=float(table.get("rescale_factor") or 1 / 255),
+        min_size=int(numbers[0]),
+        rescale=float(numbers[1]),
         mean=mean,
         std=std,
         normalize=bool(table.get("do_normalize", True)),

@@ -8,14 +8,14 @@ the begin token or split words wrongly in some versions.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ...evals.errors import EnvironmentProblem
+from .weights import read_table
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -200,10 +200,7 @@ def _named_specials(folder: Path) -> Mapping[str, str]:
     path = folder / "special_tokens_map.json"
     if not path.is_file():
         return {}
-    try:
-        table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EnvironmentProblem(f"{path} is no JSON ({error}): fetch it again") from error
+    table = read_table(path)
     named: dict[str, str] = {}
     for key in ("bos", "eos", "pad"):
         value = table.get(f"{key}_token")

@@ -38,7 +38,7 @@ def files(folder: Path) -> tuple[Path, ...]:
     for single in _STEMS:
         index = folder / f"{single}.index.json"
         if index.is_file():
-            table = read_json(index).get("weight_map")
+            table = read_table(index).get("weight_map")
             if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
                 raise EnvironmentProblem(f"{index} has no weight_map: fetch it again")
             return tuple(_inside(folder, name) for name in sorted(set(table.values())))
@@ -67,7 +67,7 @@ def _shards(folder: Path) -> tuple[Path, ...]:
 def _nothing(folder: Path) -> str:
     """Return what is said of a folder without weights."""
     if (folder / "adapter_config.json").is_file():
-        base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+        base = read_table(folder / "adapter_config.json").get("base_model_name_or_path")
         of = f" for {base}" if isinstance(base, str) and base else ""
         return f"{folder} is a LoRA adapter{of}, no whole model: {_MERGE}"
     if any(folder.glob("*.distcp")) or any(folder.glob("pytorch_model_fsdp*")):
@@ -117,7 +117,7 @@ def _torch(path: Path) -> Iterator[tuple[str, Tensor]]:
         raise EnvironmentProblem(
             f"{path} holds more than plain tensors, or is damaged: {line(error)}; it was not executed"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # torch raises a dozen types for a damaged file
         raise _damaged(path, error) from error
     weights = _weights(table)
     if weights is None:
@@ -148,7 +148,7 @@ def _inside(folder: Path, name: str) -> Path:
     return path
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_table(path: Path) -> dict[str, Any]:
     """Return the object that a file holds. Raises EnvironmentProblem where there is none."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))

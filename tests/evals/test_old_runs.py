@@ -38,6 +38,19 @@ def test_old_runs_are_reported_and_shown(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.claim("R19")
+def test_a_record_without_a_checksum_is_marked_wherever_it_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run, baseline, file = str(next(OLD.glob("janus-toy--*"))), str(tmp_path / "b.json"), tmp_path / "gate.xml"
+    for arguments in (["show", run, "--json"], ["report", run, "-f", "json"], ["claims", run], ["compare", run, run]):
+        assert "unsealed" in out(capsys, *arguments) or '"sealed": false' in out(capsys, *arguments)
+    assert "UNSEALED" in out(capsys, "show", run)
+    out(capsys, "gate", run, "--baseline", baseline, "--update")
+    assert "unsealed" in out(capsys, "gate", run, "--baseline", baseline, "--junit", str(file))
+    assert "unsealed" in file.read_text()
+
+
+@pytest.mark.claim("R19")
 def test_old_runs_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = (str(next(OLD.glob(f"{name}--pope--*"))) for name in ("always-yes", "janus-toy"))
     assert "official/micro_f1" in out(capsys, "compare", first, second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
+from janus_eval.evals.files import read_json, seal, unseal
 from janus_eval.evals.store import RunStore
 from janus_eval.evals.stored import find_runs, read_record, read_scores
 from janus_eval.evals.types import Prediction, RunRecord
@@ -43,6 +45,53 @@ def test_a_second_process_is_told_who_holds_the_run(tmp_path: Path) -> None:
         other.kill()
         other.wait()
         RunStore(tmp_path, spec()).close()  # the kernel has let go
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".lock", "spec.json", "plan.json", "latency.jsonl", "errors.jsonl", "record.json", "scores.jsonl"),
+        *("predictions", "predictions/0.jsonl", "evidence", "evidence/0.jsonl", "images"),
+    ],
+)
+def test_a_link_or_a_pipe_in_a_run_is_neither_followed_nor_waited_for(tmp_path: Path, name: str, kind: str) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    (run / name).parent.mkdir(parents=True)
+    if kind == "link":
+        (run / name).symlink_to(elsewhere)
+    else:
+        os.mkfifo(run / name)
+    with pytest.raises(UsageError, match=rf"{name} is (a link|no regular file)"):
+        add_text(run, "a")
+    assert not elsewhere.exists()
+
+
+def test_a_neighbour_of_pipes_is_passed_over(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "spec.json")
+    with pytest.raises(UsageError, match="no regular file"):
+        read_json(tmp_path / "spec.json")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"text": None}, {"text": 1.5}, {"text": ["a"]}, {"index": "0"}, {"index": True}, {"index": None}),
+        *({"sample_id": 1}, {"sample_id": None}, {"kind": "video"}, {"kind": []}, {"kind": "image"}),
+        *({"kind": "image", "image": "a.png", "bytes": "4", "sha256": "x"}, {"kind": "likelihood"}),
+        *({"kind": "likelihood", "likelihoods": ["a"]}, {"kind": "likelihood", "likelihoods": {"a": 1}}),
+    ],
+)
+def test_a_line_under_a_right_checksum_that_is_no_prediction_is_damaged(tmp_path: Path, changed: Any) -> None:
+    add_text(tmp_path, "a", "b")
+    path = tmp_path / "predictions/0.jsonl"
+    first, second = path.read_bytes().splitlines(keepends=True)
+    row = unseal(second)
+    assert row is not None
+    path.write_bytes(first + seal({**row, **changed}).encode() + b"\n")
+    with RunStore(tmp_path, spec()) as store:
+        assert [key[1] for key in store.predictions()] == ["0"]
+        assert ["line 2 is damaged" in each for each in store.damage] == [True]
 
 
 def test_a_folder_of_another_spec_is_refused(tmp_path: Path) -> None:

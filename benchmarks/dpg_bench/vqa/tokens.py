@@ -38,7 +38,10 @@ class Tokens:
     @classmethod
     def read(cls, path: Path) -> Tokens:
         """Return the tokenizer of a vocab.txt, one word a line."""
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise EnvironmentProblem(f"{path} cannot be read: {error}; fetch it again") from error
         return cls(text.removesuffix("\n").split("\n"))
 
     def encode(self, question: str) -> tuple[list[int], bool]:

@@ -1,30 +1,14 @@
 """GenEval as a benchmark: samples, metrics, stored evidence, the official layout."""
 
 import json
-import random
-from collections.abc import Sequence
-from contextlib import nullcontext
 
 import pytest
 from janus_eval.benchmarks.geneval.benchmark import GenEval
-from janus_eval.evals import stats
 from janus_eval.evals.errors import UsageError
-from janus_eval.evals.runner import Settings, run
-from janus_eval.evals.store import RunStore
-from janus_eval.evals.types import Evidence, Prediction, RunSpec, Sample
-from janus_eval.models.fake import NoiseImage
+from janus_eval.evals.types import Evidence, Prediction
 from PIL import Image
+from support.geneval_rows import PROMPTS, seen
 
-PROMPTS = [
-    {"tag": "single_object", "include": [{"class": "cat", "count": 1}], "prompt": "a photo of a cat"},
-    {"tag": "colors", "include": [{"class": "dog", "count": 1, "color": "red"}], "prompt": "a photo of a red dog"},
-    {
-        "tag": "counting",
-        "include": [{"class": "tie", "count": 2}],
-        "exclude": [{"class": "tie", "count": 3}],
-        "prompt": "a photo of two ties",
-    },
-]
 SURE = [0, 0, 9, 9, 0.95]
 
 
@@ -46,11 +30,6 @@ def score(benchmark, sample, index, data, error=None):
     evidence = Evidence(sample.id, index, data, error)
     (found,) = benchmark.score(sample, Prediction(sample.id, index, "image"), evidence)
     return found
-
-
-def seen(**boxes):
-    colors = {label: ["red"] * len(each) for label, each in boxes.items()}
-    return {"boxes": boxes, "colors": colors, "masks": {}, "floor": 0.1, "size": [9, 9]}
 
 
 # -- samples ------------------------------------------------------------------------------------------
@@ -277,99 +256,3 @@ def test_files_that_hold_no_rows_are_named(tmp_path):
         GenEval().rescore(evidence=tmp_path / "cut.jsonl")
     with pytest.raises(UsageError, match="--evidence FILE"):
         GenEval().rescore()
-
-
-# -- a whole run --------------------------------------------------------------------------------------
-
-
-class Dice:
-    """An observer that rolls what it sees from the sample's id, and cannot decode one picture."""
-
-    card = {"dice": 1}
-    batch_size = 4
-
-    def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Evidence]:
-        found = []
-        for sample, prediction in pairs:
-            rng = random.Random(f"{sample.id}/{prediction.index}")
-            boxes = {
-                label: [[5 * k, 0, 5 * k + 4, 4, rng.random()] for k in range(3)] for label in ("cat", "dog", "tie")
-            }
-            data = {**seen(**boxes), "floor": 0.0}
-            if (sample.id, prediction.index) == ("00002", 3):
-                data = {"invalid": "cut in half"}
-            found.append(Evidence(sample.id, prediction.index, data))
-        return found
-
-
-@pytest.fixture
-def finished(tmp_path, suite):
-    benchmark = GenEval(data=suite)
-    samples = benchmark.samples()
-    spec = RunSpec("noise-image", "geneval", 0, None, {}, benchmark.card, {}, "0")
-    settings = Settings(batch_size=4, allow_unscored=True)
-    with RunStore(tmp_path / "run", spec) as store:
-        record = run(
-            spec,
-            [NoiseImage(size=16)],
-            benchmark,
-            Dice(),
-            store,
-            samples,
-            settings,
-            lambda *_: nullcontext(lambda _: None),
-            dict,
-        )
-    return benchmark, record, tmp_path / "run"
-
-
-def test_a_run_lies_in_the_official_layout(finished):
-    _, record, folder = finished
-    assert record.counts["invalid_images"] == 1 and record.counts["scored"] == 11
-    names = sorted(path.relative_to(folder / "images").as_posix() for path in (folder / "images").rglob("*.*"))
-    assert names[:6] == ["00000/grid.png", "00000/metadata.jsonl"] + [f"00000/samples/000{k}.png" for k in range(4)]
-    assert json.loads((folder / "images/00001/metadata.jsonl").read_text()) == PROMPTS[1]
-
-
-def test_the_grid_shows_the_four_pictures_two_a_row(finished):
-    _, _, folder = finished
-    with (
-        Image.open(folder / "images/00000/grid.png") as grid,
-        Image.open(folder / "images/00000/samples/0003.png") as last,
-    ):
-        assert grid.size == (2 + 18 * 2, 2 + 18 * 2)
-        assert grid.crop((20, 20, 36, 36)).tobytes() == last.convert("RGB").tobytes()
-        assert grid.getpixel((19, 5)) == (0, 0, 0)
-
-
-def test_results_jsonl_holds_what_the_official_summary_reads(finished):
-    _, record, folder = finished
-    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
-    assert list(rows[0]) == ["filename", "tag", "prompt", "correct", "reason", "metadata", "details"]
-    assert rows[0]["filename"] == "images/00000/samples/0000.png"
-    assert json.loads(rows[0]["metadata"]) == PROMPTS[0] and len(rows) == 11
-    by_task = [[row["correct"] for row in rows if row["tag"] == each["tag"]] for each in PROMPTS]
-    assert record.metrics["official/overall"].value == pytest.approx(sum(sum(x) / len(x) for x in by_task) / 3)
-
-
-def test_a_run_is_judged_again_from_its_own_evidence(finished):
-    _, record, folder = finished
-    found = GenEval().rescore(evidence=folder)
-    assert stats.kept(found.metrics) == record.metrics and (found.n, found.unscored) == (12, 1)
-    rows = {each["id"]: each for each in found.rows}
-    assert rows["00002/3"] == {"id": "00002/3", "correct": None, "reason": "invalid image: cut in half", "details": {}}
-    nothing = GenEval().rescore(evidence=folder, threshold=1.0, counting_threshold=1.0)
-    assert nothing.metrics["official/correct_images (part)"].value == 0.0
-
-
-def test_a_damaged_evidence_line_leaves_its_picture_without_a_verdict(finished):
-    _, _, folder = finished
-    (path,) = (folder / "evidence").glob("*.jsonl")
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0].replace("0.", "1.", 1), *lines[1:]]))
-    assert GenEval().rescore(evidence=folder).unscored == 2
-
-
-def test_a_folder_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(UsageError, match="is no run"):
-        GenEval().rescore(evidence=tmp_path)

@@ -100,6 +100,19 @@ def test_a_half_written_reply_is_asked_for_again(tmp_path: Path, service: Servic
         assert len(service.asked) == 3
 
 
+def test_a_kept_reply_that_was_changed_is_asked_for_again(tmp_path: Path, service: Service) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    options: dict[str, Any] = {"judge": "gpt-x", "judge_base_url": service.url, "judge_retries": 0}
+    MmVet().rescore(predictions=path, **options)
+    kept = tmp_path / "p.jsonl.judge.jsonl"
+    for old, new in ((b'"value":0', b'"value":1'), (b'"reply"', b'"reply\xff"'), (b'{"sum"', b'{"some"')):
+        asked = len(service.asked)
+        assert old in kept.read_bytes()
+        kept.write_bytes(kept.read_bytes().replace(old, new))
+        assert part(MmVet().rescore(predictions=path, **options), "official/total") == 50
+        assert len(service.asked) > asked
+
+
 def test_another_judge_is_asked_anew(tmp_path: Path, service: Service) -> None:
     path = write(tmp_path / "p.jsonl", *vet_rows())
     for name in ("gpt-x", "gpt-y"):

@@ -16,6 +16,7 @@ from janus_eval.evals.commands import cli, flags
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.stored import read_scores
 from janus_eval.evals.types import Sample
+from support.site import install, visible
 
 SAMPLES = [Sample(f"{n:02d}", "") for n in range(50)]
 
@@ -144,6 +145,51 @@ def test_a_full_disk_behind_the_output_is_one_line_and_exit_code_6(unbuffered: s
             env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         )
     assert (done.returncode, done.stderr.count("\n")) == (6, 1) and "the disk is full" in done.stderr
+
+
+def piped(*arguments: str, before: str = "") -> int:
+    """Run the command in a shell that closes or redirects its streams and return the exit code."""
+    line = f'exec "$0" -m janus_eval.evals.commands.cli "$@" {before}'
+    return subprocess.run(["bash", "-c", line, sys.executable, *arguments], check=False).returncode
+
+
+@pytest.mark.parametrize("streams", ["2>/dev/full", "2>&-", ">&- 2>&-", ">&- 2>/dev/full"])
+def test_a_stderr_that_takes_nothing_changes_no_exit_code(streams: str, tmp_path: Path) -> None:
+    assert piped("show", str(tmp_path), before=streams) == 2
+    assert piped("list", before=streams + " >/dev/null") == 0
+
+
+@pytest.mark.parametrize(
+    "where", ["", "  def __init__(self):\n    sys.exit(0)\n", "  def predict(self, jobs):\n    sys.exit(0)\n"]
+)
+def test_a_plugin_that_exits_never_gives_the_exit_code(
+    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import sys\nclass M:\n  kinds = frozenset(['text'])\n  card = {}\n" + (where or "sys.exit(0)\n")
+    visible(install(tmp_path / "site", "leaver", code, models={"leaver": "M"}), monkeypatch)
+    found, _, err = call(capsys, "run", "-m", "leaver", "-b", "pope", "--data", "toy", "-o", str(tmp_path / "runs"))
+    assert found == 1 and "ended the process: SystemExit(0)" in err.splitlines()[-1]
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [call(capsys, *each, "--help")[0] for each in ([], ["run"], ["gate"])] == [0, 0, 0]
+
+
+def test_an_export_into_a_closed_stdout_is_no_crash() -> None:
+    assert piped("data", "export", "geneval", "--size", "25", before=">&-") == 0
+
+
+def test_an_argument_that_is_no_utf_8_makes_a_run_that_can_be_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"x\xff\x1b[1m")
+    options = ["-a", f"answer={odd}", "--tag", odd, "-o", str(tmp_path / odd)]
+    assert call(capsys, "run", "-m", "always-yes", "-b", "pope", "--data", "toy", "-l", "2", *options)[0] == 0
+    for command in (["report", str(tmp_path / odd)], ["show", str(next((tmp_path / odd).iterdir()))]):
+        code, out, err = call(capsys, *command)
+        assert (code, err) == (0, "") and "x\\udcff\\u001b[1m" in out
+    code, _, err = call(capsys, "run", "-m", "openai:x", "-b", "pope", "--data", "toy", "--base-url", f"http://h/{odd}")
+    assert code == 2 and "the endpoint's address is no UTF-8" in err
 
 
 @pytest.mark.parametrize("key", ["presets", "thresold"])
