@@ -15,6 +15,9 @@ from ..types import Json
 from . import flags
 
 _TOLD = (
+    "suite",
+    "holds",
+    "contradicted",
     "missing",
     "rows_absent",
     "absent_subtasks",
@@ -73,7 +76,9 @@ def score(args: argparse.Namespace) -> int:
 
 
 def _short(value: Any) -> str:
-    """Return a list or mapping in a line: its first ten and how many more there are."""
+    """Return a text, list or mapping in a line: a list's first ten and how many more there are."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {each}" for key, each in value.items())
     more = f" and {len(value) - 10} more" if len(value) > 10 else ""

@@ -273,7 +273,7 @@ def test_files_that_hold_no_rows_are_named(tmp_path):
     (tmp_path / "cut.jsonl").write_bytes(b'{"id": "\xff')
     with pytest.raises(UsageError, match="no UTF-8 text"):
         GenEval().rescore(evidence=tmp_path / "cut.jsonl")
-    with pytest.raises(UsageError, match="--evidence FILE"):
+    with pytest.raises(UsageError, match="one FILE"):
         GenEval().rescore()
 
 
