@@ -162,6 +162,7 @@ class DpgBench:
         answers: Path | None = None,
         questions: Path | None = None,
         images: Path | None = None,
+        pattern: str | None = None,
         resolution: int | None = None,
         pic_num: int | None = None,
         vqa: str | None = None,
@@ -174,7 +175,8 @@ class DpgBench:
         """Score stored answers (a FILE, or --answers), or a folder of pictures (--images, asks the VQA model).
 
         With both, answers that the file holds are kept and the new ones are appended to it.
-        `questions` (or `data`) is the CSV; `resolution` the side of one picture of a grid.
+        `questions` (or `data`) is the CSV; `resolution` the side of one picture of a grid;
+        `pattern` how the pictures are named where they lie in no known layout.
         """
         if predictions is not None and answers is not None:
             raise UsageError("give the answers once: as FILE or as --answers")
@@ -190,4 +192,4 @@ class DpgBench:
         from .vqa.observer import DpgVqa
 
         observer = DpgVqa(vqa or self.vqa, device=device, dtype=dtype, offline=offline, vqa_base_url=vqa_base_url)
-        return rescore.folder(suite.items, images, resolution, pic_num, observer, answers)
+        return rescore.folder(suite.items, images, resolution, pic_num, observer, answers, pattern)

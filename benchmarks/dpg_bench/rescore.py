@@ -45,12 +45,13 @@ def folder(
     pic_num: int | None,
     observer: Scorer,
     keep: Path | None,
+    pattern: str | None = None,
 ) -> Scored:
     """Ask the VQA model about a folder's pictures and score the answers.
 
     `keep` is a file of answers: what it holds is not asked again, what is new is appended to it.
     """
-    found = read_folder(images, [each.id for each in items], resolution, pic_num)
+    found = read_folder(images, {each.id: each.prompt for each in items}, resolution, pic_num, pattern)
     answers = read_answers(keep) if keep is not None and keep.exists() else StoredAnswers(scorer=observer.scorer)
     if answers.scorer != observer.scorer:
         raise UsageError(f"{keep} holds answers of {answers.scorer}, not of {observer.scorer}: give another file")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ...evals.errors import UsageError
+from ...evals.layouts import Folder
 from ..reading.sources import find_world
 from . import metadata, prompts
 
 Row = Mapping[str, Any]
-_PICTURE = re.compile(r"\d+\.(?:png|jpg|jpeg|webp)", re.ASCII | re.IGNORECASE)
 _WORLD_FILE = "evaluation_metadata.jsonl"
 _MOST_BYTES = 1 << 20
 """No metadata of one prompt is larger; what is, is some other file."""
@@ -63,14 +62,7 @@ def pictures(data: str) -> int:
     root = Path(data)
     if data in ("", "official") or find_world(data) or not root.is_dir():
         return 0
-    most = 0
-    for folder in _numbered_folders(root):
-        for place in (folder / "samples", folder):
-            found = sum(_PICTURE.fullmatch(each.name) is not None for each in place.iterdir()) if place.is_dir() else 0
-            most = max(most, found)
-            if found:
-                break
-    return most
+    return max((count for name, count in Folder(root).names().items() if _is_number(name)), default=0)
 
 
 def _suite(rows: Mapping[str, Row]) -> Suite:
@@ -89,14 +81,18 @@ def _file(path: Path) -> dict[str, Row]:
 
 
 def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
-    """Return the prompts of ROOT/00000/metadata.jsonl, ...; as the official script, any all-digit folder."""
-    names = [each.name for each in _numbered_folders(root)]
-    if not names:
-        raise UsageError(f"{root} is not in GenEval's layout: expected 00000/metadata.jsonl, 00000/samples/0000.png")
-    names.sort(key=lambda name: (int(name), name))
+    """Return the prompts of ROOT/00000/metadata.jsonl, ...; as the official script, any all-digit folder.
+
+    Pictures without metadata are of the official suite, by number from 0. Raises UsageError where the numbers
+    leave open which prompt is which.
+    """
+    names = sorted((each.name for each in root.iterdir() if _is_number(each.name) and each.is_dir()), key=_place)
     have = [name for name in names if (root / name / "metadata.jsonl").exists()]
     rows = {name: one(root / name / "metadata.jsonl") for name in have}
-    if all(official.get(name) == row for name, row in rows.items()):  # also where no folder says what it shows
+    if not have:
+        _must_be_official(root, official)
+        return dict(official)
+    if all(official.get(f"{int(name):05d}") == row for name, row in rows.items()):
         return dict(official)
     if len(have) < len(names):
         bare = next(name for name in names if name not in rows)
@@ -104,8 +100,27 @@ def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
     return rows
 
 
-def _numbered_folders(root: Path) -> list[Path]:
-    return [each for each in root.iterdir() if each.name.isascii() and each.name.isdigit() and each.is_dir()]
+def _must_be_official(root: Path, official: Mapping[str, Row]) -> None:
+    """Raise UsageError where pictures that say nothing of their prompts need not count the official ones from 0."""
+    folder = Folder(root)
+    names = sorted(filter(_is_number, folder.names()), key=_place)
+    if not names:
+        raise UsageError(f"{folder.unfit('00000')}; GenEval's layout also has 00000/metadata.jsonl")
+    padded = all(len(name) == 5 for name in names)
+    if int(names[-1]) >= len(official) or (int(names[0]) > 0 and not padded):
+        raise UsageError(
+            f"{root}: prompts are numbered {names[0]} to {names[-1]} and nothing says what they show, GenEval's are "
+            "00000 to 00552: add 00000/metadata.jsonl and so on, or say --pattern '{prompt1}/{index}.png' where 1 "
+            "is the first"
+        )
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _place(name: str) -> tuple[int, str]:
+    return int(name), name
 
 
 def one(path: Path) -> Row:

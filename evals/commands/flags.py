@@ -14,7 +14,7 @@ from .. import registry
 from ..errors import UsageError
 from ..request import Machine, Patience, Request
 
-_OWN = {"data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images"}
+_OWN = {"data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images", "pattern"}
 _PREFIX = "plugin_"
 
 
