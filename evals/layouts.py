@@ -200,7 +200,7 @@ def _pattern_for(path: Path) -> str:
     runs = list(_RUN.finditer(stem))
     if not runs or "'" in stem or "{" in stem or "}" in stem:
         return "--pattern FILE.csv with the columns file and prompt"
-    fields = [(runs[0], "prompt0")] if len(runs) == 1 else [(runs[0], "prompt0"), (runs[-1], "index")]
+    fields = [(runs[0], "prompt"), (runs[-1], "index")][: len(runs)]
     for run, name in reversed(fields):
         width = f":0{len(run[0])}d" if run[0].startswith("0") and len(run[0]) > 1 else ""
         stem = f"{stem[: run.start()]}{{{name}{width}}}{stem[run.end() :]}"

@@ -15,9 +15,11 @@ from ..types import Json
 from . import flags
 
 _TOLD = (
+    "read_as",
     "suite",
     "holds",
     "contradicted",
+    "printed",
     "missing",
     "rows_absent",
     "absent_subtasks",

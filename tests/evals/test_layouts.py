@@ -173,7 +173,7 @@ def test_nothing_outside_is_read(tmp_path):
     ("names", "told"),
     [
         (["img_00012_3.png"], "00000_0.png and 00000/0.png: say how they are named, such as --pattern "),
-        (["img_00012_3.png"], "'img_{prompt0:05d}_{index}.png', or make one: mkdir -p"),
+        (["img_00012_3.png"], "'img_{prompt:05d}_{index}.png', or make one: mkdir -p"),
         (["set/pic 7.png"], "00000/samples/0000.png and 00000/0.png: say how they are named"),
         (["cat.png"], "--pattern FILE.csv with the columns file and prompt"),
         ([], "holds no pictures; expected 00000/samples/0000.png"),
