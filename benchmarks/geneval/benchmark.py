@@ -83,6 +83,7 @@ class GenEval:
             "prompts": len(self.suite.rows),
             "images": self.outputs,
             **asdict(self.options),
+            **({"clauses": "official"} if self.suite.reworded else {}),
         } | ({"world": "toy"} if self._source[0] == "toy" else {} if self.suite.official else {"origin": "given"})
 
     def samples(self) -> Sequence[Sample]:

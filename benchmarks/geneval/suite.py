@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,15 @@ class Suite:
     @property
     def official(self) -> bool:
         return self.sha256 == prompts.OFFICIAL_SHA256
+
+    @property
+    def reworded(self) -> bool:
+        """Whether it asks what the official suite asks, prompt by prompt, in other words (BAGEL's, Show-o2's)."""
+        return not self.official and _asked(self.rows.values()) == _asked(prompts.suite())
+
+
+def _asked(rows: Iterable[Row]) -> list[Row]:
+    return [{key: value for key, value in row.items() if key != "prompt"} for row in rows]
 
 
 def load(data: str, seed: int, size: int) -> Suite:
@@ -159,5 +168,7 @@ def checked(text: str, where: str) -> Row:
     try:
         metadata.read(row)
     except UsageError as error:
-        raise UsageError(f"{where}: {error}") from error
+        other = isinstance(row, dict) and "vqa_list" in row
+        told = "prompts of GenEval 2, which is another suite with another judge" if other else error
+        raise UsageError(f"{where}: {told}") from error
     return row

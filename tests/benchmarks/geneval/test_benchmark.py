@@ -371,3 +371,16 @@ def test_a_damaged_evidence_line_leaves_its_picture_without_a_verdict(finished):
 def test_a_folder_that_is_no_run_is_named(tmp_path):
     with pytest.raises(UsageError, match="is no run"):
         GenEval().rescore(evidence=tmp_path)
+
+
+def test_the_official_tasks_in_other_words_are_told_and_geneval_2_is_not_taken_for_it(tmp_path):
+    from janus_eval.benchmarks.geneval.prompts import suite as official
+
+    path = tmp_path / "long.jsonl"
+    path.write_text("".join(json.dumps({**row, "prompt": f"{row['prompt']}, in detail"}) + "\n" for row in official()))
+    card = GenEval(data=str(path)).card
+    assert card["clauses"] == "official" and card["suite"] != "official" and card["origin"] == "given"
+    assert "clauses" not in GenEval().card
+    path.write_text('{"prompt": "a green pig", "atom_count": 2, "vqa_list": [["Is it green?", "Yes"]], "skills": []}\n')
+    with pytest.raises(UsageError, match="line 1: prompts of GenEval 2"):
+        GenEval(data=str(path)).samples()
