@@ -21,6 +21,8 @@ MOST_DRAWN: Final = 64_000_000
 """The most pixels of a picture that a model drew: what looks at it holds it several times over."""
 MOST_BYTES: Final = 256 << 20
 """No picture of a benchmark is larger; a file that is would fill memory before it could be refused."""
+SUFFIXES: Final = ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff")
+"""How files of pictures end; what is in them is told by their bytes alone."""
 BROKEN: Final = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError),
     *(ArithmeticError, RuntimeError, AssertionError, struct.error, zlib.error),

@@ -10,6 +10,7 @@ from typing import Any
 from . import members, registry
 from .errors import UsageError, hint
 from .evaluation import Say, carry_out, settings_of
+from .layouts import Folder
 from .plan import pairs
 from .request import Machine, Request
 from .stored import read_scores
@@ -21,6 +22,7 @@ def score(
     predictions: Path | None = None,
     *,
     images: Path | None = None,
+    pattern: str | None = None,
     data: str | None = None,
     options: Mapping[str, Any] | None = None,
     machine: Machine | None = None,
@@ -29,15 +31,17 @@ def score(
 ) -> Scored:
     """Score a file of predictions or a folder of pictures; `options` are the suite's and its `rescore`'s.
 
+    `pattern` says how the pictures are named where they lie in no layout that `layouts.Folder` reads.
+
     Raises UsageError for an input or an option that the suite does not take.
     """
     name = registry.resolve("benchmarks", benchmark)
     accepted = registry.parameters("benchmarks", name, method="rescore")
     given, machine = dict(options or {}), machine or Machine()
     if images is not None and "images" not in accepted:
-        return _images(name, images, data, given, machine, output, say)
-    known = {"predictions": predictions, "images": images, "data": data}
-    for key in ("predictions", "images"):
+        return _images(name, Folder(images, pattern), pattern, data, given, machine, output, say)
+    known = {"predictions": predictions, "images": images, "pattern": pattern, "data": data}
+    for key in ("predictions", "images", "pattern"):
         if known[key] is not None and key not in accepted:
             raise UsageError(f"{name} does not score from {key}; its inputs: {', '.join(accepted) or 'none'}")
     known |= {"device": machine.device, "dtype": machine.dtype, "offline": machine.offline or None}
@@ -46,7 +50,9 @@ def score(
         told = hint(key, {**accepted, **own}, f"; it takes: {', '.join(accepted)}")
         raise UsageError(f"scoring {name} takes no --{key.replace('_', '-')}{told}")
     made = {key: value for key, value in {**known, "world": "official"}.items() if key in own and value is not None}
-    made = {key: value for key, value in made.items() if key not in ("predictions", "images", "device", "dtype")}
+    made = {
+        key: value for key, value in made.items() if key not in ("predictions", "images", "pattern", "device", "dtype")
+    }
     suite = members.benchmark(registry.create("benchmarks", name, **made | _only(own, given)), name)
     return registry.call_with(suite.rescore, name, _only(accepted, known) | _only(accepted, given))
 
@@ -57,22 +63,24 @@ def _only(accepted: Mapping[str, object], values: Mapping[str, Any]) -> dict[str
 
 def _images(
     name: str,
-    folder: Path,
+    folder: Folder,
+    pattern: str | None,
     data: str | None,
-    options: Mapping[str, Any],
+    options: dict[str, Any],
     machine: Machine,
     output: Path,
     say: Say | None,
 ) -> Scored:
     """Run the suite over a folder of pictures, which the model `images` hands out."""
-    if not folder.is_dir():
-        raise UsageError(f"--images {folder}: no such folder")
-    if data is None and members.of_factory(registry.load("benchmarks", name)).data_from_images:
-        data = str(folder)
+    if pattern is not None and "images_per_prompt" in registry.parameters("benchmarks", name):
+        options.setdefault("images_per_prompt", folder.most() or None)
+    elif data is None and members.of_factory(registry.load("benchmarks", name)).data_from_images:
+        data = str(folder.given)
     request = Request(
-        models=(f"images:{folder}",),
+        models=(f"images:{folder.given}",),
         benchmarks=(name,),
-        options=options,
+        model_options={} if pattern is None else {"pattern": pattern},
+        options={key: value for key, value in options.items() if value is not None},
         data=data,
         output=output,
         machine=replace(machine, batch_size=None, base_url=None),

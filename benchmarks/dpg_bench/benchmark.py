@@ -13,7 +13,7 @@ from ...evals.assets import fetch as sources
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score, Scored
-from . import pictures, rescore, scoring
+from . import official, pictures, rescore, scoring
 from .answers import read_answers
 from .questions import Item, Question, read_questions
 
@@ -164,6 +164,7 @@ class DpgBench:
         answers: Path | None = None,
         questions: Path | None = None,
         images: Path | None = None,
+        pattern: str | None = None,
         resolution: int | None = None,
         pic_num: int | None = None,
         vqa: str | None = None,
@@ -173,10 +174,11 @@ class DpgBench:
         dtype: str = "auto",
         offline: bool = False,
     ) -> Scored:
-        """Score stored answers (a FILE, or --answers), or a folder of pictures (--images, asks the VQA model).
+        """Score stored answers (FILE or --answers; the official txt too), or a folder (--images, asks the VQA model).
 
         With both, answers that the file holds are kept and the new ones are appended to it.
-        `questions` (or `data`) is the CSV; `resolution` the side of one picture of a grid.
+        `questions` (or `data`) is the CSV; `resolution` the side of one picture of a grid;
+        `pattern` how the pictures are named where they lie in no known layout.
         """
         if predictions is not None and answers is not None:
             raise UsageError("give the answers once: as FILE or as --answers")
@@ -186,10 +188,15 @@ class DpgBench:
         if images is None:
             if answers is None:
                 raise UsageError("dpg_bench needs --answers FILE.jsonl or --images DIR")
+            is_a = official.kind(answers)
+            if is_a == "results":
+                return official.read_results(answers)
+            if is_a == "detail":
+                return rescore.detail(suite.items, answers)
             given = read_answers(answers)  # before the questions, which may have to be fetched
             return rescore.stored(suite.items, given)
         pictures.need_folder(images)
         from .vqa.observer import DpgVqa
 
         observer = DpgVqa(vqa or self.vqa, device=device, dtype=dtype, offline=offline, vqa_base_url=vqa_base_url)
-        return rescore.folder(suite.items, images, resolution, pic_num, observer, answers)
+        return rescore.folder(suite.items, images, resolution, pic_num, observer, answers, pattern)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...evals import layouts
 from ...evals.errors import InvalidImage, UsageError, why_undecodable
 from ...evals.pictures import MOST_DRAWN, decoded, read_file, rgb, size_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 
 Box = tuple[int, int, int, int]
 
@@ -55,81 +53,70 @@ def boxes(resolution: int) -> tuple[Box, Box, Box, Box]:
     return (0, 0, r, r), (r, 0, 2 * r, r), (0, r, r, 2 * r), (r, r, 2 * r, 2 * r)
 
 
-def read_folder(folder: Path, item_ids: Iterable[str], resolution: int | None, pic_num: int | None) -> Folder:
-    """Find every item's pictures in a folder.
+def read_folder(
+    folder: Path,
+    items: Mapping[str, str],
+    resolution: int | None,
+    pic_num: int | None,
+    pattern: str | None = None,
+) -> Folder:
+    """Find every item's pictures in a folder; `items` holds the prompts by id.
 
     `ID.png` (any picture suffix; the id is the name up to its first dot, as officially) is a
-    2x2 grid of `resolution` or, at that size itself, one single picture. `ID/0.png` ... and
-    `ID_0.png` ... are single pictures of any size. Raises UsageError for a missing folder, for
+    2x2 grid of `resolution` or, at that size itself, one single picture. All else is as `layouts.Folder`
+    reads it: single pictures of any size, counted in order. Raises UsageError for a missing folder, for
     grids without `resolution` (the official script then fails every item) and for a folder
     without a single known picture.
     """
     need_folder(folder)
-    known = set(item_ids)
-    found = Folder(pic_num or 0)
-    root = folder.resolve()
-    for path in sorted(folder.iterdir()):
-        if not path.resolve().is_relative_to(root):
-            found.ignored.append(f"{path.name} (a link that leaves the folder)")
-        elif path.is_dir():
-            _subfolder(found, path, known)
-        elif path.suffix.lower() not in SUFFIXES:
-            found.ignored.append(path.name)
-        else:
-            _file(found, path, known, resolution)
+    lying = layouts.Folder(folder, pattern, singles=items.keys())
+    found = Folder(pic_num or 0, ignored=list(lying.others))
+    taken: set[Path] = set()
+    for item, prompt in items.items():
+        grids = lying.alone.get(item, [])
+        taken.update(grids)
+        try:
+            singles = lying.of(item, prompt)
+            taken.update(singles)
+            if len(grids) + bool(singles) > 1:
+                names = " and ".join(path.name for path in (*grids, *singles[:1]))
+                raise InvalidImage(f"{names} are both taken for its pictures: keep one")
+            sources = {number: Source(lying.check(path)) for number, path in enumerate(singles)}
+            sources = _grid(lying.check(grids[0]), resolution) if grids else sources
+        except InvalidImage as error:
+            found.broken[item] = str(error)
+            continue
+        if sources:
+            found.sources[item] = sources
+    found.ignored += sorted(path.relative_to(lying.root).as_posix() for path in set(lying.candidates()) - taken)
     if not found.sources and not found.broken:
-        raise UsageError(
-            f"--images {folder}: none of its {len(found.ignored)} files is named like an item; "
-            "expected ITEM_ID.png (2x2 grid), ITEM_ID/0.png or ITEM_ID_0.png"
-        )
-    numbers = [number + 1 for each in found.sources.values() for number in each]
-    found.pictures = pic_num or max(numbers, default=1)
+        raise UsageError(f"--images {lying.unfit(next(iter(items)))}")
+    found.pictures = pic_num or max(map(len, found.sources.values()), default=1)
     for each in found.sources.values():
         for number in [number for number in each if number >= found.pictures]:
             del each[number]
     return found
 
 
+def _grid(path: Path, resolution: int | None) -> dict[int, Source]:
+    """Return the pictures of a grid, or a single one. Raises InvalidImage where it has the size of neither."""
+    if resolution is None:
+        raise UsageError(f"{path.name}: say --resolution R, the side of one picture in pixels (a 2x2 grid has side 2R)")
+    width, height = _size(path)
+    if (width, height) == (2 * resolution, 2 * resolution):
+        return {number: Source(path, box) for number, box in enumerate(boxes(resolution))}
+    if (width, height) == (resolution, resolution):
+        return {0: Source(path)}
+    raise InvalidImage(
+        f"{path.name} is {width}x{height}; expected {2 * resolution}x{2 * resolution} (grid) "
+        f"or {resolution}x{resolution} (single)"
+    )
+
+
 def need_folder(folder: Path) -> None:
     """Raise UsageError where there is no folder of pictures."""
     if not folder.is_dir():
         raise UsageError(f"--images {folder}: no such folder")
-
-
-def _subfolder(found: Folder, path: Path, known: set[str]) -> None:
-    for file in sorted(path.iterdir()):
-        plain = file.is_file() and not file.is_symlink() and file.suffix.lower() in SUFFIXES and file.stem.isdecimal()
-        if path.name in known and plain:
-            found.sources.setdefault(path.name, {})[int(file.stem)] = Source(file)
-        else:
-            found.ignored.append(f"{path.name}/{file.name}")
-
-
-def _file(found: Folder, path: Path, known: set[str], resolution: int | None) -> None:
-    item = path.name.split(".")[0]
-    if item not in known:
-        match = re.fullmatch(r"(.+)_(\d+)", item)
-        if match is None or match[1] not in known:
-            found.ignored.append(path.name)
-            return
-        found.sources.setdefault(match[1], {})[int(match[2])] = Source(path)
-        return
-    if resolution is None:
-        raise UsageError(f"{path.name}: say --resolution R, the side of one picture in pixels (a 2x2 grid has side 2R)")
-    try:
-        width, height = _size(path)
-    except InvalidImage as error:
-        found.broken[item] = str(error)
-        return
-    if (width, height) == (2 * resolution, 2 * resolution):
-        found.sources[item] = {number: Source(path, box) for number, box in enumerate(boxes(resolution))}
-    elif (width, height) == (resolution, resolution):
-        found.sources[item] = {0: Source(path)}
-    else:
-        found.broken[item] = (
-            f"{path.name} is {width}x{height}; expected {2 * resolution}x{2 * resolution} (grid) "
-            f"or {resolution}x{resolution} (single)"
-        )
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ...evals import stats
 from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError
 from ...evals.types import Json, Score, Scored
-from . import scoring
+from . import rule, scoring
 from .answers import StoredAnswers, read_answers
+from .official import read_detail
 from .pictures import Source, read_folder
 from .questions import Item, problems
-from .rule import item_mean
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,6 +39,13 @@ def stored(items: Sequence[Item], answers: StoredAnswers) -> Scored:
     return _scored(items, answers, {}, {}, "absent")
 
 
+def detail(items: Sequence[Item], file: Path) -> Scored:
+    """Score the answers in the official script's detail file, bug for bug and fixed."""
+    found = read_detail(file, items)
+    amiss = {"odd_line": found.odd} if found.odd else {}
+    return _scored(items, found.answers, found.missing, amiss, "absent", whole=True)
+
+
 def folder(
     items: Sequence[Item],
     images: Path,
@@ -45,12 +53,13 @@ def folder(
     pic_num: int | None,
     observer: Scorer,
     keep: Path | None,
+    pattern: str | None = None,
 ) -> Scored:
     """Ask the VQA model about a folder's pictures and score the answers.
 
     `keep` is a file of answers: what it holds is not asked again, what is new is appended to it.
     """
-    found = read_folder(images, [each.id for each in items], resolution, pic_num)
+    found = read_folder(images, {each.id: each.prompt for each in items}, resolution, pic_num, pattern)
     answers = read_answers(keep) if keep is not None and keep.exists() else StoredAnswers(scorer=observer.scorer)
     if answers.scorer != observer.scorer:
         raise UsageError(f"{keep} holds answers of {answers.scorer}, not of {observer.scorer}: give another file")
@@ -123,8 +132,13 @@ def _scored(
     missing: Mapping[str, str],
     amiss: Mapping[str, list[str]],
     lacking: str,
+    *,
+    whole: bool = False,
 ) -> Scored:
-    """Score all items; those that should have had (more) pictures go into `extra` under the name `lacking`."""
+    """Score all items; those that should have had (more) pictures go into `extra` under the name `lacking`.
+
+    Where the file claims to be `whole`, an item of which it says nothing makes the numbers parts.
+    """
     scores: list[Score] = []
     names: list[str | int] = []
     absent: set[str] = set()
@@ -132,6 +146,9 @@ def _scored(
         have = answers.pictures(item.id)
         if not have and item.id not in missing:
             absent.add(item.id)
+            if whole and rule.official_questions(item.questions):
+                scores.append(Score(item.id, 0, "", None, reason=stats.NO_ROW, cluster=item.id))
+                names.append("0")
         for index, (name, given) in enumerate(have):
             cut = answers.cut.get((item.id, name), 0)
             scores += scoring.score_picture(item.id, item.questions, index, given, answers.scorer, cut)
@@ -194,7 +211,7 @@ def summary(items: Sequence[Item], scores: Sequence[Score], amiss: Mapping[str, 
     for protocol, key, failed in (("official", "items", "failed_items"), ("fixed", "fixed_items", "unscored_items")):
         names = sorted({each.protocol for each in scores if each.protocol.startswith(protocol)})
         values = scoring.item_scores(scores, names[0]) if names else {}
-        found[key] = {item: {"image_scores": each, "score": item_mean(each)} for item, each in values.items()}
+        found[key] = {item: {"image_scores": each, "score": rule.item_mean(each)} for item, each in values.items()}
         found[failed] = sorted({each.sample_id for each in scores} - set(values))
     found["failed_reasons"] = reasons["official"]
     found["unscored_reasons"] = reasons["fixed"]

@@ -98,8 +98,9 @@ def estimates(scores: Sequence[Score]) -> dict[str, Estimate]:
     A Score without protocol is a picture that is not there. The official script leaves out an item with such a
     picture, by definition; under `fixed` it is absent. Sources: `rule.official`, `rule.fixed`.
     """
-    unasked = [each for each in scores if each.reason.startswith(stats.NOT_ASKED)]
-    asked = [each for each in scores if not each.reason.startswith(stats.NOT_ASKED)]
+    lacking = (stats.NOT_ASKED, stats.NO_ROW)
+    unasked = [each for each in scores if each.reason.startswith(lacking)]
+    asked = [each for each in scores if not each.reason.startswith(lacking)]
     names = {each.protocol for each in asked if each.protocol}
     found: dict[str, Estimate] = {}
     for name in sorted(names, key=lambda each: (not each.startswith("official"), each)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +13,7 @@ from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from . import evidence as stored
-from . import metadata, official, prompts, suite
+from . import metadata, official, prompts, rescore, results, scoring, suite
 from .rule import Options
 
 if TYPE_CHECKING:
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 
 _PROTOCOL = "official"
 _OUTPUTS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """One picture's verdict (None: none) under its task; `prompt` is what pictures of one prompt share."""
-
-    task: str
-    prompt: str
-    value: float | None
-    why: str = ""
 
 
 class GenEval:
@@ -93,6 +83,7 @@ class GenEval:
             "prompts": len(self.suite.rows),
             "images": self.outputs,
             **asdict(self.options),
+            **({"clauses": "official"} if self.suite.reworded else {}),
         } | ({"world": "toy"} if self._source[0] == "toy" else {} if self.suite.official else {"origin": "given"})
 
     def samples(self) -> Sequence[Sample]:
@@ -148,7 +139,8 @@ class GenEval:
 
     def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
         """Return what the metrics and their intervals are made of; pictures of one prompt belong together."""
-        return _estimates([_Result(each.tags["task"], each.cluster, each.value, each.reason) for each in scores])
+        pictures = [scoring.Result(each.tags["task"], each.cluster, each.value, each.reason) for each in scores]
+        return scoring.estimates(pictures)
 
     def export(
         self,
@@ -192,6 +184,7 @@ class GenEval:
     def rescore(
         self,
         *,
+        predictions: Path | None = None,
         evidence: Path | None = None,
         threshold: float | None = None,
         counting_threshold: float | None = None,
@@ -199,14 +192,15 @@ class GenEval:
         max_overlap: float | None = None,
         position_threshold: float | None = None,
     ) -> Scored:
-        """Judge stored evidence again: a file of rows (id, metadata, boxes, colors, options) or a run's folder.
+        """Take the official results.jsonl as it is, or judge stored evidence again (rows, or a run's folder).
 
-        A flag wins over a row's (a run's) options, and these win over the defaults. Pictures share a
-        prompt where their metadata are equal, as in the official summary. Raises UsageError naming
-        file, line and field.
+        A flag wins over a row's (a run's) options, and these win over the defaults; with a flag, the rows of
+        a results.jsonl are judged again from the boxes in their `details`. Pictures share a prompt where their
+        metadata are equal, as in the official summary. Raises UsageError naming file, line and field.
         """
-        if evidence is None:
-            raise UsageError("geneval scores --evidence FILE (JSON lines, or a run's folder) or --images DIR")
+        file = predictions or evidence
+        if file is None or (predictions is not None and evidence is not None):
+            raise UsageError("geneval scores one FILE (results.jsonl, evidence rows, a run's folder) or --images DIR")
         given = {
             "threshold": threshold,
             "counting_threshold": counting_threshold,
@@ -215,71 +209,11 @@ class GenEval:
             "position_threshold": position_threshold,
         }
         flags = {name: value for name, value in given.items() if value is not None}
-        rows = stored.read_run(evidence, self.suite) if evidence.is_dir() else stored.read_rows(evidence)
-        groups: dict[metadata.Metadata, str] = {}
-        results: list[_Result] = []
-        lines: list[Mapping[str, Json]] = []
-        for row in rows:
-            prompt = groups.setdefault(row.asked, str(len(groups)))
-            if row.why == stats.NOT_ASKED:
-                results.append(_Result(row.asked.tag, prompt, None, row.why))
-                continue
-            line = self._line(row, flags)
-            correct = line["correct"]
-            value = None if correct is None else float(correct)
-            results.append(
-                _Result(row.asked.tag, prompt, value, f"invalid image: {row.why}" if row.seen is None else "")
-            )
-            lines.append(line)
-        if not lines:
-            raise UsageError(f"{evidence} holds no rows: expected one JSON object a line")
-        unscored = sum(line["correct"] is None for line in lines)
-        return Scored(self.name, len(lines), stats.metrics(_estimates(results)), unscored=unscored, rows=lines)
-
-    def _line(self, row: stored.Row, flags: Mapping[str, float]) -> dict[str, Json]:
-        if row.seen is None:
-            return {"id": row.id, "correct": None, "reason": row.why, "details": {}}
-        try:
-            found = stored.judge(row.asked, row.seen, stored.options_over(self.options, {**row.options, **flags}))
-        except UsageError as error:
-            raise UsageError(f"{row.where}: {error}") from error
-        details = {label: [list(box) for box in boxes] for label, boxes in found.details.items()}
-        return {"id": row.id, "correct": found.correct, "reason": found.reason, "details": details}
+        if file.is_file() and results.is_results(file):
+            return rescore.results_file(file, self.options, flags, self._images_per_prompt or _OUTPUTS)
+        rows = stored.read_run(file, self.suite) if file.is_dir() else stored.read_rows(file)
+        return rescore.evidence(file, rows, self.options, flags)
 
     def data_export(self, *, seed: int = prompts.OFFICIAL_SEED, size: int = prompts.OFFICIAL_SIZE) -> bytes:
         """Return the metadata file of a seed and a size, byte for byte as the official generator writes it."""
         return prompts.metadata_bytes(prompts.suite(seed, size))
-
-
-def _estimates(results: Sequence[_Result]) -> dict[str, Estimate]:
-    """Return the numbers of the official summary_scores.py, tasks in the order in which papers print them."""
-    tasks: dict[str, list[_Result]] = {}
-    for each in results:
-        tasks.setdefault(each.task, []).append(each)
-    order = {name: number for number, name in enumerate(prompts.TASKS)}
-    names = sorted(tasks, key=lambda name: order.get(name, len(order)))
-    means = {f"official/{name}": _share(tasks[name]) for name in names}
-    best: dict[str, _Result] = {}
-    for each in results:
-        if each.value is not None and each.value >= (best[each.prompt].value or 0.0 if each.prompt in best else 0.0):
-            best[each.prompt] = each
-    absent = [name for name in prompts.TASKS if name not in tasks]
-    everything = {
-        "official/overall": stats.average(means.values()),
-        **means,
-        "official/correct_images": _share(results),
-        "official/correct_prompts": replace(_share(list(best.values())), absent=_lost(results)),
-    }
-    partial = ("official/overall", "official/correct_images", "official/correct_prompts")
-    return {key: stats.lacking(each, absent if key in partial else ()) for key, each in everything.items()}
-
-
-def _share(results: Sequence[_Result]) -> Estimate:
-    """Return the share of correct pictures among those with a verdict; the others are absent."""
-    known = [(each.value, each.prompt) for each in results if each.value is not None]
-    mean = stats.mean([value for value, _ in known], [prompt for _, prompt in known])
-    return replace(mean, absent=_lost(results))
-
-
-def _lost(results: Sequence[_Result]) -> dict[str, int]:
-    return stats.lost(Score("", 0, "", each.value, reason=each.why) for each in results)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...evals.errors import UsageError
+from ...evals.layouts import Folder
 from ..reading.sources import find_world
 from . import metadata, prompts
 
 Row = Mapping[str, Any]
-_PICTURE = re.compile(r"\d+\.(?:png|jpg|jpeg|webp)", re.ASCII | re.IGNORECASE)
 _WORLD_FILE = "evaluation_metadata.jsonl"
 _MOST_BYTES = 1 << 20
 """No metadata of one prompt is larger; what is, is some other file."""
@@ -37,6 +36,15 @@ class Suite:
     def name(self) -> str:
         """Return what a run's card calls it."""
         return "official" if self.official else self.sha256[:12]
+
+    @property
+    def reworded(self) -> bool:
+        """Whether it asks what the official suite asks, prompt by prompt, in other words (BAGEL's, Show-o2's)."""
+        return not self.official and _asked(self.rows.values()) == _asked(prompts.suite())
+
+
+def _asked(rows: Iterable[Row]) -> list[Row]:
+    return [{key: value for key, value in row.items() if key != "prompt"} for row in rows]
 
 
 def load(data: str, seed: int, size: int) -> Suite:
@@ -68,14 +76,7 @@ def pictures(data: str) -> int:
     root = Path(data)
     if data in ("", "official") or find_world(data) or not root.is_dir():
         return 0
-    most = 0
-    for folder in numbered_folders(root):
-        for place in (folder / "samples", folder):
-            found = sum(_PICTURE.fullmatch(each.name) is not None for each in place.iterdir()) if place.is_dir() else 0
-            most = max(most, found)
-            if found:
-                break
-    return most
+    return max((count for name, count in Folder(root).names().items() if _is_number(name)), default=0)
 
 
 def of(rows: Mapping[str, Row]) -> Suite:
@@ -95,14 +96,18 @@ def _file(path: Path) -> dict[str, Row]:
 
 
 def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
-    """Return the prompts of ROOT/00000/metadata.jsonl, ...; as the official script, any all-digit folder."""
-    names = [each.name for each in numbered_folders(root)]
-    if not names:
-        raise UsageError(f"{root} is not in GenEval's layout: expected 00000/metadata.jsonl, 00000/samples/0000.png")
-    names.sort(key=lambda name: (int(name), name))
+    """Return the prompts of ROOT/00000/metadata.jsonl, ...; as the official script, any all-digit folder.
+
+    Pictures without metadata are of the official suite, by number from 0. Raises UsageError where the numbers
+    leave open which prompt is which.
+    """
+    names = sorted((each.name for each in numbered_folders(root)), key=_place)
     have = [name for name in names if (root / name / "metadata.jsonl").exists()]
     rows = {name: one(root / name / "metadata.jsonl") for name in have}
-    if all(official.get(name) == row for name, row in rows.items()):  # also where no folder says what it shows
+    if not have:
+        _must_be_official(root, official)
+        return dict(official)
+    if all(official.get(f"{int(name):05d}") == row for name, row in rows.items()):
         return dict(official)
     if len(have) < len(names):
         bare = next(name for name in names if name not in rows)
@@ -112,7 +117,30 @@ def _folder(root: Path, official: Mapping[str, Row]) -> dict[str, Row]:
 
 def numbered_folders(root: Path) -> list[Path]:
     """Return the folders of a layout that are named by a number."""
-    return [each for each in root.iterdir() if each.name.isascii() and each.name.isdigit() and each.is_dir()]
+    return [each for each in root.iterdir() if _is_number(each.name) and each.is_dir()]
+
+
+def _must_be_official(root: Path, official: Mapping[str, Row]) -> None:
+    """Raise UsageError where pictures that say nothing of their prompts need not count the official ones from 0."""
+    folder = Folder(root)
+    names = sorted(filter(_is_number, folder.names()), key=_place)
+    if not names:
+        raise UsageError(f"{folder.unfit('00000')}; GenEval's layout also has 00000/metadata.jsonl")
+    padded = all(len(name) == 5 for name in names)
+    if int(names[-1]) >= len(official) or (int(names[0]) > 0 and not padded):
+        raise UsageError(
+            f"{root}: prompts are numbered {names[0]} to {names[-1]} and nothing says what they show, GenEval's are "
+            "00000 to 00552: add 00000/metadata.jsonl and so on, or say --pattern '{prompt1}/{index}.png' where 1 "
+            "is the first"
+        )
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _place(name: str) -> tuple[int, str]:
+    return int(name), name
 
 
 def one(path: Path) -> Row:
@@ -151,5 +179,7 @@ def checked(text: str, where: str) -> Row:
     try:
         metadata.read(row)
     except UsageError as error:
-        raise UsageError(f"{where}: {error}") from error
+        other = isinstance(row, dict) and "vqa_list" in row
+        told = "prompts of GenEval 2, which is another suite with another judge" if other else error
+        raise UsageError(f"{where}: {told}") from error
     return row

@@ -16,7 +16,7 @@ from ..errors import UsageError
 from ..request import Machine, Patience, Request
 from ..types import Json
 
-_OWN = {"data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images"}
+_OWN = {"data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images", "pattern"}
 _PREFIX = "plugin_"
 
 

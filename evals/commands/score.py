@@ -15,6 +15,11 @@ from ..types import Json
 from . import flags
 
 _TOLD = (
+    "read_as",
+    "suite",
+    "holds",
+    "contradicted",
+    "printed",
     "missing",
     "rows_absent",
     "absent_subtasks",
@@ -31,6 +36,7 @@ def add(score: argparse.ArgumentParser) -> None:
     score.add_argument("-b", "--bench", required=True, metavar="NAME")
     score.add_argument("predictions", nargs="?", type=flags.path, help="the file of predictions")
     score.add_argument("--images", type=flags.path, metavar="DIR", help="score a folder of pictures made by anyone")
+    score.add_argument("--pattern", metavar="TEXT", help="how they are named: '{prompt:05d}_{index}.png', or a CSV")
     score.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
     score.add_argument("--out", type=flags.path, metavar="FILE", help="write one JSON line a row")
     score.add_argument("--json", action="store_true", help="print one JSON object")
@@ -47,6 +53,7 @@ def score(args: argparse.Namespace) -> int:
         args.bench,
         args.predictions,
         images=args.images,
+        pattern=args.pattern,
         data=args.data,
         options=flags.suite_options(args),
         machine=flags.machine_of(args),
@@ -73,7 +80,9 @@ def score(args: argparse.Namespace) -> int:
 
 
 def _short(value: Any) -> str:
-    """Return a list or mapping in a line: its first ten and how many more there are."""
+    """Return a text, list or mapping in a line: a list's first ten and how many more there are."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {each}" for key, each in value.items())
     more = f" and {len(value) - 10} more" if len(value) > 10 else ""

@@ -39,8 +39,8 @@ def test_numbers_may_start_at_one(tmp_path):
 def test_a_missing_picture_is_named(tmp_path):
     for number in (0, 1, 3):
         paint(tmp_path / f"00000/samples/000{number}.png")
-    with pytest.raises(InvalidImage, match=r"picture 2 of sample '00000'.*00000/samples/0002\.png; found 3"):
-        Images(tmp_path).predict([job(index=2)])
+    with pytest.raises(InvalidImage, match=r"picture 3 of sample '00000'.*0003\.png; found 3 .*0001\.png, 0003\.png"):
+        Images(tmp_path).predict([job(index=3)])
     with pytest.raises(InvalidImage, match=r"00001/samples/0000\.png; found 0"):
         Images(tmp_path).predict([job("00001")])
 

@@ -117,7 +117,7 @@ def test_a_folder_is_asked_for_as_many_pictures_as_it_has(tmp_path):
 
 
 def test_a_folder_that_is_no_layout_is_named(tmp_path):
-    with pytest.raises(UsageError, match="not in GenEval's layout"):
+    with pytest.raises(UsageError, match=r"holds no pictures; expected 00000/samples/0000.png"):
         GenEval(data=str(tmp_path)).samples()
     layout(tmp_path, {"00000": PROMPTS[1]})
     (tmp_path / "00001").mkdir()
@@ -249,10 +249,23 @@ def test_files_that_hold_no_rows_are_named(tmp_path):
     with pytest.raises(UsageError, match=r"nowhere.jsonl cannot be read: No such file"):
         GenEval().rescore(evidence=tmp_path / "nowhere.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
-    with pytest.raises(UsageError, match="holds no rows"):
+    with pytest.raises(UsageError, match=r"holds no rows"):
         GenEval().rescore(evidence=tmp_path / "empty.jsonl")
     (tmp_path / "cut.jsonl").write_bytes(b'{"id": "\xff')
     with pytest.raises(UsageError, match="no UTF-8 text"):
         GenEval().rescore(evidence=tmp_path / "cut.jsonl")
-    with pytest.raises(UsageError, match="--evidence FILE"):
+    with pytest.raises(UsageError, match="one FILE"):
         GenEval().rescore()
+
+
+def test_the_official_tasks_in_other_words_are_told_and_geneval_2_is_not_taken_for_it(tmp_path):
+    from janus_eval.benchmarks.geneval.prompts import suite as official
+
+    path = tmp_path / "long.jsonl"
+    path.write_text("".join(json.dumps({**row, "prompt": f"{row['prompt']}, in detail"}) + "\n" for row in official()))
+    card = GenEval(data=str(path)).card
+    assert card["clauses"] == "official" and card["suite"] != "official" and card["origin"] == "given"
+    assert "clauses" not in GenEval().card
+    path.write_text('{"prompt": "a green pig", "atom_count": 2, "vqa_list": [["Is it green?", "Yes"]], "skills": []}\n')
+    with pytest.raises(UsageError, match="line 1: prompts of GenEval 2"):
+        GenEval(data=str(path)).samples()

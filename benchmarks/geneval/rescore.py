@@ -1,0 +1,176 @@
+"""Verdicts without pictures: stored evidence judged again, and the official results.jsonl counted again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ...evals import stats
+from ...evals.errors import UsageError
+from ...evals.types import Json, Scored
+from . import evidence as stored
+from . import metadata, prompts, results
+from .metadata import Clause, Metadata
+from .results import Judged
+from .rule import Options, verdict
+from .scoring import Result, estimates
+
+_NAME = "geneval"
+_KEPT = Options()
+"""What the official script keeps: boxes above these thresholds, so many a class."""
+
+Key = tuple[str, tuple[Clause, ...], tuple[Clause, ...]]
+"""What a prompt asks, whatever its words: rewritten suites have the official clauses."""
+
+
+# -- stored evidence ----------------------------------------------------------------------------------
+
+
+def evidence(file: Path, rows: Iterable[stored.Row], base: Options, flags: Mapping[str, float]) -> Scored:
+    """Judge stored evidence. Raises UsageError naming file, line and field."""
+    groups: dict[Metadata, str] = {}
+    found: list[Result] = []
+    lines: list[Mapping[str, Json]] = []
+    for row in rows:
+        prompt = groups.setdefault(row.asked, str(len(groups)))
+        if row.why == stats.NOT_ASKED:
+            found.append(Result(row.asked.tag, prompt, None, row.why))
+            continue
+        line = _line(row, base, flags)
+        correct = line["correct"]
+        value = None if correct is None else float(correct)
+        found.append(Result(row.asked.tag, prompt, value, f"invalid image: {row.why}" if row.seen is None else ""))
+        lines.append(line)
+    if not lines:
+        raise UsageError(f"{file} holds no rows: expected one JSON object a line")
+    unscored = sum(line["correct"] is None for line in lines)
+    return Scored(_NAME, len(lines), stats.metrics(estimates(found)), unscored=unscored, rows=lines)
+
+
+def _line(row: stored.Row, base: Options, flags: Mapping[str, float]) -> dict[str, Json]:
+    if row.seen is None:
+        return {"id": row.id, "correct": None, "reason": row.why, "details": {}}
+    try:
+        found = stored.judge(row.asked, row.seen, stored.options_over(base, {**row.options, **flags}))
+    except UsageError as error:
+        raise UsageError(f"{row.where}: {error}") from error
+    details = {label: [list(box) for box in boxes] for label, boxes in found.details.items()}
+    return {"id": row.id, "correct": found.correct, "reason": found.reason, "details": details}
+
+
+# -- results.jsonl ------------------------------------------------------------------------------------
+
+
+def results_file(file: Path, base: Options, flags: Mapping[str, float], pictures: int) -> Scored:
+    """Count the verdicts of a results.jsonl as the official summary does; with options, judge its boxes again.
+
+    Where it shows prompts of the official suite, what it lacks of `pictures` for each of the 553 is without a
+    row, and the numbers that lack something are parts. `holds` says how much of each task is there.
+    """
+    rows = results.read(file)
+    options = stored.options_over(base, flags)
+    if options.max_objects > _KEPT.max_objects:
+        raise UsageError(f"max_objects {options.max_objects}: {file} keeps at most {_KEPT.max_objects} boxes a class")
+    lines = [_counted(each) if options == _KEPT else _again(each, options) for each in rows]
+    groups: dict[Metadata, str] = {}
+    found = [
+        Result(
+            row.asked.tag,
+            groups.setdefault(row.asked, str(len(groups))),
+            None if line["correct"] is None else float(line["correct"]),
+            line["reason"],
+        )
+        for row, line in zip(rows, lines, strict=True)
+    ]
+    suite, expected = _suite(rows, pictures)
+    held = Counter(_key(each.asked) for each in rows)
+    lacking = [
+        Result(key[0], f"absent {number}", None, stats.NO_ROW)
+        for number, (key, wanted) in enumerate(expected.items())
+        for _ in range(wanted - held[key])
+    ]
+    extra: dict[str, Json] = {"suite": suite, "holds": _holds(held, expected)}
+    wrong = [f"{line['id']} ({row.why})" for row, line in zip(rows, lines, strict=True) if row.why]
+    extra |= {"missing": wrong} if wrong else {}
+    contradicted = [each.id for each in rows if _contradicted(each)]
+    extra |= {"contradicted": contradicted} if contradicted else {}
+    metrics = stats.metrics(estimates(found + lacking))
+    unscored = sum(each.value is None for each in found)
+    return Scored(_NAME, len(rows), metrics, unscored=unscored, rows=lines, extra=extra)
+
+
+def _counted(row: Judged) -> dict[str, Json]:
+    """Return the stored verdict as a line of `--out`."""
+    boxes = {} if row.boxes is None else {label: list(each) for label, each in row.boxes.items()}
+    return {"id": row.id, "correct": row.correct, "reason": row.reason or row.why, "details": boxes}
+
+
+def _again(row: Judged, options: Options) -> dict[str, Json]:
+    """Judge a row's boxes under other options.
+
+    Its colours are not in the file: where a prompt asks for one, the stored verdict holds as long as the same
+    boxes count, and the picture is wrong where too few are left; else there is no verdict.
+    Raises UsageError for a threshold below what the official script kept.
+    """
+    if row.correct is None or row.boxes is None or not row.asked.include:
+        why = row.why or ("details holds no boxes" if row.boxes is None else "the row has no metadata")
+        return {"id": row.id, "correct": None, "reason": f"unscored: {why}", "details": {}}
+    seen = stored.Seen(row.boxes, {}, _KEPT.confidence(row.asked.tag))
+    try:
+        found = stored.judge(_colourless(row.asked), seen, options)
+    except UsageError as error:
+        raise UsageError(f"{row.id}: {error}") from error
+    correct, reason = found.correct, found.reason
+    if any(each.color is not None for each in row.asked.include) and correct:
+        same = options.position_threshold == _KEPT.position_threshold and all(
+            len(boxes) == len(found.details.get(label, ())) for label, boxes in row.boxes.items()
+        )
+        correct, reason = (row.correct, row.reason) if same else (None, "unscored: its colours are not in the file")
+    details = {label: [list(box) for box in boxes] for label, boxes in found.details.items()}
+    return {"id": row.id, "correct": correct, "reason": reason, "details": details}
+
+
+def _colourless(asked: Metadata) -> Metadata:
+    return replace(asked, include=tuple(replace(each, color=None) for each in asked.include))
+
+
+def _contradicted(row: Judged) -> bool:
+    """Return whether a row's own boxes say otherwise than its verdict: it was judged under other options."""
+    coloured = any(each.color is not None for each in row.asked.include)
+    if row.correct is None or row.boxes is None or coloured or not row.asked.include:
+        return False
+    try:
+        return verdict(row.asked, row.boxes, {}, _KEPT).correct != row.correct
+    except UsageError:  # boxes that no one has asked for
+        return False
+
+
+# -- what a file should hold --------------------------------------------------------------------------
+
+
+def _key(asked: Metadata) -> Key:
+    return asked.tag, asked.include or (Clause(asked.prompt, 0),), asked.exclude
+
+
+def _suite(rows: Sequence[Judged], pictures: int) -> tuple[str, Mapping[Key, int]]:
+    """Return whose prompts these are, and how many pictures each prompt should have."""
+    official = {_key(each): each.prompt for each in map(metadata.read, prompts.suite())}
+    held = Counter(_key(each.asked) for each in rows)
+    if all(key in official for key in held):
+        same = all(official[_key(each.asked)] == each.asked.prompt for each in rows)
+        told = "official" if same else "the official tasks, other words in the prompts"
+        return told, dict.fromkeys(official, max(pictures, *held.values()))
+    return "not GenEval's own prompts", dict.fromkeys(held, max(held.values()))
+
+
+def _holds(held: Mapping[Key, int], expected: Mapping[Key, int]) -> dict[str, Json]:
+    """Return in words how much of each task is there."""
+    found: dict[str, Json] = {}
+    for task in dict.fromkeys(key[0] for key in expected):
+        keys = [key for key in expected if key[0] == task]
+        there = sum(key in held for key in keys)
+        pictures, wanted = sum(held.get(key, 0) for key in keys), sum(expected[key] for key in keys)
+        found[task] = f"{there} of {len(keys)} prompts and {pictures} of {wanted} pictures"
+    return found
