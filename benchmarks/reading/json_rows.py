@@ -68,7 +68,7 @@ def _listed(path: Path, content: Json) -> Sequence[Json]:
     if not isinstance(content, dict):
         raise UsageError(f"{path}: holds {kind(content)}, expected rows")
     found = _of_seed(path, content) or _within(content) or by_columns(path, content)
-    one = bool(content) and (_IDS & set(content) or _COLUMNS >= set(content))
+    one = bool(content) and (_IDS & set(content) or set(content) <= _COLUMNS)
     alone = [content] if one else [_by_id(key, value) for key, value in content.items()]
     return alone if found is None else found
 
