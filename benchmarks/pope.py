@@ -12,6 +12,7 @@ from ..evals.errors import UsageError
 from ..evals.stats import Estimate
 from ..evals.types import Json, Sample, Score
 from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
+from .reading.cells import nowhere
 from .reading.choices import SHORT_LINE
 from .reading.elsewhere import bare
 from .reading.importers import Taken, with_columns
@@ -158,7 +159,7 @@ def _joined(rows: Sequence[Row], known: Sequence[Sample], gold: Taken) -> Sequen
             "beside the label files"
         )
     sought = set(map(id, unsaid))
-    return [_in_its_split(row, find(row)) if id(row) in sought else row for row in rows]
+    return [_in_its_split(row, find) if id(row) in sought else row for row in rows]
 
 
 def _finder(rows: Sequence[Row], known: Sequence[Sample], file: Path) -> Callable[[Row], Sample | None] | None:
@@ -168,6 +169,8 @@ def _finder(rows: Sequence[Row], known: Sequence[Sample], file: Path) -> Callabl
     if len({each.tags["category"] for each in known}) == 1:
         by_number = {each.id.partition("/")[2]: each for each in known}
         return lambda row: by_place.get(row.fields["place"]) if "place" in row.fields else by_number.get(_number(row))
+    if any("place" in row.fields for row in rows):
+        return None
     asked = next((each for each in (file.parent / _ASKED, file.parent.parent / _ASKED) if each.is_file()), None)
     if asked is not None:
         questions = {
@@ -181,9 +184,12 @@ def _finder(rows: Sequence[Row], known: Sequence[Sample], file: Path) -> Callabl
     return None
 
 
-def _in_its_split(row: Row, found: Sample | None) -> Row:
+def _in_its_split(row: Row, find: Callable[[Row], Sample | None]) -> Row:
     """Return a row with the split and number of its question; one that repeats another question is odd."""
-    said = row.words("question", "prompt")
+    try:
+        found, said = find(row), row.words("question", "prompt")
+    except UsageError:
+        return row  # what is wrong with it is said when it is placed
     if found is None or (said and found.prompt and not bare(said).startswith(bare(found.prompt))):
         told = "asks another question than the data set" if found else "is not in the data set"
         return replace(row, odd={"": f"the row {told}: labels of another split, or another version?"})
@@ -200,7 +206,7 @@ def _number(row: Row) -> str:
 
 
 def _says_its_split(row: Row) -> bool:
-    return row.label("category") is not None or row.file.stem.removeprefix("coco_pope_") in SPLITS
+    return not nowhere(row.fields.get("category")) or row.file.stem.removeprefix("coco_pope_") in SPLITS
 
 
 Pope = TableSuite(

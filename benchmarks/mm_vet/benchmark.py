@@ -202,11 +202,15 @@ def _joined(rows: Sequence[Row], known: Sequence[Sample], gold: Taken) -> Sequen
     """Return rows of answers by the data set's ids: LLaVA writes N for v1_N."""
     del gold
     ids = {each.id for each in known}
-    return [row if "" in row.odd or row_id(row) in ids else _renamed(row, f"v1_{row_id(row)}", ids) for row in rows]
+    return [_renamed(row, ids) for row in rows]
 
 
-def _renamed(row: Row, name: str, ids: Collection[str]) -> Row:
-    return with_columns(row, id=name) if name in ids else row
+def _renamed(row: Row, ids: Collection[str]) -> Row:
+    try:
+        name = row_id(row)
+    except UsageError:
+        return row  # what is wrong with it is said when it is placed
+    return with_columns(row, id=f"v1_{name}") if name not in ids and f"v1_{name}" in ids else row
 
 
 MmVet = TableSuite(

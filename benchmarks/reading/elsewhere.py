@@ -72,9 +72,9 @@ class Answers:
 
 
 def must_be_few(odd: Sequence[Odd], count: int, taken: Taken) -> None:
-    """Raise UsageError where more than half of `count` rows are odd: then it is the file that is, not a row."""
-    if 2 * len(odd) > count:
-        asked = f" (and {len(odd) - 1} rows more)" if len(odd) > 1 else ""
+    """Raise UsageError where half of `count` rows or more are odd: then it is the file that is, not a row."""
+    if odd and 2 * len(odd) >= count:
+        asked = f" (and so for {len(odd) - 1} more)" if len(odd) > 1 else ""
         lacks = f": {taken.lacks}" if taken.lacks else ""
         raise UsageError(f"{odd[0].why}{asked}; read as {taken.told}{lacks}")
 
