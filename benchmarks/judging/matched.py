@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...evals.types import Score, Scored
-from ..reading.elsewhere import Answers, elsewhere
+from ..reading.elsewhere import Answers, elsewhere, judgeable
 from ..reading.suite import TableBenchmark
 from .kept import ask, judged
 
@@ -28,6 +28,7 @@ def matched_rescore(
         found = prepare(suite.answers(predictions, data))
         evidence = None
         if options.get("judge") is not None:
+            found, _ = judgeable(found)
             evidence = ask(suite.suite.judge, found.samples, found.rows, options, memory=found.file)
         scored = elsewhere(suite, found, evidence=evidence, settle=settle)
         return told(found, scored)

@@ -18,7 +18,7 @@ from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from ..judging.kept import ask, judged
 from ..reading.cells import listed
-from ..reading.elsewhere import RESPONSE, elsewhere
+from ..reading.elsewhere import RESPONSE, elsewhere, judgeable
 from ..reading.importers import Taken, with_columns
 from ..reading.rows import Row
 from ..reading.scores import percent, plain
@@ -99,6 +99,7 @@ def _rescored(
     """
     found = suite.answers(predictions, data)
     if options.get("judge") is not None:
+        found, _ = judgeable(found)
         for sample, row in zip(found.samples, found.rows, strict=True):
             for column in ("question", "answer"):
                 if not sample.target[column]:

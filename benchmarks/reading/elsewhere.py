@@ -151,7 +151,7 @@ def elsewhere(
     one id are odd. Raises UsageError where most rows are.
     """
     seen = {id(row): each for row, each in zip(answers.rows, evidence or [None] * len(answers.rows), strict=True)}
-    answers, texts = _judgeable(answers, text_of, duplicates)
+    answers, texts = judgeable(answers, text_of, duplicates)
     missing = list(absent) if answers.known is None else _without_row(answers.samples, answers.known)
     scores: list[Score] = []
     owner: list[int] = []
@@ -184,7 +184,9 @@ def elsewhere(
     )
 
 
-def _judgeable(answers: Answers, text_of: Callable[[Row], str], most: int) -> tuple[Answers, list[str]]:
+def judgeable(
+    answers: Answers, text_of: Callable[[Row], str] = response_of, most: int = 1
+) -> tuple[Answers, list[str]]:
     """Return the answers without those that repeat an id or hold no text, and their texts."""
     answers = answers.but(repeated(answers.samples, answers.rows, most))
     read, unread = readable(answers.rows, text_of)

@@ -152,6 +152,54 @@ def test_answers_to_another_split_than_the_labels_are_no_answers_to_these(tmp_pa
         Pope().rescore(predictions=answers, data=labels)
 
 
+def test_llavas_mmbench_answers_need_the_table_that_was_asked(tmp_path: Path) -> None:
+    data = [
+        {"index": index, "question": "Which?", "A": first, "B": second, "answer": right, "category": "colour"}
+        for index, first, second, right in ((1, "red", "blue", "A"), (1_000_001, "blue", "red", "B"))
+    ]
+    answers = [
+        answered(index, said) | {"round_id": 0, "options": ["red", "blue"]}
+        for index, said in ((1, "A"), (1_000_001, "B"))
+    ]
+    table = write_tsv(tmp_path / "mmbench_dev_20230712.tsv", *data)
+    scored = MmBench().rescore(predictions=write(tmp_path / "a.jsonl", *answers), data=table)
+    assert value(scored, "official/circular") == 100
+
+
+# -- logs ---------------------------------------------------------------------------------------------
+
+
+def test_evalscopes_reviews_have_the_right_answers_that_its_predictions_lack(tmp_path: Path) -> None:
+    kept = {"index": 1, "category": "colour", "source": "s"}
+    message = {"role": "assistant", "content": "A"}
+    predicted = {"index": 0, "model": "m", "model_output": {"choices": [{"message": message}]}, "metadata": kept}
+    with pytest.raises(UsageError, match=r"evalscope's predictions .*give its reviews"):
+        Gqa().rescore(predictions=write(tmp_path / "p.jsonl", predicted))
+    score = {"value": {"acc": 1}, "extracted_prediction": "a", "prediction": "A"}
+    reviewed = {"index": 0, "target": "a", "sample_score": {"score": score, "sample_id": 0, "sample_metadata": kept}}
+    assert value(Gqa().rescore(predictions=write(tmp_path / "r.jsonl", reviewed)), "official/accuracy") == 100
+
+
+def test_inspects_log_of_open_questions_and_of_options(tmp_path: Path) -> None:
+    samples = [
+        {
+            "id": name,
+            "epoch": 1,
+            "input": "Which?",
+            "choices": options,
+            "target": target,
+            "output": {"completion": said},
+        }
+        for name, options, target, said in (
+            ("validation_Art_1", ["red", "blue"], ["B"], "ANSWER: B"),
+            ("validation_Math_1", None, "3", "It is 3."),
+        )
+    ]
+    (tmp_path / "log.json").write_text(json.dumps({"version": 2, "eval": {"task": "mmmu"}, "samples": samples}))
+    scored = Mmmu().rescore(predictions=tmp_path / "log.json")
+    assert (value(scored, "official/Art"), value(scored, "official/Math")) == (100, 100)
+
+
 # -- the suites' own tools ----------------------------------------------------------------------------
 
 
@@ -295,6 +343,13 @@ def test_vlmevalkits_newest_run_is_taken_and_its_scores_are_not(tmp_path: Path) 
         (tmp_path / f"T2026010{at}_Gabc" / "m_POPE_score.csv").write_text("split,Overall\n")
         (tmp_path / f"T2026010{at}_Gabc" / "m_POPE_PREV.pkl").write_bytes(b"\x80\x04")
     assert value(Pope().rescore(predictions=tmp_path), "official/random_accuracy") == 100
+
+
+def test_vlmevalkits_grades_of_mm_vet_are_those_of_its_table(tmp_path: Path) -> None:
+    row = {"index": 0, "question": "q", "answer": "a", "category": "ocr,math", "prediction": "x"}
+    write_tsv(tmp_path / "m_MMVet.tsv", row)
+    write_tsv(tmp_path / "m_MMVet_gpt-4-turbo.tsv", row | {"log": "Succeed", "score": 0.5})
+    assert value(MmVet().rescore(predictions=tmp_path), "official/math") == 50
 
 
 def test_mmmus_dev_rows_are_not_of_its_validation(tmp_path: Path) -> None:
