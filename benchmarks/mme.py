@@ -19,12 +19,13 @@ from ..evals.types import Json, Sample, Score, Scored
 from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
 from .reading.cells import shown
 from .reading.choices import SHORT_LINE
-from .reading.elsewhere import asked_by, elsewhere, given, hint_for, placed
+from .reading.elsewhere import Answers, asked_by, elsewhere, given, hint_for, must_be_few, placed, readable
+from .reading.importers import take
+from .reading.importers.official import MME_FILES
 from .reading.rows import Row
 from .reading.scores import Read, by_protocol, grouped, judged, percent
 from .reading.sources import Source
 from .reading.suite import PRESETS, Asked, TableBenchmark, TableSuite
-from .reading.tables import read_rows
 
 PLEASE: Final = "Please answer yes or no."
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -103,15 +104,21 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
     """Score answers made elsewhere: the official tool's folder of .txt files, one a subtask, or rows of
     `category, image, question, answer, response`."""
     file = given(predictions)
-    rows = _official_folder(file) if file.is_dir() else read_rows(file)
+    taken = take(file, suite.name)
     if data:
-        known = suite.load(str(data), asked=False)
+        taken = replace(taken, lacks="")  # the data set has what it lacks
+        gold, known = suite.gold(str(data))
         pictures: dict[str, list[Sample]] = {}
         for each in known:
-            pictures.setdefault(each.cluster, []).append(each)
-        return elsewhere(suite, rows, placed(rows, _picture, pictures, _meant), data=known)
+            pictures.setdefault(_stem(each.cluster), []).append(each)
+        found, odd = placed(taken.rows, lambda row: _stem(_picture(row)), pictures, _meant)
+        must_be_few(odd, len(taken.rows), taken)
+        rows, samples = [row for row, _ in found], [sample for _, sample in found]
+        return elsewhere(suite, Answers(file, taken, rows, samples, odd, known, gold))
     make, asked = _maker(), Asked(hint=hint_for(file))
-    samples = [make(row, asked) for row in rows]
+    made, odd = readable(taken.rows, lambda row: make(row, asked))
+    must_be_few(odd, len(taken.rows), taken)
+    rows, samples = [row for row, _ in made], [sample for _, sample in made]
     lonely = _check_pairs(samples, rows, whole=False)
     counts = Counter(each.tags["category"] for each in (*samples, *lonely))
     absent = [name for name in SUBTASKS if name not in counts]
@@ -119,7 +126,13 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
     gaps = [_gap(name, at) for name, count in fewer.items() for at in range(count)]
     extra: dict[str, Json] = {"absent_subtasks": absent} if absent else {}
     extra |= {"rows_absent": {name: f"{counts[name]} of {SIZES[name]}" for name in fewer}} if fewer else {}
-    return elsewhere(suite, rows, samples, absent=lonely, gaps=gaps, extra=extra)
+    return elsewhere(suite, Answers(file, taken, rows, samples, odd), absent=lonely, gaps=gaps, extra=extra)
+
+
+def _stem(picture: str) -> str:
+    """Return a picture's name without its suffix: MME's tool and LLaVA's conversion name the text beside it."""
+    stem, dot, suffix = picture.rpartition(".")
+    return stem if dot and suffix.lower() in ("txt", "png", "jpg", "jpeg") else picture
 
 
 def _gap(subtask: str, number: int) -> Sample:
@@ -203,41 +216,12 @@ def _check_pairs(samples: Sequence[Sample], rows: Sequence[Row], *, whole: bool 
     return lonely
 
 
-def _official_folder(folder: Path) -> list[Row]:
-    """Return the rows of the official tool's files: image, question, gold, response between tabs."""
-    paths = sorted(folder.glob("*.txt"))
-    if not paths:
-        raise UsageError(f"{folder}: no .txt files here (MME's tool reads one a subtask: {SUBTASKS[0]}.txt, ...)")
-    names = ("image", "question", "answer", "response")
-    rows: list[Row] = []
-    for path in paths:
-        for number, line in enumerate(_lines(path, folder), 1):
-            if not line:
-                continue
-            cells = line.removesuffix("\r").split("\t")
-            if len(cells) != len(names):
-                raise UsageError(f"{path} line {number}: {len(cells)} cells between tabs, expected {', '.join(names)}")
-            rows.append(Row({"category": path.stem, **dict(zip(names, cells, strict=True))}, path, number))
-    return rows
-
-
-def _lines(path: Path, folder: Path) -> list[str]:
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"{path}: a link that leaves the folder: put the file itself there")
-    try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-
-
 Mme = TableSuite(
     name="mme",
     about="""MME's perception (10 subtasks, at most 2000 points) and cognition (4, at most 800). Presets `official` and
     `vlmevalkit` ask the question as it is, `llava` and `lmms-eval` replace "Please answer yes or no." by the
     short-answer line, `janus-pr541` keeps it and adds the line.""",
-    source=Source("mme", hub="mme", tsv="mme-tsv", files=("MME.tsv", "data/test-*.parquet")),
+    source=Source("mme", hub="mme", tsv="mme-tsv", files=("MME.tsv", "data/test-*.parquet", *MME_FILES)),
     headline="official/perception",
     presets=PRESETS,
     worlds=("toy",),

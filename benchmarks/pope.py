@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from ..evals import stats
+from ..evals.errors import UsageError
 from ..evals.stats import Estimate
 from ..evals.types import Json, Sample, Score
 from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
+from .reading.cells import nowhere
 from .reading.choices import SHORT_LINE
+from .reading.elsewhere import bare
+from .reading.importers import Taken, with_columns
 from .reading.rows import Row
 from .reading.scores import Read, by_protocol, judged, percent
 from .reading.sources import Source
 from .reading.suite import PRESETS, Asked, TableSuite
+from .reading.tables import read_rows
 
 PLEASE: Final = " Please answer yes or no."
 SPLITS: Final = ("random", "popular", "adversarial")
+_ASKED: Final = "llava_pope_test.jsonl"
+"""LLaVA's question file: the split and the picture of each number that its answers have."""
 
 
 def prompt_of(question: str, preset: str) -> str:
@@ -104,7 +112,7 @@ def _rates(scores: Sequence[Score], protocol: str) -> dict[str, Estimate]:
 def _key(row: Row, category: str = "") -> str:
     # --ids is a list with commas: a row of several splits is named with "+".
     splits = (category or _category(row)).replace(",", "+")
-    return f"{splits}/{row.identity('question_id', 'id', 'index', numbers=True)}"
+    return f"{splits}/{_number(row)}"
 
 
 def _category(row: Row, hint: str = "") -> str:
@@ -124,22 +132,98 @@ def _sample(row: Row, asked: Asked) -> Sample:
     category = _category(row, asked.hint)
     return Sample(
         id=_key(row, category),
-        prompt=asked.text(lambda: prompt_of(row.text("question", "text"), asked.preset)),
+        # The bare question of a row that is not asked tells it from another of its id.
+        prompt=asked.text(lambda: prompt_of(row.text("question", "text"), asked.preset))
+        or row.words("question", "text")
+        or "",
         images=asked.pictures(row),
         tags={"category": category, "answer": answer},
         cluster=row.name("image_source", "image_path", "image"),
     )
 
 
+def _joined(rows: Sequence[Row], known: Sequence[Sample], gold: Taken) -> Sequence[Row]:
+    """Return rows of answers that do not say their split with that of the question which they answer.
+
+    Raises UsageError where several splits were asked and a row may be of any.
+    """
+    unsaid = [row for row in rows if "" not in row.odd and not _says_its_split(row)]
+    if not unsaid:
+        return rows
+    find = _finder(unsaid, known, gold.rows[0].file)
+    if find is None:
+        splits = ", ".join(dict.fromkeys(each.tags["category"] for each in known))
+        raise UsageError(
+            f"{unsaid[0].where}: no column 'category', and the data hold the splits {splits}: give the label file of "
+            f"the one split that was asked (--data coco_pope_random.json), add the column, or put LLaVA's {_ASKED} "
+            "beside the label files"
+        )
+    sought = set(map(id, unsaid))
+    return [_in_its_split(row, find) if id(row) in sought else row for row in rows]
+
+
+def _finder(rows: Sequence[Row], known: Sequence[Sample], file: Path) -> Callable[[Row], Sample | None] | None:
+    """Return what finds the question that a row answers: in the labels of one split by number (POPE's own tool: by
+    place), in all of them by LLaVA's question file beside `file`, or by lmms-eval's place in the data set."""
+    by_place = dict(enumerate(known))
+    if len({each.tags["category"] for each in known}) == 1:
+        by_number = {each.id.partition("/")[2]: each for each in known}
+        return lambda row: by_place.get(row.fields["place"]) if "place" in row.fields else by_number.get(_number(row))
+    if any("place" in row.fields for row in rows):
+        return None
+    asked = next((each for each in (file.parent / _ASKED, file.parent.parent / _ASKED) if each.is_file()), None)
+    if asked is not None:
+        questions = {
+            _number(row): _question(row.label("category") or "", row.name("image"), row.words("text") or "")
+            for row in read_rows(asked)
+        }
+        by_question = {_question(each.tags["category"], each.cluster, each.prompt): each for each in known}
+        return lambda row: by_question.get(questions.get(_number(row), ("", "", "")))
+    if all("doc_id" in row.fields for row in rows):
+        return lambda row: by_place.get(row.fields["doc_id"])
+    return None
+
+
+def _in_its_split(row: Row, find: Callable[[Row], Sample | None]) -> Row:
+    """Return a row with the split and number of its question; one that repeats another question is odd."""
+    try:
+        found, said = find(row), row.words("question", "prompt")
+    except UsageError:
+        return row  # what is wrong with it is said when it is placed
+    if found is None or (said and found.prompt and not bare(said).startswith(bare(found.prompt))):
+        told = "asks another question than the data set" if found else "is not in the data set"
+        return replace(row, odd={"": f"the row {told}: labels of another split, or another version?"})
+    category, _, number = found.id.partition("/")
+    return with_columns(row, category=category.replace("+", ","), question_id=number)
+
+
+def _question(category: str, image: str, text: str) -> tuple[str, str, str]:
+    return category, image, bare(text)
+
+
+def _number(row: Row) -> str:
+    return row.identity("question_id", "id", "index", numbers=True)
+
+
+def _says_its_split(row: Row) -> bool:
+    return not nowhere(row.fields.get("category")) or row.file.stem.removeprefix("coco_pope_") in SPLITS
+
+
 Pope = TableSuite(
     name="pope",
     about="""POPE over the splits random, popular and adversarial (8910 or 9000 questions). Preset `official` asks the
     bare question, `llava` and `lmms-eval` add the short-answer line, `vlmevalkit` asks "Please answer yes or no.".""",
-    source=Source("pope", hub="pope", tsv="pope-tsv", files=("POPE.tsv", "coco_pope_*.json", "data/test-*.parquet")),
+    source=Source(
+        "pope",
+        hub="pope",
+        tsv="pope-tsv",
+        files=("POPE.tsv", "coco_pope_*.json", "coco/coco_pope_*.json", "data/test-*.parquet"),
+    ),
     headline="official/mean_f1",
     presets=PRESETS,
     worlds=("toy",),
     key=_key,
+    joined=_joined,
     sample=_sample,
     score=judged(read, lambda sample: sample.tags["answer"]),
     estimates=estimates,

@@ -86,7 +86,7 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
         extra["absent"] = dict.fromkeys(("vlmevalkit-2024", "vlmevalkit-2026"), "needs the columns A to D")
         samples = [replace(each, target={**each.target, "options": None}) for each in samples]
     most = suite.suite.rows_of_an_id if known is None else 1
-    return elsewhere(suite, found.rows, samples, data=known, duplicates=most, extra=extra)
+    return elsewhere(suite, replace(found, samples=samples, known=known), duplicates=most, extra=extra)
 
 
 def _meant(row: Row, same: Sequence[Sample]) -> Sequence[Sample]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ...evals.types import Score, Scored
-from ..reading.elsewhere import elsewhere
-from ..reading.suite import Answers, TableBenchmark
+from ..reading.elsewhere import Answers, elsewhere, judgeable
+from ..reading.suite import TableBenchmark
 from .kept import ask, judged
 
 
@@ -28,8 +28,9 @@ def matched_rescore(
         found = prepare(suite.answers(predictions, data))
         evidence = None
         if options.get("judge") is not None:
+            found, _ = judgeable(found)
             evidence = ask(suite.suite.judge, found.samples, found.rows, options, memory=found.file)
-        scored = elsewhere(suite, found.rows, found.samples, data=found.known, evidence=evidence, settle=settle)
+        scored = elsewhere(suite, found, evidence=evidence, settle=settle)
         return told(found, scored)
 
     return rescored

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,8 @@ from ...evals.types import Evidence, Prediction, Sample, Score, Scored
 from ..judging.kept import ask, judged
 from ..judging.task import runs_of
 from ..reading.cells import listed
-from ..reading.elsewhere import RESPONSE, elsewhere
+from ..reading.elsewhere import RESPONSE, elsewhere, judgeable
+from ..reading.importers import Taken, with_columns
 from ..reading.rows import Row
 from ..reading.scores import percent, plain
 from ..reading.sources import Source
@@ -99,6 +100,7 @@ def _rescored(
     """
     found = suite.answers(predictions, data)
     if options.get("judge") is not None:
+        found, _ = judgeable(found)
         for sample, row in zip(found.samples, found.rows, strict=True):
             for column in ("question", "answer"):
                 if not sample.target[column]:
@@ -108,9 +110,7 @@ def _rescored(
         evidence = _graded(found.samples, found.rows, grades)
     scored = elsewhere(
         suite,
-        found.rows,
-        found.samples,
-        data=found.known,
+        found,
         text_of=lambda row: row.words(*RESPONSE) or "",
         evidence=evidence,
         graded=True,
@@ -147,7 +147,7 @@ def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None)
         if source is None or values is None:
             found.append(Evidence(sample.id, data={"runs": []}))
             continue
-        runs = values if isinstance(values, list) else [values]
+        runs = values if isinstance(values, list) else [_grade(values)]
         for value in runs:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if value is not None and not (number and (0 <= value <= 1 or value != value)):
@@ -161,6 +161,14 @@ def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None)
             f"{rows[0].where}: no column 'grades': add it, or give --grades FILE, or have a judge grade: --judge MODEL"
         )
     return found
+
+
+def _grade(value: Json) -> Json:
+    """Return a grade of a table of texts as the number that it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _named(row: Row, hint: str = "") -> str:
@@ -192,6 +200,21 @@ def _sample(row: Row, asked: Asked) -> Sample:
     )
 
 
+def _joined(rows: Sequence[Row], known: Sequence[Sample], gold: Taken) -> Sequence[Row]:
+    """Return rows of answers by the data set's ids: LLaVA writes N for v1_N."""
+    del gold
+    ids = {each.id for each in known}
+    return [_renamed(row, ids) for row in rows]
+
+
+def _renamed(row: Row, ids: Collection[str]) -> Row:
+    try:
+        name = row_id(row)
+    except UsageError:
+        return row  # what is wrong with it is said when it is placed
+    return with_columns(row, id=f"v1_{name}") if name not in ids and f"v1_{name}" in ids else row
+
+
 MmVet = TableSuite(
     name="mm_vet",
     about="""MM-Vet, graded by `--judge MODEL`; without a judge the answers stay ungraded. Every preset asks the bare
@@ -200,6 +223,7 @@ MmVet = TableSuite(
     headline="official/total",
     presets=PRESETS,
     worlds=("toy",),
+    joined=_joined,
     sample=_sample,
     score=score,
     estimates=estimates,

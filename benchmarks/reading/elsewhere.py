@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from ...evals import stats
 from ...evals.errors import UsageError
-from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
+from ...evals.stats import Estimate
+from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from .cells import plain, shown
+from .importers import Taken
 from .rows import Row
 from .scores import GUESSED
 
 RESPONSE = ("response", "prediction", "text")
 """The columns that may hold a model's answer, best first."""
+
+
+T = TypeVar("T")
 
 
 class Rules(Protocol):
@@ -26,21 +32,89 @@ class Rules(Protocol):
     @property
     def headline(self) -> str: ...
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]: ...
-    def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]: ...
+    def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """A row that cannot be judged, why, and its sample where that much could be read. It has no verdict."""
+
+    row: Row
+    why: str
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Answers made elsewhere: the file, what it was taken for, its rows, the sample of each, those that are odd, and
+    the whole data set where it was given, with what that was taken for."""
+
+    file: Path
+    taken: Taken
+    rows: Sequence[Row]
+    samples: Sequence[Sample]
+    odd: Sequence[Odd] = ()
+    known: Sequence[Sample] | None = None
+    data: Taken | None = None
+
+    @property
+    def hint(self) -> str:
+        """What to do about a file that lacks the suite's own columns."""
+        return hint_for(self.file)
+
+    def but(self, odd: Sequence[Odd]) -> Answers:
+        """Return the answers without some rows more that turned out odd. Raises UsageError where few are left."""
+        places = {id(each.row) for each in odd}
+        left = [(row, sample) for row, sample in zip(self.rows, self.samples, strict=True) if id(row) not in places]
+        every = [*self.odd, *odd]
+        must_be_few(every, len(self.rows) + len(self.odd), self.taken)
+        return replace(self, rows=[row for row, _ in left], samples=[sample for _, sample in left], odd=every)
+
+
+def must_be_few(odd: Sequence[Odd], count: int, taken: Taken) -> None:
+    """Raise UsageError where half of `count` rows or more are odd: then it is the file that is, not a row."""
+    if odd and 2 * len(odd) >= count:
+        asked = f" (and so for {len(odd) - 1} more)" if len(odd) > 1 else ""
+        lacks = f": {taken.lacks}" if taken.lacks else ""
+        raise UsageError(f"{odd[0].why}{asked}; read as {taken.told}{lacks}")
+
+
+def readable(rows: Sequence[Row], make: Callable[[Row], T]) -> tuple[list[tuple[Row, T]], list[Odd]]:
+    """Return what `make` makes of each row, and the rows of which it makes nothing."""
+    made: list[tuple[Row, T]] = []
+    odd: list[Odd] = []
+    for row in rows:
+        try:
+            made.append((row, make(row)))
+        except UsageError as error:
+            odd.append(Odd(row, str(error)))
+    return made, odd
 
 
 def unique(samples: Sequence[Sample], rows: Sequence[Row], *, most: int = 1) -> None:
     """Raise UsageError where more than `most` rows have one key."""
-    seen: dict[str, int] = {}
+    for odd in repeated(samples, rows, most):
+        raise UsageError(odd.why)
+
+
+def repeated(samples: Sequence[Sample], rows: Sequence[Row], most: int) -> list[Odd]:
+    """Return the rows of those keys that more than `most` rows have: which of them counts nobody knows."""
+    count = Counter(each.id for each in samples)
+    seen: set[str] = set()
+    first: list[Odd] = []
+    again: list[Odd] = []
     for sample, row in zip(samples, rows, strict=True):
-        seen[sample.id] = seen.get(sample.id, 0) + 1
-        if seen[sample.id] > most:
-            raise UsageError(f"{row.where}: duplicate key {shown(sample.id)}: every row needs its own")
+        if count[sample.id] > most:
+            why = f"{row.where}: duplicate key {shown(sample.id)}: every row needs its own"
+            (again if sample.id in seen else first).append(Odd(row, why, sample))
+            seen.add(sample.id)
+    return [*again, *first]
 
 
 def response_of(row: Row) -> str:
-    """Return a row's answer, an empty one included."""
-    return row.text(*RESPONSE)
+    """Return a row's answer, an empty one included; a number is its text."""
+    value = row.find(*RESPONSE)
+    return str(value) if plain(value) else row.text(*RESPONSE)
 
 
 def given(predictions: Path | None) -> Path:
@@ -57,52 +131,52 @@ def hint_for(file: Path) -> str:
 
 def elsewhere(
     rules: Rules,
-    rows: Sequence[Row],
-    samples: Sequence[Sample],
+    answers: Answers,
     *,
-    data: Sequence[Sample] | None = None,
     absent: Sequence[Sample] = (),
     gaps: Sequence[Sample] = (),
     duplicates: int = 1,
     settle: Callable[[Sequence[Score]], Sequence[Score]] = lambda scores: scores,
-    text_of: Callable[[Row], str] | None = None,
+    text_of: Callable[[Row], str] = response_of,
     evidence: Sequence[Evidence] | None = None,
     graded: bool = False,
     extra: Mapping[str, Json] | None = None,
 ) -> Scored:
     """Score answers made elsewhere: one row, its sample and perhaps its evidence at a time.
 
-    With `data` the samples without a row have no verdict (`stats.over`) and are named in `extra["missing"]`, as
-    are those known to be `absent` without it; `gaps` stand for rows of the suite whose names nobody knows.
-    `settle` may change what the lines say is correct (MMMU's draws); `graded` has them say the
-    grade. Raises UsageError where more
-    than `duplicates` rows have one id.
+    The samples of a data set without a row have no verdict (`stats.over`) and are named in `extra["missing"]`, as
+    are those known to be `absent` without it; `gaps` stand for rows of the suite whose names nobody knows. Odd rows
+    have none either: where nobody knows what they are about, every number lacks them. `settle` may change what the
+    lines say is correct (MMMU's draws); `graded` has them say the grade. Rows of which more than `duplicates` have
+    one id are odd. Raises UsageError where most rows are.
     """
-    unique(samples, rows, most=duplicates)
-    missing = _without_row(samples, data) if data is not None else list(absent)
+    seen = {id(row): each for row, each in zip(answers.rows, evidence or [None] * len(answers.rows), strict=True)}
+    answers, texts = judgeable(answers, text_of, duplicates)
+    missing = list(absent) if answers.known is None else _without_row(answers.samples, answers.known)
     scores: list[Score] = []
     owner: list[int] = []
-    for number, (sample, row) in enumerate(zip(samples, rows, strict=True)):
-        prediction = Prediction(sample.id, text=(text_of or response_of)(row))
-        made = rules.score(sample, prediction, evidence[number] if evidence else None)
+    for number, (row, sample, text) in enumerate(zip(answers.rows, answers.samples, texts, strict=True)):
+        made = rules.score(sample, Prediction(sample.id, text=text), seen[id(row)])
         scores += made
         owner += [number] * len(made)
-    names = [_name(row, sample) for row, sample in zip(rows, samples, strict=True)]
-    lines = _lines(names, settle(scores), owner, graded=graded)
-    nothing = [
-        Score(each.id, 0, "", None, reason=stats.NO_ROW, tags=each.tags, cluster=each.cluster)
-        for each in (*missing, *gaps)
-    ]
-    metrics = dict(rules.aggregate([*scores, *nothing]))
-    unscored = {(owner[number], each.protocol) for number, each in enumerate(scores) if each.value is None}
+    names = [_name(row, sample) for row, sample in zip(answers.rows, answers.samples, strict=True)]
+    odd = answers.odd if answers.known is None else []  # of a data set's samples those without a row are missing
+    nothing = [_nothing(each, stats.NO_ROW) for each in (*missing, *gaps)]
+    nothing += [_nothing(each.sample, f"missing: {each.why}") for each in odd if each.sample is not None]
+    estimates = _short_of([each for each in odd if each.sample is None], rules.estimates([*scores, *nothing]))
+    unscored = {owner[number] for number, each in enumerate(scores) if each.value is None}
+    told: dict[str, Json] = {"read_as": answers.taken.told}
+    told |= {"data_read_as": answers.data.told} if answers.data else {}
+    told |= {"odd_rows": [each.why for each in answers.odd]} if answers.odd else {}
     return Scored(
         bench=rules.name,
-        n=len(rows) + len(missing),
-        metrics=metrics,
+        n=len(answers.rows) + len(missing) + len(odd),
+        metrics=stats.metrics(estimates),
         unparsed=_unparsed(scores),
-        unscored=len({number for number, _ in unscored}) + len(missing),
-        rows=lines,
+        unscored=len(unscored) + len(missing) + len(odd),
+        rows=_lines(names, settle(scores), owner, graded=graded) + [_odd_line(each) for each in answers.odd],
         extra={
+            **told,
             "unparsed_by_protocol": _unparsed_by_protocol(scores),
             "missing": [each.id for each in missing],
             **(extra or {}),
@@ -110,20 +184,46 @@ def elsewhere(
     )
 
 
+def judgeable(
+    answers: Answers, text_of: Callable[[Row], str] = response_of, most: int = 1
+) -> tuple[Answers, list[str]]:
+    """Return the answers without those that repeat an id or hold no text, and their texts."""
+    answers = answers.but(repeated(answers.samples, answers.rows, most))
+    read, unread = readable(answers.rows, text_of)
+    samples = {id(row): sample for row, sample in zip(answers.rows, answers.samples, strict=True)}
+    answers = answers.but([replace(each, sample=samples[id(each.row)]) for each in unread])
+    return answers, [text for _, text in read]
+
+
+def _short_of(odd: Sequence[Odd], estimates: Mapping[str, Estimate]) -> Mapping[str, Estimate]:
+    """Return the estimates, each short of rows of which nobody knows what they are about."""
+    names = [f"{len(odd)} row{'s' if len(odd) > 1 else ''} that failed"] if odd else []
+    return {key: stats.lacking(each, names) for key, each in estimates.items()}
+
+
+def _nothing(sample: Sample, reason: str) -> Score:
+    return Score(sample.id, 0, "", None, reason=reason, tags=sample.tags, cluster=sample.cluster)
+
+
+def _odd_line(odd: Odd) -> dict[str, Json]:
+    own = next((odd.row.fields[name] for name in ("id", "question_id", "index") if name in odd.row.fields), None)
+    named = own if plain(own) else f"line {odd.row.line}"
+    return {"id": named, "read": {}, "correct": {}, "odd": odd.why}
+
+
 def placed(
     rows: Sequence[Row],
     key_of: Callable[[Row], str],
     data: Mapping[str, Sequence[Sample]],
     meant: Callable[[Row, Sequence[Sample]], Sequence[Sample]],
-) -> list[Sample]:
-    """Return the data set's sample of each row; `data` holds them by key.
+) -> tuple[list[tuple[Row, Sample]], list[Odd]]:
+    """Return the rows with the data set's sample of each, and the odd ones; `data` holds the samples by key.
 
     Of several with one key `meant` returns those that a row can mean; never does the order of the rows decide.
-    Raises UsageError for a key that the data set does not have, and where a row does not say which it means.
+    A row is odd whose key the data set does not have, or that does not say which of two samples it means.
     """
-    found: dict[int, Sample] = {}
-    unsaid: dict[str, list[int]] = {}
-    for at, row in enumerate(rows):
+
+    def sought(row: Row) -> tuple[str, Sequence[Sample], Sequence[Sample]]:
         key = key_of(row)
         same = data.get(key)
         if not same:
@@ -132,6 +232,13 @@ def placed(
         fits = same if len(same) == 1 else meant(row, same)
         if not fits:
             raise UsageError(f"{row.where}: the data set asks another question under {shown(key)}")
+        return key, same, fits
+
+    read, odd = readable(rows, sought)
+    rows = [row for row, _ in read]
+    found: dict[int, Sample] = {}
+    unsaid: dict[str, list[int]] = {}
+    for at, (_, (key, _, fits)) in enumerate(read):
         if len(fits) == 1:
             found[at] = fits[0]
         else:
@@ -139,15 +246,14 @@ def placed(
     for key, places in unsaid.items():
         taken = {found[at].id for at in found}
         left = [each for each in data[key] if each.id not in taken]
-        one_answer = len(left) == len(places) and len({response_of(rows[at]) for at in places}) == 1
+        one_answer = len(left) == len(places) and len({rows[at].find(*RESPONSE) for at in places}) == 1
         alike = len(left) >= len(places) and all(_like(each) == _like(left[0]) for each in left)
-        if not (one_answer or alike):  # else it does not matter which answer is whose
-            raise UsageError(
-                f"{rows[places[0]].where}: {shown(key)} stands {len(data[key])} times in the data set, and the row "
-                "does not say which it answers: add the column 'question'"
-            )
-        found |= dict(zip(places, left, strict=False))
-    return [found[at] for at in range(len(rows))]
+        if one_answer or alike:  # then it does not matter which answer is whose
+            found |= dict(zip(places, left, strict=False))
+            continue
+        why = f"{shown(key)} stands {len(data[key])} times in the data set, and the row does not say which it answers"
+        odd += [Odd(rows[at], f"{rows[at].where}: {why}: add the column 'question'") for at in places]
+    return [(rows[at], found[at]) for at in range(len(rows)) if at in found], odd
 
 
 def _like(sample: Sample) -> tuple[Json, ...]:

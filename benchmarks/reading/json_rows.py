@@ -27,12 +27,21 @@ _COLUMNS: Final = _IDS | frozenset(
 def json_rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a file of JSON or JSON lines; raise UsageError naming the line that is none."""
     piped = None if path.is_file() else path.read_bytes()
-    if piped or (piped is None and path.suffix.lower() == ".json"):
+    if piped or (piped is None and _is_one_value(path)):
         content = _whole(path, (piped or path.read_bytes()).decode("utf-8-sig"))
         if content is not None:
             yield from _from_json(path, content)
             return
     yield from _json_lines(path, piped)
+
+
+def _is_one_value(path: Path) -> bool:
+    """Return whether a file may hold one JSON value over several lines: by its name, or by how it begins."""
+    if path.suffix.lower() == ".json":
+        return True
+    with path.open("rb") as file:
+        first, second = (file.readline(1 << 10).removeprefix(b"\xef\xbb\xbf").strip() for _ in range(2))
+    return first.startswith(b"[{") or (first in (b"[", b"{") and second != b"")
 
 
 def _whole(path: Path, text: str) -> Json:
@@ -48,20 +57,39 @@ def _whole(path: Path, text: str) -> Json:
 
 
 def _from_json(path: Path, content: Json) -> Iterator[Row]:
-    if isinstance(content, dict):
-        rows = _of_seed(path, content) or by_columns(path, content)
-        if rows is None:
-            rows = [content] if _IDS & set(content) else [_by_id(key, value) for key, value in content.items()]
-    elif isinstance(content, list):
-        rows = content
-    else:
+    for number, each in enumerate(_listed(path, content), 1):
+        yield Row(each, path, number) if isinstance(each, dict) else _no_row(path, number, each)
+
+
+def _listed(path: Path, content: Json) -> Sequence[Json]:
+    """Return the rows of a whole file of JSON."""
+    if isinstance(content, list):
+        return content
+    if not isinstance(content, dict):
         raise UsageError(f"{path}: holds {kind(content)}, expected rows")
-    for number, each in enumerate(rows, 1):
-        yield Row(_object(path, number, each), path, number)
+    found = _of_seed(path, content) or _within(content) or by_columns(path, content)
+    one = bool(content) and (_IDS & set(content) or set(content) <= _COLUMNS)
+    alone = [content] if one else [_by_id(key, value) for key, value in content.items()]
+    return alone if found is None else found
+
+
+def _no_row(path: Path, number: int, value: Json) -> Row:
+    return Row({}, path, number, {"": f"holds {kind(value)}, expected an object of columns"})
 
 
 def _by_id(key: str, value: Json) -> dict[str, Json]:
     return {"id": key, **(value if isinstance(value, dict) else {"response": value})}
+
+
+def _within(content: Mapping[str, Json]) -> list[Json] | None:
+    """Return the rows of a document that holds more than rows: a log's samples (inspect, lmms-eval of 2024), and
+    pandas' orients `table` and `split`."""
+    data, columns = content.get("data"), content.get("columns")
+    if isinstance(columns, list) and isinstance(data, list) and all(isinstance(each, list) for each in data):
+        return [dict(zip(map(str, columns), each, strict=False)) for each in data]
+    known = (("samples", "eval"), ("logs", "args"), ("data", "schema"))
+    found = (content.get(rows) for rows, beside in known if beside in content)
+    return next((each for each in found if isinstance(each, list) and each), None)
 
 
 def _of_seed(path: Path, content: Mapping[str, Json]) -> list[dict[str, Json]] | None:
@@ -107,7 +135,16 @@ def _json_lines(path: Path, piped: bytes | None) -> Iterator[Row]:
         for number, line in enumerate(file, 1):
             end = start + len(line)
             if line.strip():
-                fields = _object(path, number, _line(path, number, line, last=end == size))
+                read = _line(line, last=end == size, first=start == 0)
+                if isinstance(read, str):
+                    yield Row({}, path, number, {"": read})
+                    start = end
+                    continue
+                if not isinstance(read[0], dict):
+                    yield _no_row(path, number, read[0])
+                    start = end
+                    continue
+                fields = read[0]
                 rows = by_columns(path, fields) if end == size and start == 0 else None
                 if rows is not None:  # the only line is a whole table
                     yield from (Row(each, path, at) for at, each in enumerate(rows, 1))
@@ -119,12 +156,14 @@ def _json_lines(path: Path, piped: bytes | None) -> Iterator[Row]:
             start = end
 
 
-def _line(path: Path, number: int, line: bytes, *, last: bool) -> Json:
+def _line(line: bytes, *, last: bool, first: bool) -> tuple[Json] | str:
+    """Return the value of a line, or why it has none. Rows cut out of a list keep its commas, and perhaps a bracket."""
+    text = line.removeprefix(b"\xef\xbb\xbf") if first else line
     try:
-        return json.loads(line.strip().removesuffix(b","))  # rows cut out of a list keep its commas
+        return (json.loads(text.strip().removesuffix(b",")),)
     except (ValueError, RecursionError) as error:
         why = "half-written last line; remove or complete it" if last and not line.endswith(b"\n") else str(error)
-        raise UsageError(f"{path} line {number}: not JSON ({why})") from error
+        return f"not JSON ({why})"
 
 
 def _object(path: Path, number: int, value: Json) -> dict[str, Json]:

@@ -27,11 +27,16 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row, with the place it came from (`line` counts from 1)."""
+    """One row, with the place it came from (`line` counts from 1).
+
+    `odd` says of columns why nothing can be read in them (a formula, a date), under "" of the whole row
+    (half-written); who asks for such a column gets a UsageError that says so.
+    """
 
     fields: Mapping[str, Json]
     file: Path
     line: int
+    odd: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def where(self) -> str:
@@ -50,6 +55,7 @@ class Row:
 
     def lacks(self, names: Sequence[str], hint: str = "") -> UsageError:
         """Return the error for a row without a value in any of the named columns."""
+        self._must_be_whole("")
         empty = [name for name in names if name in self.fields]
         what = f"column {empty[0]!r} is empty" if empty else f"no column {names[0]!r}{_or(names[1:])}"
         return UsageError(f"{self.where}: {what}{hint and '; ' + hint}")
@@ -62,6 +68,7 @@ class Row:
     def text(self, *names: str, hint: str = "") -> str:
         """Return a text column, empty texts included; raise UsageError where it is absent or no text."""
         for name in names:
+            self._must_be_whole(name)
             if name in self.fields and self.fields[name] is not None:
                 value = self.fields[name]
                 if not isinstance(value, str):
@@ -78,7 +85,7 @@ class Row:
 
     def label(self, *names: str) -> str | None:
         """Return the name of a category, or None: `words`, short, where None, null and nan are nothing."""
-        column = next((name for name in names if not nowhere(self.fields.get(name))), None)
+        column = next((name for name in names if not nowhere(self._at(name))), None)
         if column is None:
             return None
         value, text = self.fields[column], str(self.words(column)).strip()
@@ -106,8 +113,18 @@ class Row:
         return UsageError(f"{self.where}: column {column!r} holds {shown(value)}, expected {expected}")
 
     def _first(self, names: Sequence[str]) -> tuple[str, Json]:
-        found = ((name, self.fields.get(name)) for name in names)
+        found = ((name, self._at(name)) for name in names)
         return next(((name, value) for name, value in found if not missing(value)), ("", None))
+
+    def _at(self, name: str) -> Json:
+        self._must_be_whole(name)
+        return self.fields.get(name)
+
+    def _must_be_whole(self, name: str) -> None:
+        if "" in self.odd:
+            raise UsageError(f"{self.where}: {self.odd['']}")
+        if name in self.odd:
+            raise UsageError(f"{self.where}: column {name!r} holds {self.odd[name]}")
 
 
 def is_picture_column(name: str) -> bool:

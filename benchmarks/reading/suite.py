@@ -13,11 +13,12 @@ from ...evals import stats
 from ...evals.errors import UsageError, hint
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
-from .elsewhere import elsewhere, given, hint_for, placed, unique
+from .elsewhere import Answers, elsewhere, given, hint_for, must_be_few, placed, readable, unique
+from .importers import Taken, lent, take, taken_all
 from .pictures import Gallery
 from .rows import Row
 from .sources import Source, find_world
-from .tables import read_rows, read_tables
+from .tables import read_tables
 
 PRESETS: Final = ("janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit")
 """The prompts in which the field asks: the Janus authors' (VLMEvalKit pull request 541), the suite's own, others'."""
@@ -73,6 +74,12 @@ def any_of(row: Row, same: Sequence[Sample]) -> Sequence[Sample]:
     return same
 
 
+def as_they_are(rows: Sequence[Row], known: Sequence[Sample], gold: Taken) -> Sequence[Row]:
+    """Return rows of answers that say themselves which sample of the data set they answer."""
+    del known, gold
+    return rows
+
+
 def one_by_one(suite: TableSuite, rows: Sequence[Row], asked: Asked) -> list[Sample]:
     """Return the sample of each row; raise UsageError where more rows than may have one id."""
     samples = [suite.sample(row, replace(asked, place=at)) for at, row in enumerate(rows)]
@@ -82,8 +89,7 @@ def one_by_one(suite: TableSuite, rows: Sequence[Row], asked: Asked) -> list[Sam
 
 def rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
     """Score answers made elsewhere: rows with the suite's own columns, or with ids and the data set."""
-    answers = suite.answers(predictions, data)
-    return elsewhere(suite, answers.rows, answers.samples, data=answers.known)
+    return elsewhere(suite, suite.answers(predictions, data))
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,8 @@ class TableSuite:
     `rows` picks and completes the table's rows, knowing whether they are to be asked. Their pictures lie in
     the table, beside it, in `folders` there, or in tables apart: a pattern, and the column that names a
     picture's id. `samples` is for suites whose samples depend on each other, `named` for ids that repeat; of
-    several samples of one id `meant` returns those that a row of answers can mean.
+    several samples of one id `meant` returns those that a row of answers can mean; `joined` completes rows of answers
+    that name their samples in another way than the data set does.
     `likelihoods` are the presets in which options are weighed too. `judge` names the judge's task of a
     suite that may have its answers matched by one; `observer` an observer that it always needs.
     """
@@ -115,6 +122,7 @@ class TableSuite:
     named: Callable[[Sequence[Sample]], Sequence[Sample]] = list
     rows_of_an_id: int = 1
     meant: Callable[[Row, Sequence[Sample]], Sequence[Sample]] = any_of
+    joined: Callable[[Sequence[Row], Sequence[Sample], Taken], Sequence[Row]] = as_they_are
     likelihoods: Collection[str] = ()
     judge: str = ""
     observer: str | None = None
@@ -151,17 +159,6 @@ class TableSuite:
     def rescore(self) -> Callable[..., Scored]:
         """`rescored` over no data: what `janus-eval score` takes its flags from."""
         return partial(self.rescored, self())
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Answers made elsewhere: the file, its rows, the sample of each, and the whole data set where it was given."""
-
-    file: Path
-    rows: Sequence[Row]
-    samples: Sequence[Sample]
-    known: Sequence[Sample] | None
-    hint: str
 
 
 @dataclass
@@ -222,14 +219,13 @@ class TableBenchmark:
             self._samples = list(self.suite.named(self.load(self.data)))
         return self._samples
 
-    def load(self, data: str, *, asked: bool = True) -> list[Sample]:
-        """Return the samples of a table; not `asked`: without prompts and pictures, to score what was answered."""
+    def load(self, data: str) -> list[Sample]:
+        """Return the samples of a table, with their prompts and pictures."""
         tables = self.suite.source.tables(data, offline=self.offline)
-        rows = self.suite.rows(read_tables(tables), asked)
-        gallery = self._gallery(rows, tables[0]) if asked else None
-        samples = self.suite.samples(self.suite, rows, Asked(self.preset if asked else "", gallery))
-        if gallery is not None:
-            gallery.must_show()
+        rows = self.suite.rows(read_tables(tables), True)
+        gallery = self._gallery(rows, tables[0])
+        samples = self.suite.samples(self.suite, rows, Asked(self.preset, gallery))
+        gallery.must_show()
         return samples
 
     def _gallery(self, rows: Sequence[Row], table: Path) -> Gallery:
@@ -256,13 +252,37 @@ class TableBenchmark:
     def answers(self, predictions: Path | None, data: str | Path | None) -> Answers:
         """Return the rows of a file of answers, each with its sample: the data set's, or what the row says itself."""
         file = given(predictions)
-        rows, hint = read_rows(file), hint_for(file)
-        carried = self.suite.source.carried is not None
-        if not data and not carried:
-            return Answers(file, rows, [self.suite.sample(row, Asked(hint=hint)) for row in rows], None, hint)
-        known = self.load(str(data or ""), asked=False)
+        taken = take(file, self.name)
+        kept = self.suite.rows(taken.rows, False)
+        if not kept:
+            raise UsageError(f"{file}: read as {taken.told}, none of which is one of {self.name}'s")
+        taken = replace(taken, rows=kept)
+        if not data and self.suite.source.carried is None:
+            asked = Asked(hint=hint_for(file))
+            read, odd = readable(taken.rows, lambda row: self.suite.sample(row, asked))
+            must_be_few(odd, len(taken.rows), taken)
+            return Answers(file, taken, [row for row, _ in read], [sample for _, sample in read], odd)
+        gold, known = self.gold(str(data or ""), taken.rows)
         named = self.suite.named(known)
         by_id: dict[str, list[Sample]] = {}
         for each, sample in zip(known, named, strict=True):
             by_id.setdefault(each.id, []).append(sample)
-        return Answers(file, rows, placed(rows, self.suite.key, by_id, self.suite.meant), named, hint)
+        rows = self.suite.joined(taken.rows, known, gold)
+        found, odd = placed(rows, self.suite.key, by_id, self.suite.meant)
+        taken = replace(taken, lacks="")  # the data set has what it lacks
+        must_be_few(odd, len(rows), taken)
+        return Answers(file, taken, [row for row, _ in found], [sample for _, sample in found], odd, named, gold)
+
+    def gold(self, data: str, answers: Sequence[Row] = ()) -> tuple[Taken, list[Sample]]:
+        """Return the samples of a data set without what only asking needs, and what its tables were taken for.
+
+        Right answers alone are enough: columns of options that they lack are those of the answers' rows.
+        """
+        tables = self.suite.source.tables(data, offline=self.offline)
+        taken = taken_all(tables, self.name)
+        rows = lent(self.suite.rows(taken.rows, False), answers, self.suite.key)
+        try:
+            return taken, self.suite.samples(self.suite, rows, Asked())
+        except UsageError as error:
+            lacks = f": {taken.lacks}" if taken.lacks else ""
+            raise UsageError(f"{error}; --data was read as {taken.told}{lacks}") from error

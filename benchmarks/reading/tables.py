@@ -1,4 +1,4 @@
-"""Tables as they lie on disk: JSON, JSON lines, TSV, CSV or Parquet become rows; pictures stay there."""
+"""Tables as they lie on disk: JSON, JSON lines, TSV, CSV, xlsx or Parquet become rows; pictures stay there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import importlib
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,31 +14,39 @@ from ...evals.errors import EnvironmentProblem, UsageError
 from ...evals.types import Json
 from .json_rows import json_rows, pictures_in
 from .rows import HEAVY, Deferred, Row, is_picture_column
+from .sheets import sheet_rows
 
-SUFFIXES = (".jsonl", ".json", ".tsv", ".csv", ".parquet")
-_SPREADSHEETS: Final = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
-_MARKS: Final = (
-    (b"PK\x03\x04", "a zip archive or a spreadsheet: save it as .tsv or .csv"),
-    (b"\xd0\xcf\x11\xe0", "a spreadsheet: save it as .tsv or .csv"),
-    (b"\x1f\x8b", "compressed: unpack it first"),
-    (b"PAR1", "a Parquet file: name it .parquet"),
+SUFFIXES = (".jsonl", ".json", ".tsv", ".csv", ".parquet", ".xlsx")
+_PICKLE: Final = (
+    "a pickle, which can run any code when it is loaded: it never is; have its harness write a table instead"
+    " (VLMEvalKit: PRED_FORMAT=tsv or the .xlsx beside it; pandas: frame.to_csv('rows.tsv', sep='\\t'))"
 )
-"""How files begin that are no text, whatever their names say."""
+_MARKS: Final = (
+    (b"\xd0\xcf\x11\xe0", "an old or locked spreadsheet (.xls): save it as .xlsx, .tsv or .csv"),
+    (b"\x1f\x8b", "compressed: unpack it first"),
+    (b"7z\xbc\xaf", "compressed: unpack it first"),
+    (b"BZh", "compressed: unpack it first"),
+    (b"\xfd7zXZ", "compressed: unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed: unpack it first"),
+    (b"\xff\xfe", "UTF-16 text: save it as UTF-8"),
+    (b"\xfe\xff", "UTF-16 text: save it as UTF-8"),
+    *((bytes((0x80, protocol)), _PICKLE) for protocol in range(2, 6)),
+)
+"""How files begin that hold no rows which are read here, whatever their names say."""
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, *, lenient: bool = False) -> list[Row]:
     """Return all rows of a file; raise UsageError naming file and line where it cannot be read.
 
-    A pipe (`<(command)`) is read once, as JSON or JSON lines.
+    What kind of table it is its content says. A `lenient` reader gets a row that is none (half-written) as
+    one that says so when it is asked. A pipe (`<(command)`) is read once, as JSON or JSON lines.
     """
     if not path.exists():
         raise UsageError(f"{path}: no such file")
     if not (path.is_file() or path.is_fifo()):
         raise UsageError(f"{path}: not a regular file, expected one of {', '.join(SUFFIXES)}")
-    reader = {".tsv": _delimited, ".csv": _delimited, ".parquet": _parquet}.get(path.suffix.lower(), json_rows)
     try:
-        _must_be_text(path)
-        rows = list(reader(path))
+        rows = list(_READERS[container(path)](path))
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
     except RecursionError as error:
@@ -47,6 +55,10 @@ def read_rows(path: Path) -> list[Row]:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     if not rows:
         raise UsageError(f"{path}: empty, expected at least one row")
+    if not lenient or all("" in row.odd for row in rows):
+        broken = next((row for row in rows if "" in row.odd), None)
+        if broken is not None:
+            raise broken.lacks(("",))
     return rows
 
 
@@ -55,15 +67,28 @@ def read_tables(paths: Sequence[Path]) -> list[Row]:
     return [row for path in paths for row in read_rows(path)]
 
 
-def _must_be_text(path: Path) -> None:
-    if path.suffix.lower() in _SPREADSHEETS:
-        raise UsageError(f"{path}: a spreadsheet: save it as .tsv or .csv")
-    if path.is_file() and path.suffix.lower() != ".parquet":
-        with path.open("rb") as file:
-            begin = file.read(8)
-        for mark, told in _MARKS:
-            if begin.startswith(mark):
-                raise UsageError(f"{path}: {told}")
+def container(path: Path) -> str:
+    """Return what kind of table a file is, by how it begins: xlsx, Parquet, JSON, TSV or CSV."""
+    if not path.is_file():
+        return "JSON"
+    with path.open("rb") as file:
+        begin = file.read(1 << 16)
+    for mark, told in _MARKS:
+        if begin.startswith(mark):
+            raise UsageError(f"{path}: {told}")
+    if path.suffix.lower() in (".pkl", ".pickle"):
+        raise UsageError(f"{path}: {_PICKLE}")
+    if begin.startswith(b"PK\x03\x04"):
+        return "xlsx"
+    if begin.startswith(b"PAR1"):
+        return "Parquet"
+    text = begin.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text[:1] in (b"{", b"[", b""):
+        return "JSON"
+    first = text.partition(b"\n")[0]
+    if path.suffix.lower() in (".tsv", ".csv"):
+        return "TSV" if b"\t" in first or (path.suffix.lower() == ".tsv" and b"," not in first) else "CSV"
+    return "TSV" if b"\t" in first else "CSV" if b"," in first else "JSON"
 
 
 # -- TSV and CSV --------------------------------------------------------------------------------------
@@ -81,10 +106,7 @@ class _Lines:
         for line in self.lines:
             self.number += 1
             where = f"{self.path} line {self.number}"
-            try:
-                text = line.decode("utf-8-sig" if self.taken == 0 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise UsageError(f"{where}: not UTF-8 text ({error.reason})") from error
+            text = line.decode("utf-8-sig" if self.taken == 0 else "utf-8", errors="surrogateescape")
             if "\0" in text:
                 raise UsageError(f"{where}: a NUL byte: no text table (UTF-16? save it as UTF-8)")
             self.taken += len(line)
@@ -92,8 +114,7 @@ class _Lines:
             yield text
 
 
-def _delimited(path: Path) -> Iterator[Row]:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+def _delimited(path: Path, delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(sys.maxsize)  # a picture in base64 is far longer than csv's default of 128 KiB
     with path.open("rb") as file:
         lines = _Lines(path, file)
@@ -101,6 +122,8 @@ def _delimited(path: Path) -> Iterator[Row]:
         header = next(records, None)
         if header is None:
             return
+        if any(map(_no_text, header)):
+            raise UsageError(f"{path} line 1: not UTF-8 text")
         if len(set(header)) < len(header):
             raise UsageError(f"{path} line 1: a column name occurs twice: {', '.join(map(repr, header))}")
         start = lines.taken
@@ -108,16 +131,28 @@ def _delimited(path: Path) -> Iterator[Row]:
             span, start = (start, lines.taken), lines.taken
             if not cells:
                 continue
-            where = f"{path} line {lines.number}"
-            if cells == header:
-                raise UsageError(f"{where}: the header stands here again: take it out")
-            if len(cells) != len(header):
-                raise UsageError(f"{where}: {len(cells)} cells, the header has {len(header)} columns (half-written?)")
+            if (why := _why_no_row(cells, header)) is not None:
+                yield Row({}, path, lines.number, {"": why})
+                continue
             fields: dict[str, Json] = dict(zip(header, cells, strict=True))
             for number, (name, cell) in enumerate(zip(header, cells, strict=True)):
                 if len(cell) > HEAVY and is_picture_column(name):
                     fields[name] = Deferred(_cell_reader(path, span, number, delimiter), pictures_in(cell))
             yield Row(fields, path, lines.number)
+
+
+def _why_no_row(cells: Sequence[str], header: Sequence[str]) -> str | None:
+    """Return why some cells are no row under the header, None where they are one."""
+    if cells == header:
+        return "the header stands here again: take it out"
+    if len(cells) != len(header):
+        return f"{len(cells)} cells, the header has {len(header)} columns (half-written?)"
+    return "not UTF-8 text" if any(map(_no_text, cells)) else None
+
+
+def _no_text(cell: str) -> bool:
+    """Return whether a cell holds bytes that are not UTF-8, which stand in it as lone surrogates."""
+    return not cell.isascii() and any("\udc80" <= char <= "\udcff" for char in cell)
 
 
 def _records(lines: _Lines, delimiter: str) -> Iterator[list[str]]:
@@ -208,3 +243,12 @@ def _parquet(path: Path) -> Iterator[Row]:
 def _arrow_reader(table: Any, number: int, column: str) -> Callable[[], Json]:
     only = table.select_columns([column])
     return lambda: only[number][column]
+
+
+_READERS: Final[Mapping[str, Callable[[Path], Iterator[Row]]]] = {
+    "JSON": json_rows,
+    "TSV": lambda path: _delimited(path, "\t"),
+    "CSV": lambda path: _delimited(path, ","),
+    "Parquet": _parquet,
+    "xlsx": sheet_rows,
+}

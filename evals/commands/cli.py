@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
+from . import convert as converting
 from . import flags, reports
 from . import run as running
 from . import score as scoring
@@ -166,6 +167,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
     running.add(run)
     score = command("score", _score, "score outputs made elsewhere, without the model")
     scoring.add(score)
+    converting.add(command("convert", _convert, "turn a file or folder of another harness into rows that score reads"))
     for each in (run, score):
         flags.add_suites(each, suite_flags)
     _list_arguments(command("list", _list, "list models, benchmarks and observers"))
@@ -232,6 +234,10 @@ def _run(args: argparse.Namespace) -> int:
 
 def _score(args: argparse.Namespace) -> int:
     return scoring.score(args)
+
+
+def _convert(args: argparse.Namespace) -> int:
+    return converting.convert(args)
 
 
 def _list(args: argparse.Namespace) -> int:

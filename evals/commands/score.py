@@ -21,6 +21,7 @@ _TOLD = (
     "contradicted",
     "printed",
     "missing",
+    "odd_rows",
     "rows_absent",
     "absent_subtasks",
     "absent",
@@ -60,6 +61,9 @@ def score(args: argparse.Namespace) -> int:
         output=args.output,
     )
     missing = scored.extra.get("missing")
+    for named, key in ((args.predictions, "read_as"), (args.data, "data_read_as")):
+        if not str(scored.extra.get(key, "a table")).startswith("a table"):  # what anybody's table is needs no word
+            screen.say(f"{named}: read as {scored.extra[key]}")
     if args.images is not None and "run" in scored.extra:
         if missing:
             expected = scored.extra["counts"]["expected"]
@@ -76,7 +80,7 @@ def score(args: argparse.Namespace) -> int:
         first = f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}"
         screen.out([first, *metric_lines(scored.metrics), *told])
     # A folder that lacks pictures is an incomplete run; a file of answers says itself what it holds.
-    return Incomplete.exit_code if missing else 0
+    return Incomplete.exit_code if missing or scored.extra.get("odd_rows") else 0
 
 
 def _short(value: Any) -> str:

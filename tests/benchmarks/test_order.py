@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def mme_data(folder: Path) -> Path:
 def test_mme_answers_without_questions_are_refused_where_the_data_set_knows_the_right_ones(tmp_path: Path) -> None:
     path = write(tmp_path / "p.jsonl", *bare_mme())
     with pytest.raises(
-        UsageError, match=r"p\.jsonl line 1: 'color/a\.jpg' stands 2 times in the data set, .*add the column 'question'"
+        UsageError, match=r"p\.jsonl line 1: 'color/a' stands 2 times in the data set, .*add the column 'question'"
     ):
         Mme().rescore(predictions=path, data=mme_data(tmp_path))
 
@@ -192,11 +193,13 @@ def test_an_mme_question_is_known_under_the_prompts_of_the_field(tmp_path: Path,
     same_values(Mme().rescore(predictions=write(tmp_path / "q.jsonl", *wanted)), joined)
 
 
-def test_an_mme_question_that_the_data_set_does_not_ask_is_refused(tmp_path: Path) -> None:
+def test_an_mme_question_that_the_data_set_does_not_ask_has_no_verdict(tmp_path: Path) -> None:
     rows = without(mme(), "answer")
     rows[3]["question"] = "Is it another?"
-    with pytest.raises(UsageError, match=r"line 4: the data set asks another question under 'color/b\.jpg'"):
-        Mme().rescore(predictions=write(tmp_path / "p.jsonl", *rows), data=mme_data(tmp_path))
+    scored = Mme().rescore(predictions=write(tmp_path / "p.jsonl", *rows), data=mme_data(tmp_path))
+    (why,) = scored.extra["odd_rows"]
+    assert re.search(r"line 4: the data set asks another question under 'color/b'", why)
+    assert len(scored.extra["missing"]) == 1 and scored.metrics["official/color"].value is None
 
 
 def test_llavas_mme_answers_name_subtask_and_picture_in_one(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from janus_eval.evals.errors import UsageError
 from janus_eval.evals.types import Scored
 
 
@@ -53,3 +55,12 @@ def on_the_hub(path: Path, rows: list[dict[str, Any]], monkeypatch: pytest.Monke
 
 def picture(name: str) -> dict[str, Any]:
     return {"bytes": name.encode(), "path": name}
+
+
+def told(work: Callable[[], Scored]) -> str:
+    """Return what is said of rows that cannot be judged: the refusal of their file, or, where most rows are whole,
+    the reasons why those have no verdict."""
+    try:
+        return "; ".join(work().extra.get("odd_rows", []))
+    except UsageError as error:
+        return str(error)
