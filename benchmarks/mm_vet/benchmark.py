@@ -15,7 +15,7 @@ from typing import Any, Final
 from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Prediction, Sample, Score, Scored
+from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from ..judging.kept import ask, judged
 from ..judging.task import runs_of
 from ..reading.cells import listed
