@@ -181,6 +181,10 @@ class BenchmarkMembers(Protocol):
         "its card tells all of its samples apart by a digest of their source, so that the harness adds none "
         "(`samples`: over prompts, targets, tags, options and the bytes of pictures)",
     ] = False
+    reasoning: Annotated[
+        str,
+        "strip: answers are observed and scored without what a thinking model writes before them; its card tells it",
+    ] = "keep"
     title: Annotated[str, "the heading of its column in a report; its name where there is none"] = ""
     decimals: Annotated[
         int | None,

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import members, stats
+from . import members, reasoning, stats
 from .assets.fetch import fetch
 from .batches import Budget, Elastic, chunks, guarded, handed_out, put
 from .errors import Incomplete, UsageError
@@ -81,7 +81,7 @@ def run(
         if any(_key(job) not in have for job in jobs):
             _fetch_first(eyes, settings)
             have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
-        predictions = {key: have[key] for key in map(_key, jobs) if key in have}
+        predictions = _read(jobs, have, suite)
         evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
     except BaseException as stopped:
         if isinstance(stopped, Incomplete) or not isinstance(stopped, Exception):  # too many failures, or a signal
@@ -126,7 +126,7 @@ class _Course:
         """Leave a summary of what there is: `show` and `report` open it. The reason of the stop is what counts."""
         with suppress(Exception):
             have = self.store.predictions()
-            predictions = {key: have[key] for key in map(_key, self.jobs) if key in have}
+            predictions = _read(self.jobs, have, self.suite)
             self.end(predictions, self.store.evidence(predictions) if self.eyes else {}, "interrupted")
 
 
@@ -229,6 +229,16 @@ def _fits(job: Job, output: Any) -> bool:
     return all(isinstance(each, int | float) and each == each for each in output)  # a NaN is no likelihood
 
 
+def _read(jobs: Sequence[Job], have: Mapping[Key, Prediction], suite: Suite) -> dict[Key, Prediction]:
+    """Return the run's outputs as they are observed and scored: reasoning is told, and taken off where asked."""
+    strip = suite.reasoning == "strip"
+    return {key: reasoning.read(have[key], strip=strip) for key in map(_key, jobs) if key in have}
+
+
+def _answers_nothing(prediction: Prediction) -> bool:
+    return prediction.kind == "text" and prediction.text is None
+
+
 def _observe(
     jobs: Sequence[Job],
     predictions: Mapping[Key, Prediction],
@@ -239,7 +249,8 @@ def _observe(
     budget: Budget,
 ) -> dict[Key, Evidence]:
     have = store.evidence(predictions)
-    pairs = [(job.sample, predictions[_key(job)]) for job in jobs if _key(job) in predictions]
+    made = [(job.sample, predictions[_key(job)]) for job in jobs if _key(job) in predictions]
+    pairs = [pair for pair in made if not _answers_nothing(pair[1])]
     missing = [pair for pair in pairs if _pair_key(pair) not in have]
     if missing:
         size = store.batch_size("observe", max(1, settings.batch_size or eyes.batch_size))
@@ -249,8 +260,8 @@ def _observe(
                 todo = [pair for pair in chunk if _pair_key(pair) not in have]
                 if not todo:
                     continue
-                made = guarded(elastic, chunk, budget, "observe", lambda pair: (pair[1].sample_id, pair[1].index))
-                keep = [(pair[1], evidence) for pair, evidence in made if _pair_key(pair) not in have]
+                seen = guarded(elastic, chunk, budget, "observe", lambda pair: (pair[1].sample_id, pair[1].index))
+                keep = [(pair[1], evidence) for pair, evidence in seen if _pair_key(pair) not in have]
                 store.add_evidence(keep)  # before the errors are counted: they may stop the run
                 for prediction, evidence in keep:
                     if evidence.error is not None:
@@ -277,6 +288,8 @@ def _score(
         if key not in predictions:
             why = budget.why.get((job.sample.id, job.index))
             scores.append(_no_verdict(job, f"missing: {f'the model failed: {why}' if why else nothing}"))
+        elif _answers_nothing(predictions[key]):
+            scores.append(_no_verdict(job, reasoning.NO_ANSWER))
         elif observed and job.kind == suite.kind and key not in evidence:
             why = budget.why.get((job.sample.id, job.index), "it gave no evidence")
             scores.append(_no_verdict(job, f"unscored: the observer failed: {why}"))
@@ -349,6 +362,8 @@ def _record(
         "cut": sum(each.finish == "length" for each in predictions.values()),
         "refused": budget.refused,
     }
+    held = reasoning.counted(predictions.values(), strip=suite.reasoning == "strip")
+    counts |= {f"reasoning_{how}": count for how, count in held.items()}
     return RunRecord(
         spec=spec,
         headline=suite.headline,

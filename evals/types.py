@@ -99,7 +99,10 @@ writer thread."""
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's output at rest. `image` is an absolute path of a picture file, `finish` as in `Answer`."""
+    """A model's output at rest. `image` is an absolute path of a picture file, `finish` as in `Answer`.
+
+    `reasoning` is "closed" or "unclosed" for a text that holds what a thinking model writes before its answer.
+    """
 
     sample_id: str
     index: int = 0
@@ -108,6 +111,7 @@ class Prediction:
     image: Path | None = None
     likelihoods: tuple[float, ...] | None = None
     finish: str = ""
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

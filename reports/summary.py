@@ -15,6 +15,7 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
     counts = record.counts
     lines = [f"{record.spec.model} on {record.spec.benchmark}", "", *metric_lines(record.metrics, record.headline), ""]
     shown = ("expected", "scored", "unparsed", "cut", "unscored", "invalid_images", "errors", "refused")
+    shown += tuple(key for key in counts if key.startswith("reasoning_"))
     lines.append("  ".join(f"{key}={counts[key]}" for key in shown if counts.get(key) or key in ("expected", "scored")))
     if any(each.low is not None for each in record.metrics.values()):
         lines.append(f"intervals: {stats.METHOD}")

@@ -28,7 +28,8 @@ def matched_rescore(
         found = prepare(suite.answers(predictions, data))
         evidence = None
         if options.get("judge") is not None:
-            evidence = ask(suite.suite.judge, found.samples, found.rows, options, memory=found.file)
+            strip = suite.reasoning == "strip"
+            evidence = ask(suite.suite.judge, found.samples, found.rows, options, memory=found.file, strip=strip)
         scored = elsewhere(suite, found.rows, found.samples, data=found.known, evidence=evidence, settle=settle)
         return told(found, scored)
 

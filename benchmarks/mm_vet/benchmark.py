@@ -102,7 +102,8 @@ def _rescored(
             for column in ("question", "answer"):
                 if not sample.target[column]:
                     row.need(column, hint=found.hint)
-        evidence = ask("mm_vet", found.samples, found.rows, options, memory=found.file)
+        strip = suite.reasoning == "strip"
+        evidence = ask("mm_vet", found.samples, found.rows, options, memory=found.file, strip=strip)
     else:
         evidence = _graded(found.samples, found.rows, grades)
     scored = elsewhere(

@@ -17,7 +17,7 @@ from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Picture, Prediction, Sample, Score, Scored
 from ..judging.matched import matched_rescore
 from ..judging.matcher import matched
-from ..reading.answers import LETTER
+from ..reading.answers import LETTER, letter_fixed
 from ..reading.cells import listed
 from ..reading.cells import plain as scalar
 from ..reading.choices import LETTER_LINE, lettered, options_of, prompt_of
@@ -27,7 +27,7 @@ from ..reading.sources import Source
 from ..reading.suite import Answers, Asked, TableSuite, row_id
 from .answers import open_correct, open_correct_lmms, open_values, option_lmms, option_official
 
-PROTOCOLS: Final = ("official", "vlmevalkit-2024", "vlmevalkit-2026", "vlmevalkit-judge", "lmms-eval")
+PROTOCOLS: Final = ("official", "fixed", "vlmevalkit-2024", "vlmevalkit-2026", "vlmevalkit-judge", "lmms-eval")
 SEED: Final = 42
 """The official module seeds its one stream of guesses with it when it is imported."""
 DOMAINS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -119,6 +119,7 @@ def read_choice(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
     shown = {letter: text for letter, text in options.items() if text}  # an empty cell is no option in a table
     letters = {
         "official": option_official(text, target["letters"], options),
+        "fixed": letter_fixed(text, options),
         "vlmevalkit-2024": LETTER["vlmevalkit-2024"](text, shown),
         "vlmevalkit-2026": LETTER["vlmevalkit-2026"](text, shown),
         "lmms-eval": option_lmms(text, target["letters"], options),
@@ -138,7 +139,8 @@ def read_open(text: str, gold: str | list[str]) -> dict[str, Read]:
     shown = [str(each) if each != each else each for each in shown]
     options = _offered(gold)
     expected = _expected({"open": True, "answer": gold})
-    reads: dict[str, Read] = {"official": (shown, float(open_correct(values, gold)), values == [""])}
+    official: Read = (shown, float(open_correct(values, gold)), values == [""])
+    reads: dict[str, Read] = {"official": official, "fixed": official}
     for protocol in ("vlmevalkit-2024", "vlmevalkit-2026"):
         letter = LETTER[protocol](text, options)
         reads[protocol] = (letter, float(letter in expected), letter in (None, "Z"))

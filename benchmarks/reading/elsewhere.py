@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from ...evals import stats
+from ...evals import reasoning, stats
 from ...evals.errors import UsageError
 from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score, Scored
 from .cells import plain, shown
@@ -25,6 +25,8 @@ class Rules(Protocol):
     def name(self) -> str: ...
     @property
     def headline(self) -> str: ...
+    @property
+    def reasoning(self) -> str: ...
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]: ...
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]: ...
 
@@ -80,19 +82,13 @@ def elsewhere(
     """
     unique(samples, rows, most=duplicates)
     missing = _without_row(samples, data) if data is not None else list(absent)
-    scores: list[Score] = []
-    owner: list[int] = []
-    for number, (sample, row) in enumerate(zip(samples, rows, strict=True)):
-        prediction = Prediction(sample.id, text=(text_of or response_of)(row))
-        made = rules.score(sample, prediction, evidence[number] if evidence else None)
-        scores += made
-        owner += [number] * len(made)
+    strip, text_of = rules.reasoning == "strip", text_of or response_of
+    answers = [answer_of(each, row, text_of, strip=strip) for each, row in zip(samples, rows, strict=True)]
+    scores, owner = _judged(rules, samples, answers, evidence)
     names = [_name(row, sample) for row, sample in zip(rows, samples, strict=True)]
     lines = _lines(names, settle(scores), owner, graded=graded)
-    nothing = [
-        Score(each.id, 0, "", None, reason=stats.NO_ROW, tags=each.tags, cluster=each.cluster)
-        for each in (*missing, *gaps)
-    ]
+    nothing = [no_verdict(each, stats.NO_ROW) for each in (*missing, *gaps)]
+    held = reasoning.counted(answers, strip=strip)
     metrics = dict(rules.aggregate([*scores, *nothing]))
     unscored = {(owner[number], each.protocol) for number, each in enumerate(scores) if each.value is None}
     return Scored(
@@ -105,9 +101,38 @@ def elsewhere(
         extra={
             "unparsed_by_protocol": _unparsed_by_protocol(scores),
             "missing": [each.id for each in missing],
+            **({"reasoning": dict(held)} if held else {}),
             **(extra or {}),
         },
     )
+
+
+def _judged(
+    rules: Rules, samples: Sequence[Sample], answers: Sequence[Prediction], evidence: Sequence[Evidence] | None
+) -> tuple[list[Score], list[int]]:
+    """Return the scores of all answers, and for each of them the number of its answer."""
+    scores: list[Score] = []
+    owner: list[int] = []
+    for number, (sample, answer) in enumerate(zip(samples, answers, strict=True)):
+        if answer.text is None:
+            made: Sequence[Score] = [no_verdict(sample, reasoning.NO_ANSWER)]
+        else:
+            made = rules.score(sample, answer, evidence[number] if evidence else None)
+        scores += made
+        owner += [number] * len(made)
+    return scores, owner
+
+
+def answer_of(
+    sample: Sample, row: Row, text_of: Callable[[Row], str] = response_of, *, strip: bool = False
+) -> Prediction:
+    """Return a row's answer, without its reasoning where that is stripped; its text is None where there is none."""
+    return reasoning.read(Prediction(sample.id, text=text_of(row)), strip=strip)
+
+
+def no_verdict(sample: Sample, reason: str) -> Score:
+    """Return the score of an answer that no protocol can judge."""
+    return Score(sample.id, 0, "", None, reason=reason, tags=sample.tags, cluster=sample.cluster)
 
 
 def placed(
@@ -205,6 +230,9 @@ def _lines(
     """Return the lines of --out: what each protocol read in a row, and whether that is correct."""
     lines: list[dict[str, Json]] = [{**name, "read": {}, "correct": {}} for name in names]
     for number, each in zip(owner, scores, strict=True):
+        if not each.protocol:
+            lines[number]["reason"] = each.reason
+            continue
         lines[number]["read"][each.protocol] = each.answer
         # A grade is a number; everything else is right or wrong.
         verdict = each.value if graded or each.value is None else bool(each.value)
@@ -221,6 +249,6 @@ def _unparsed(scores: Sequence[Score]) -> int:
 
 def _unparsed_by_protocol(scores: Sequence[Score]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for each in scores:
+    for each in filter(lambda each: each.protocol, scores):
         counts[each.protocol] = counts.get(each.protocol, 0) + each.unparsed
     return counts

@@ -124,14 +124,23 @@ class TableSuite:
     worlds: tuple[str, ...] = ()
 
     def __call__(
-        self, *, data: str = "", preset: str = "", judge: str | None = None, offline: bool = False
+        self,
+        *,
+        data: str = "",
+        preset: str = "",
+        judge: str | None = None,
+        reasoning: Literal["keep", "strip"] = "keep",
+        offline: bool = False,
     ) -> TableBenchmark:
-        """Return the suite over its data: a table, a folder, a hub data set, a data world, or empty for its own."""
+        """Return the suite over its data: a table, a folder, a hub data set, a data world, or empty for its own.
+
+        `reasoning` strip: a thinking model's answers are scored without what they write before the answer.
+        """
         if preset and preset not in self.presets:
             raise UsageError(
                 f"{self.name} has no preset {preset!r}{hint(preset, self.presets, f'; known: {self.presets}')}"
             )
-        return TableBenchmark(self, data, preset or self.presets[0], judge, offline)
+        return TableBenchmark(self, data, preset or self.presets[0], judge, reasoning, offline)
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -172,6 +181,7 @@ class TableBenchmark:
     data: str
     preset: str
     judge: str | None
+    reasoning: Literal["keep", "strip"]
     offline: bool
     _samples: list[Sample] = field(default_factory=list[Sample], repr=False)
 
@@ -181,8 +191,8 @@ class TableBenchmark:
 
     kind: Kind = "text"
     outputs: int = 1
-    inert = ("data", "preset", "judge", "offline")
-    scoring = ("match",)
+    inert = ("data", "preset", "judge", "reasoning", "offline")
+    scoring = ("match", "reasoning")
 
     @property
     def name(self) -> str:
@@ -212,6 +222,7 @@ class TableBenchmark:
     def card(self) -> Mapping[str, Json]:
         """The preset, whether a judge matches, how many rows there are, and the data's world or origin."""
         knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
+        knobs |= {"reasoning": self.reasoning} if self.reasoning != "keep" else {}
         world = {"world": self.data} if self.data and find_world(self.data) else {}
         world |= {"origin": "given"} if self.suite.source.is_given(self.data) else {}
         return knobs | {"rows": len(self.samples()), **world}

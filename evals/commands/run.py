@@ -39,6 +39,7 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("--allow-unscored", action="store_true", help="keep the headline number of an unwhole run")
     run.add_argument("-n", "--dry-run", action="store_true", help="print the plan and do nothing")
     run.add_argument("--json", action="store_true", help="print the records as JSON")
+    flags.add_reading(run)
     flags.add_machine(run)
 
 
