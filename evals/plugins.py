@@ -215,6 +215,10 @@ class BenchmarkMembers(Protocol):
         """Score outputs made elsewhere; its keyword parameters are the flags of `janus-eval score`."""
         raise UsageError("this suite scores no outputs made elsewhere")
 
+    def submission(self, samples: Sequence[Sample], answers: Sequence[str]) -> bytes:
+        """Return a file of the samples' answers as its own evaluation server takes it, for `janus-eval export`."""
+        raise UsageError("this suite has no server to hand answers in to")
+
     def draw(self, sample: Sample, prediction: Prediction, evidence: Evidence | None, score: Score) -> Image:
         """Return a picture with what was seen on it, for `janus-eval show --draw`."""
         raise UsageError("this suite has no pictures to draw on")

@@ -162,10 +162,7 @@ _WHY = (
     ("no right answer", "without a right answer"),
 )
 """How reasons begin, and what outputs with such a reason are called."""
-_FAILURES = (
-    *("failed", "without a row", "with an invalid picture", "without a verdict", "not made"),
-    *("without an answer", "without a right answer"),
-)
+_FAILURES = ("failed", "without a row", "with an invalid picture", "without a verdict", "not made", "answer")
 
 
 def failed(metric: Metric) -> bool:

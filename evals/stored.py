@@ -171,26 +171,35 @@ def _with_id(path: Path, sample_id: str) -> Iterator[bytes]:
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Return the runs among `paths` and, where one is an output folder, those inside it: finished ones and those
-    that left a summary when they were interrupted."""
+    that left a summary when they were interrupted or reached the stage that they were to stop behind."""
     found: list[Path] = []
     for path in paths:
-        if any((path / name).exists() for name in _RECORDS):
+        if any((path / name).exists() for name in RECORDS):
             found.append(path)
             continue
-        inside = sorted({each.parent for name in _RECORDS for each in path.glob(f"*/{name}")})
+        inside = sorted({each.parent for name in RECORDS for each in path.glob(f"*/{name}")})
         if not inside:
             raise UsageError(f"{path}: no finished run here (no record.json in it or one level below)")
         found += inside
     return found
 
 
-_RECORDS = ("record.json", "interrupted.json")
+RECORDS = ("record.json", "stage.json", "interrupted.json")
+"""The record of a finished run; of one that was to stop behind an earlier stage; what an interrupted one left."""
+
+
+def finished(folder: Path) -> RunRecord | None:
+    """Return the record of a run that is finished and whole, None where there is none."""
+    if not (folder / "record.json").is_file():
+        return None
+    record = read_record(folder)
+    return record if record.complete else None
 
 
 def read_record(folder: Path) -> RunRecord:
     """Return the record of a run, or what an interrupted one left. Raises UsageError where there is none, or it is
     foreign, damaged or was changed."""
-    path = next((folder / name for name in _RECORDS if (folder / name).is_file()), None)
+    path = next((folder / name for name in RECORDS if (folder / name).is_file()), None)
     if path is None:
         raise UsageError(f"{folder} is no finished run: it has no record.json")
     environment = folder / "environment.json"
@@ -331,7 +340,7 @@ _SHORT = 40
 
 def _scores_sum(folder: Path) -> str | None:
     """Return the digest of scores.jsonl that the record names; None where it names none (format 1)."""
-    for name in _RECORDS:
+    for name in RECORDS:
         if (folder / name).is_file():
             row = _unsealed(read_json(folder / name), str(folder / name))
             return row.get("scores_sha256") if isinstance(row, dict) else None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Kind = Literal["image", "text", "likelihood"]
+Stage = Literal["predict", "observe", "score"]
 Json = Any
 """A value that json.dumps takes; `Any` because that is where JSON comes in."""
 
@@ -266,7 +267,8 @@ class RunRecord:
     `counts` has at least expected, predicted, scored, unparsed, unscored, invalid_images, errors; `cut` are
     the answers that a limit of tokens cut, `refused` those of the errors that the same command meets again.
     `complete` is False where a sample is missing; `headline` names the metric a table shows first.
-    `state` is "finished", or "interrupted" for what a run left that was stopped before its end.
+    `state` is "finished", "interrupted" for what a run left that was stopped before its end, "predicted" or
+    "observed" for one that was to stop there: it has no metrics yet.
     """
 
     spec: RunSpec

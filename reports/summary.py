@@ -21,12 +21,26 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
         lines.append(f"intervals: {stats.METHOD}")
     if record.spec.limit:
         lines.append(f"LIMITED to {record.spec.limit}: not comparable with a whole run")
-    if not record.complete:
+    if record.state in ("predicted", "observed"):
+        lines.append(_stage(record))
+    elif record.spec.benchmark_card.get("answers") == "none" and not record.missing:
+        lines.append(
+            f"NOT SCORED: the data tell no right answers; the answers are kept: janus-eval export {folder} -o FILE "
+            "writes them as the suite's server takes them"
+        )
+    elif not record.complete:
         what = f"{len(record.missing)} outputs missing" if record.missing else f"{counts['unscored']} without a verdict"
         state = "INTERRUPTED" if record.state == "interrupted" else "INCOMPLETE"
         lines.append(f"{state}: {what}; {record.headline} is withheld; run the same command again to resume")
         lines += _reasons(folder)
     return [*lines, f"signature: {record.spec.signature}", f"run: {folder}"]
+
+
+def _stage(record: RunRecord) -> str:
+    """Return what a run has that was to stop behind a stage, and how it goes on."""
+    left = len(record.missing)
+    have = f"{left} of {record.counts['expected']} outputs missing" if left else f"{record.counts['expected']} outputs"
+    return f"{record.state.upper()}: {have}, nothing is scored yet; the same command without --until goes on from here"
 
 
 def _reasons(folder: Path) -> list[str]:

@@ -5,6 +5,7 @@ Port of MMMU-Benchmark/MMMU bb0b95a9 (mmmu/main_parse_and_eval.py, utils/eval_ut
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import string
@@ -169,6 +170,21 @@ def _guessed(score: Score) -> bool:
     return score.unparsed and score.value is not None and score.answer is None
 
 
+def submission(samples: Sequence[Sample], answers: Sequence[str]) -> bytes:
+    """Return the file that MMMU's EvalAI page takes: {id: a letter, or an open answer as it was given}.
+
+    Letters are those of the official parser, its guesses included, drawn in the order of the rows as it draws them
+    (main_parse_and_eval.py, and utils/eval_utils.py for what the page does with open answers).
+    """
+    stream = random.Random(SEED)
+    read: dict[str, str] = {}
+    for each, said in sorted(zip(samples, answers, strict=True), key=lambda pair: pair[0].target["position"]):
+        letters = each.target["letters"]
+        letter = said if each.target["open"] else option_official(said, letters, each.target["options"])
+        read[each.id] = stream.choice(letters) if letter is None else letter
+    return json.dumps(read, indent=4, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
 def _prompt(row: Row, preset: str) -> str:
     question, options = row.text("question"), _options(row)
     if preset == "janus-pr541":
@@ -217,7 +233,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
     is_open, options = _is_open(row), _options(row)
     if not is_open and not options:
         row.need("options", "index2ans", "A", hint=asked.hint)
-    answer = _answer(row, is_open=is_open, options=options, hint=asked.hint)
+    answer = None if asked.unanswered else _answer(row, is_open=is_open, options=options, hint=asked.hint)
     match = _ID.fullmatch(row_id(row))
     subject = match[2] if match else row.label("category") or ""
     tags = {"subject": subject, "domain": _DOMAIN_OF.get(subject, "")}
@@ -232,7 +248,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
             "answer": answer,
             "position": asked.place,
             "question": row.words("question") or "",
-            **({"offered": _offered(answer)} if is_open else {}),
+            **({"offered": _offered(answer)} if is_open and answer is not None else {}),
         },
         tags={name: value for name, value in tags.items() if value},
     )
@@ -298,6 +314,8 @@ Mmmu = TableSuite(
     sample=_sample,
     score=score,
     estimates=estimates,
+    golds=("answer", "gold"),
+    submission=submission,
     judge="mmmu",
     rescored=matched_rescore(_in_order, settle, _told),
 )

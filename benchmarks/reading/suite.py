@@ -13,7 +13,7 @@ from ...evals import stats
 from ...evals.errors import UsageError, hint
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
-from .elsewhere import elsewhere, given, hint_for, placed, unique
+from .elsewhere import elsewhere, given, hint_for, no_verdict, placed, unique
 from .pictures import Gallery
 from .rows import Row
 from .sources import Source, find_world
@@ -22,6 +22,9 @@ from .tables import read_rows, read_tables
 PRESETS: Final = ("janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit")
 """The prompts in which the field asks: the Janus authors' (VLMEvalKit pull request 541), the suite's own, others'."""
 
+NO_GOLD: Final = "no right answer: the table tells none (a test split?): hand the answers in (janus-eval export RUN)"
+"""Why the answers to a table without right ones have no verdict."""
+
 Estimates = Callable[[Sequence[Score]], Mapping[str, Estimate]]
 
 
@@ -29,13 +32,19 @@ Estimates = Callable[[Sequence[Score]], Mapping[str, Estimate]]
 class Asked:
     """How a row is asked: in a preset with its pictures, or, to score what was answered elsewhere, in none.
 
-    `place` counts the rows from 0; `hint` ends the message about a column that a row lacks.
+    `place` counts the rows from 0; `hint` ends the message about a column that a row lacks; `unanswered` says
+    that no row of the table tells the right answer, as in test splits.
     """
 
     preset: str = ""
     gallery: Gallery | None = None
     place: int = 0
     hint: str = ""
+    unanswered: bool = False
+
+    def gold(self, row: Row, *names: str) -> Json:
+        """Return the right answer, in the first of the named columns; None where the table has none for any row."""
+        return None if self.unanswered else row.need(*names, hint=self.hint)
 
     def text(self, make: Callable[[], str]) -> str:
         """Return the prompt that `make` makes; empty where nothing is asked."""
@@ -95,6 +104,8 @@ class TableSuite:
     the table, beside it, in `folders` there, or in tables apart: a pattern, and the column that names a
     picture's id. `samples` is for suites whose samples depend on each other, `named` for ids that repeat; of
     several samples of one id `meant` returns those that a row of answers can mean.
+    `golds` are the columns that may hold the right answer; a table with none in any row, as test splits are, is
+    asked and not scored, and `submission` writes its answers as the suite's own server takes them.
     `likelihoods` are the presets in which options are weighed too. `judge` names the judge's task of a
     suite that may have its answers matched by one; `observer` an observer that it always needs.
     """
@@ -108,6 +119,7 @@ class TableSuite:
     estimates: Estimates
     presets: tuple[str, ...] = ("official",)
     key: Callable[[Row], str] = row_id
+    golds: tuple[str, ...] = ("answer",)
     rows: Callable[[Sequence[Row], bool], Sequence[Row]] = every_row
     folders: tuple[str, ...] = ()
     pictures_apart: tuple[str, str] | None = None
@@ -116,6 +128,7 @@ class TableSuite:
     rows_of_an_id: int = 1
     meant: Callable[[Row, Sequence[Sample]], Sequence[Sample]] = any_of
     likelihoods: Collection[str] = ()
+    submission: Callable[[Sequence[Sample], Sequence[str]], bytes] | None = None
     judge: str = ""
     observer: str | None = None
     title: str = ""
@@ -183,6 +196,8 @@ class TableBenchmark:
     judge: str | None
     reasoning: Literal["keep", "strip"]
     offline: bool
+    unanswered: bool = field(default=False, init=False)
+    """Whether the data, once they are read, tell no right answer."""
     _samples: list[Sample] = field(default_factory=list[Sample], repr=False)
 
     def __post_init__(self) -> None:
@@ -212,7 +227,8 @@ class TableBenchmark:
 
     @property
     def observer(self) -> str | None:
-        return self.suite.observer or ("judge" if self.judge else None)
+        name = self.suite.observer or ("judge" if self.judge else None)
+        return None if name and self.samples() and self.unanswered else name  # nothing to judge by
 
     @property
     def extra_kinds(self) -> Collection[Kind]:
@@ -225,7 +241,8 @@ class TableBenchmark:
         knobs |= {"reasoning": self.reasoning} if self.reasoning != "keep" else {}
         world = {"world": self.data} if self.data and find_world(self.data) else {}
         world |= {"origin": "given"} if self.suite.source.is_given(self.data) else {}
-        return knobs | {"rows": len(self.samples()), **world}
+        rows = {"rows": len(self.samples())}
+        return knobs | rows | world | ({"answers": "none"} if self.unanswered else {})
 
     def samples(self) -> Sequence[Sample]:
         """Return the samples, read once."""
@@ -238,7 +255,9 @@ class TableBenchmark:
         tables = self.suite.source.tables(data, offline=self.offline)
         rows = self.suite.rows(read_tables(tables), asked)
         gallery = self._gallery(rows, tables[0]) if asked else None
-        samples = self.suite.samples(self.suite, rows, Asked(self.preset if asked else "", gallery))
+        self.unanswered = asked and all(row.find(*self.suite.golds) is None for row in rows)
+        how = Asked(self.preset if asked else "", gallery, unanswered=self.unanswered)
+        samples = self.suite.samples(self.suite, rows, how)
         if gallery is not None:
             gallery.must_show()
         return samples
@@ -253,7 +272,9 @@ class TableBenchmark:
         return Gallery(rows, [table.parent / each for each in self.suite.folders])
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
-        """Return one Score for each protocol that reads the answer."""
+        """Return one Score for each protocol that reads the answer; without a verdict where the data tell none."""
+        if self.unanswered:
+            return [replace(no_verdict(sample, NO_GOLD), index=prediction.index)]
         return self.suite.score(sample, prediction, evidence)
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
@@ -263,6 +284,12 @@ class TableBenchmark:
     def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
         """Return what the metrics are made of."""
         return self.suite.estimates(scores)
+
+    def submission(self, samples: Sequence[Sample], answers: Sequence[str]) -> bytes:
+        """Return a file of the answers as the suite's own server takes it."""
+        if self.suite.submission is None:
+            raise UsageError(f"{self.name} has no server to hand answers in to")
+        return self.suite.submission(samples, answers)
 
     def answers(self, predictions: Path | None, data: str | Path | None) -> Answers:
         """Return the rows of a file of answers, each with its sample: the data set's, or what the row says itself."""

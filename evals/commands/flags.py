@@ -162,4 +162,5 @@ def request_of(args: argparse.Namespace) -> Request:
         output=args.output,
         machine=machine_of(args),
         patience=Patience(args.max_errors, args.allow_unscored),
+        until=args.until,
     )
