@@ -137,6 +137,9 @@ def _suite(entry: str | Benchmark, request: Request, world: str, made: dict[str,
         return _Made(suite.name, suite, {}, {})
     name = registry.resolve("benchmarks", entry)
     accepted = registry.parameters("benchmarks", name)
+    own = request.options.get("name") if "name" in accepted else None
+    if own:  # a suite of the user's: options:mine
+        name, request = f"{name}:{own}", replace(request, options={**request.options, "name": None})
     options = _only(accepted, {"data": request.data, "world": world, "offline": request.machine.offline or None})
     options |= _only(accepted, request.options)
     worlds = members.of_factory(registry.load("benchmarks", name)).worlds
@@ -159,7 +162,7 @@ def _eyes(suite: _Made, request: Request, world: str) -> _Made | None:
         return _Made(type(name).__name__, members.observer(name), {}, {})
     machine, accepted = request.machine, registry.parameters("observers", name)
     device = machine.device.split(",")[0] if machine.device else None
-    given = {"world": world, "task": suite.plugin.name, "device": device, "dtype": machine.dtype}
+    given = {"world": world, "task": suite.plugin.name.partition(":")[0], "device": device, "dtype": machine.dtype}
     options = _only(accepted, given | {"offline": machine.offline or None}) | _only(accepted, request.options)
     eyes = members.observer(registry.create("observers", name, **options), name)
     if request.until != "predict":

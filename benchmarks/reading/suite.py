@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -95,6 +96,16 @@ def rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: st
     return elsewhere(suite, answers.rows, answers.samples, data=answers.known)
 
 
+def own_name(shape: str, name: str) -> str:
+    """Return what a suite is called: as its shape, or as its shape and the name that the user gave it."""
+    if name and not _OWN_NAME.fullmatch(name):
+        raise UsageError(f"{shape}: the name {name!r}: expected letters, digits, blanks, . _ + or -, at most 60")
+    return f"{shape}:{name}" if name else shape
+
+
+_OWN_NAME: Final = re.compile(r"\w[\w .+-]{0,59}")
+
+
 @dataclass(frozen=True)
 class TableSuite:
     """What a suite of questions is; called, it makes the benchmark. Registered under its name.
@@ -107,7 +118,8 @@ class TableSuite:
     `golds` are the columns that may hold the right answer; a table with none in any row, as test splits are, is
     asked and not scored, and `submission` writes its answers as the suite's own server takes them.
     `likelihoods` are the presets in which options are weighed too. `judge` names the judge's task of a
-    suite that may have its answers matched by one; `observer` an observer that it always needs.
+    suite that may have its answers matched by one; `observer` an observer that it always needs. `own` says that it
+    is a shape for tables of the user's, who may give it a name.
     """
 
     name: str
@@ -135,10 +147,12 @@ class TableSuite:
     decimals: int | None = None
     rescored: Callable[..., Scored] = rescored
     worlds: tuple[str, ...] = ()
+    own: bool = False
 
     def __call__(
         self,
         *,
+        name: str = "",
         data: str = "",
         preset: str = "",
         judge: str | None = None,
@@ -153,7 +167,9 @@ class TableSuite:
             raise UsageError(
                 f"{self.name} has no preset {preset!r}{hint(preset, self.presets, f'; known: {self.presets}')}"
             )
-        return TableBenchmark(self, data, preset or self.presets[0], judge, reasoning, offline)
+        return TableBenchmark(
+            self, own_name(self.name, name), data, preset or self.presets[0], judge, reasoning, offline
+        )
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -161,7 +177,7 @@ class TableSuite:
         own = inspect.signature(type(self).__call__, eval_str=True).parameters
         preset = own["preset"].replace(annotation=Literal[self.presets], default=self.presets[0])
         kept = {**own, "preset": preset}
-        dropped = {"self", *(() if self.judge else ("judge",))}
+        dropped = {"self", *(() if self.judge else ("judge",)), *(() if self.own else ("name",))}
         return inspect.Signature([each for name, each in kept.items() if name not in dropped])
 
     @property
@@ -191,6 +207,7 @@ class TableBenchmark:
     """A suite of questions over its data: the benchmark that a `TableSuite` makes."""
 
     suite: TableSuite
+    name: str
     data: str
     preset: str
     judge: str | None
@@ -208,10 +225,6 @@ class TableBenchmark:
     outputs: int = 1
     inert = ("data", "preset", "judge", "reasoning", "offline")
     scoring = ("match", "reasoning")
-
-    @property
-    def name(self) -> str:
-        return self.suite.name
 
     @property
     def headline(self) -> str:
