@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from ..evals.types import Json, Sample
 from .reading.answers import short_llava, short_lmms, short_vlmevalkit
 from .reading.choices import SHORT_LINE
@@ -31,10 +34,18 @@ def _sample(row: Row, asked: Asked) -> Sample:
         id=_key(row),
         prompt=asked.text(lambda: row.text("question") + SHORT_LINE),
         images=asked.pictures(row),
-        target=row.text("answer", "gold", hint=asked.hint),
+        target=None if asked.unanswered else row.text("answer", "gold", hint=asked.hint),
         tags={"type": kind} if kind else {},
         cluster=row.name("imageId", "image_path", "image"),
     )
+
+
+def submission(samples: Sequence[Sample], answers: Sequence[str]) -> bytes:
+    """Return the file of GQA's evaluation server: [{"questionId", "prediction"}], as LLaVA's conversion writes it."""
+    rows = [
+        {"questionId": each.id, "prediction": short_llava(said)} for each, said in zip(samples, answers, strict=True)
+    ]
+    return json.dumps(rows).encode()
 
 
 def _key(row: Row) -> str:
@@ -50,9 +61,11 @@ Gqa = TableSuite(
     presets=PRESETS,
     worlds=("toy",),
     key=_key,
+    golds=("answer", "gold"),
     # The official file lists unbalanced questions too; its script leaves them out.
     rows=lambda rows, asked: [row for row in rows if row.fields.get("isBalanced") is not False],
     pictures_apart=(_HUB[1], "imageId"),
+    submission=submission,
     sample=_sample,
     score=judged(read),
     estimates=accuracy(PROTOCOLS, "type"),

@@ -126,8 +126,8 @@ def _category(row: Row, hint: str = "") -> str:
 
 
 def _sample(row: Row, asked: Asked) -> Sample:
-    answer = str(row.need("answer", "label", hint=asked.hint)).strip().lower()
-    if answer not in ("yes", "no"):
+    answer = str(asked.gold(row, "answer", "label") or "").strip().lower()
+    if answer not in ("yes", "no") and not asked.unanswered:
         raise row.wrong("answer", row.find("answer", "label"), "yes or no")
     category = _category(row, asked.hint)
     return Sample(
@@ -224,6 +224,7 @@ Pope = TableSuite(
     worlds=("toy",),
     key=_key,
     joined=_joined,
+    golds=("answer", "label"),
     sample=_sample,
     score=judged(read, lambda sample: sample.tags["answer"]),
     estimates=estimates,

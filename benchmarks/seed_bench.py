@@ -136,8 +136,8 @@ def _type(row: Row) -> str:
 
 
 def _sample(row: Row, asked: Asked) -> Sample:
-    answer = row.need("answer", "gt_answer", "gold", hint=asked.hint)
-    if answer not in ("A", "B", "C", "D"):
+    answer = asked.gold(row, "answer", "gt_answer", "gold")
+    if answer not in ("A", "B", "C", "D") and not asked.unanswered:
         raise row.wrong("answer", answer, "one of A, B, C, D")
     options = options_of(row)
     kind = _type(row)
@@ -173,6 +173,7 @@ SeedBench = TableSuite(
     named=_named,
     meant=_meant,
     key=row_number,
+    golds=("answer", "gt_answer", "gold"),
     likelihoods=("official",),
     sample=_sample,
     score=score,

@@ -21,7 +21,8 @@ from .request import Machine, Patience, Request
 from .reuse import reuse
 from .runner import Progress, Settings, run
 from .store import RunStore
-from .types import RunRecord, RunSpec
+from .stored import finished
+from .types import RunRecord, RunSpec, Stage
 
 Say = Callable[[str], None]
 """Takes a line that the user should read."""
@@ -83,6 +84,8 @@ def _run(pair: Pair, settings: Settings, show: Progress, say: Say) -> RunRecord:
                 f"{pair.folder} holds outputs of a {pair.spec.model} that cannot be told from this one: give tag= or "
                 "step=, or let its card name its weights"
             )
+        if settings.until != "score" and (done := finished(pair.folder)) is not None:
+            return done
         store.write_json("options.json", {key: str(value) for key, value in pair.suite_options.items()})
         if pair.asked is not None:
             store.write_json("asked.json", dict(pair.asked))
@@ -152,12 +155,14 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
     max_errors: int = 10,
     allow_unscored: bool = False,
     offline: bool = False,
+    until: Stage = "score",
 ) -> RunRecord | list[RunRecord]:
     """Run models on suites from Python, as `janus-eval run` does, and return the record, or a list of several.
 
     `model` and `benchmark` are registered names, objects (`ModelAdapter`, `Benchmark`), or a sequence of
     either. An object whose weights change is told apart by `step` or `tag`, or by "weights" in its card;
-    without any of these a stored run of it is refused. Of several runs all are carried out; the first error
+    without any of these a stored run of it is refused. `until` is the stage behind which
+    each run stops. Of several runs all are carried out; the first error
     is raised at the end. Raises JanusEvalError.
     """
     several = not _is_one(model) or not _is_one(benchmark)
@@ -179,6 +184,7 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
         output=Path(output),
         machine=Machine(device, dtype, batch_size, base_url, offline),
         patience=Patience(max_errors, allow_unscored),
+        until=until,
     )
     outcomes = list(carry_out(pairs(request), settings_of(request)))
     for each in outcomes:
@@ -191,7 +197,7 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
 def settings_of(request: Request) -> Settings:
     """Return what of a request moves only time and patience."""
     machine, patience = request.machine, request.patience
-    return Settings(machine.batch_size, patience.max_errors, patience.allow_unscored, machine.offline)
+    return Settings(machine.batch_size, patience.max_errors, patience.allow_unscored, machine.offline, request.until)
 
 
 def _is_one(what: Any) -> bool:

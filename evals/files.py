@@ -60,8 +60,8 @@ def read_json(path: Path) -> Any:
 
 READS = (1, 2)
 """The formats of a record that this version reads."""
-RECORDS = ("record.json", "interrupted.json")
-"""What ends a run, and what one leaves that was stopped."""
+RECORDS = ("record.json", "stage.json", "interrupted.json")
+"""The record of a finished run; of one that was to stop behind an earlier stage; what an interrupted one left."""
 
 
 def unsealed(row: Json, where: str) -> Json:

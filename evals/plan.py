@@ -139,6 +139,9 @@ def _suite(entry: str | Benchmark, request: Request, world: str, made: dict[str,
         return _Made(suite.name, suite, {}, {})
     name = registry.resolve("benchmarks", entry)
     accepted = registry.parameters("benchmarks", name)
+    own = request.options.get("name") if "name" in accepted else None
+    if own:  # a suite of the user's: options:mine
+        name, request = f"{name}:{own}", replace(request, options={**request.options, "name": None})
     options = _only(accepted, {"data": request.data, "world": world, "offline": request.machine.offline or None})
     options |= _only(accepted, request.options)
     worlds = members.of_factory(registry.load("benchmarks", name)).worlds
@@ -155,13 +158,17 @@ def _eyes(suite: _Made, request: Request, world: str) -> _Made | None:
     name: str | Observer | None = suite.plugin.observer
     if name is None:
         return None
+    if request.until == "predict":  # nothing of a scorer is looked for: what it lacks shall stop no drawing
+        request = replace(request, machine=replace(request.machine, offline=True))
     if not isinstance(name, str):
         return _Made(type(name).__name__, members.observer(name), {}, {})
     machine, accepted = request.machine, registry.parameters("observers", name)
     device = machine.device.split(",")[0] if machine.device else None
-    given = {"world": world, "task": suite.plugin.name, "device": device, "dtype": machine.dtype}
+    given = {"world": world, "task": suite.plugin.name.partition(":")[0], "device": device, "dtype": machine.dtype}
     options = _only(accepted, given | {"offline": machine.offline or None}) | _only(accepted, request.options)
     eyes = members.observer(registry.create("observers", name, **options), name)
+    if request.until != "predict":
+        eyes.needs()  # a package that lacks is said now, not after the runs before this one
     return _Made(name, eyes, options, registry.moving("observers", name, options, {*eyes.inert, "task"}))
 
 
@@ -201,7 +208,7 @@ def _pair(
             **_data_world(benchmark, request),
             **_content(benchmark, every, contents),
         },
-        observer_card=_card(observer, tolerant=tolerant) if observer else {},
+        observer_card=_observer_card(observer, request, tolerant=tolerant) if observer else {},
         version=harness_version(),
         model_options=made.moving,
         benchmark_options=benchmark.moving,
@@ -265,6 +272,12 @@ def _card(made: _Made, *, tolerant: bool) -> Mapping[str, Json]:
     if not tolerant:
         raise problem
     return {"missing": str(problem)}
+
+
+def _observer_card(made: _Made, request: Request, *, tolerant: bool) -> Mapping[str, Json]:
+    """Return an observer's knobs; of one that is not here, in a run that stops before it, that it is not."""
+    card = _card(made, tolerant=tolerant or request.until == "predict")
+    return {"missing": made.name} if "missing" in card and not tolerant else card
 
 
 def _data_world(benchmark: _Made, request: Request) -> dict[str, str]:

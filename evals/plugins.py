@@ -181,6 +181,10 @@ class BenchmarkMembers(Protocol):
         "its card tells all of its samples apart by a digest of their source, so that the harness adds none "
         "(`samples`: over prompts, targets, tags, options and the bytes of pictures)",
     ] = False
+    reasoning: Annotated[
+        str,
+        "strip: answers are observed and scored without what a thinking model writes before them; its card tells it",
+    ] = "keep"
     title: Annotated[str, "the heading of its column in a report; its name where there is none"] = ""
     decimals: Annotated[
         int | None,
@@ -210,6 +214,10 @@ class BenchmarkMembers(Protocol):
     def rescore(self, **options: Any) -> Scored:
         """Score outputs made elsewhere; its keyword parameters are the flags of `janus-eval score`."""
         raise UsageError("this suite scores no outputs made elsewhere")
+
+    def submission(self, samples: Sequence[Sample], answers: Sequence[str]) -> bytes:
+        """Return a file of the samples' answers as its own evaluation server takes it, for `janus-eval export`."""
+        raise UsageError("this suite has no server to hand answers in to")
 
     def draw(self, sample: Sample, prediction: Prediction, evidence: Evidence | None, score: Score) -> Image:
         """Return a picture with what was seen on it, for `janus-eval show --draw`."""

@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from .address import Address
 from .errors import UsageError
 from .plugins import Benchmark, ModelAdapter
-from .types import Json
+from .types import Json, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Request:
     `model_options` go to each model's factory, `options` to every suite, and every observer of one,
     that takes them. `data` is a path, a data world or empty for the suite's own; `limit` a number of
     samples, a share below 1 or a range A-B, `ids` samples by name; `tag` and `step` tell apart what a
-    changing model was when it was asked. Raises UsageError for what cannot be meant.
+    changing model was when it was asked; `until` is the stage behind which it stops.
+    Raises UsageError for what cannot be meant.
     """
 
     models: tuple[str | ModelAdapter, ...]
@@ -57,6 +58,7 @@ class Request:
     output: Path = Path("runs")
     machine: Machine = Machine()
     patience: Patience = Patience()
+    until: Stage = "score"
 
     def __post_init__(self) -> None:
         for flag, found in (("--model", self.models), ("--bench", self.benchmarks)):
@@ -66,6 +68,8 @@ class Request:
             raise UsageError("--data names nothing: toy, official or a path")
         if self.limit is not None and self.ids is not None:
             raise UsageError("--limit and --ids exclude each other")
+        if self.until not in get_args(Stage):
+            raise UsageError(f"--until {self.until!r}: expected one of {', '.join(get_args(Stage))}")
         if type(self.seed) is not int:
             raise UsageError(f"seed {self.seed!r}: expected a whole number")
         if self.step is not None and (type(self.step) is not int or self.step < 0):

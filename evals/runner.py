@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import members, stats
+from . import members, reasoning
 from .assets.fetch import fetch
 from .batches import Budget, Elastic, chunks, guarded, handed_out, put
 from .errors import Incomplete, UsageError
@@ -20,19 +19,18 @@ from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .store import RunStore
 from .stored import Key
 from .types import (
-    CUT,
     Answer,
     Evidence,
     Job,
-    Metric,
     Output,
     Prediction,
     RunRecord,
     RunSpec,
     Sample,
-    Score,
+    Stage,
     job_seed,
 )
+from .verdicts import answers_nothing, key_of, metrics, record_of, verdicts
 
 
 class Ticker(Protocol):
@@ -53,6 +51,7 @@ class Settings:
     max_errors: int = 10
     allow_unscored: bool = False
     offline: bool = False
+    until: Stage = "score"
 
 
 def run(
@@ -69,6 +68,7 @@ def run(
     """Carry a run as far as it goes and return its record; what is on disk already is not made again.
 
     `models` are one adapter, or one for each device: batches are handed out to whichever is free.
+    It stops behind the stage `settings.until`; the same run goes on from there.
     Raises Incomplete where more than `settings.max_errors` outputs fail.
     """
     makers, suite = [members.model(each) for each in models], members.benchmark(benchmark)
@@ -79,14 +79,16 @@ def run(
     course = _Course(spec, suite, eyes, samples, jobs, store, settings, budget, environment)
     try:
         have = store.predictions()
-        lacking = sum(_key(job) not in have for job in jobs)
+        lacking = sum(key_of(job) not in have for job in jobs)
         if lacking:
             store.check_room(members.disk_need(suite, makers[0], lacking))
-            _fetch_first(eyes, settings)
+            if settings.until != "predict":
+                _fetch_first(eyes, settings)
             have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
-        predictions = {key: have[key] for key in map(_key, jobs) if key in have}
+        predictions = _read(jobs, have, suite)
+        eyes = None if settings.until == "predict" else eyes
         evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
-        return course.end(predictions, evidence)
+        return course.end(predictions, evidence, course.goal)
     except BaseException as stopped:
         if isinstance(stopped, Incomplete) or not isinstance(stopped, Exception):  # too many failures, or a signal
             course.interrupted()
@@ -108,16 +110,25 @@ class _Course:
     environment: Callable[[], Mapping[str, object]]
     started: float = field(default_factory=time.time)
 
+    @property
+    def goal(self) -> str:
+        """The state in which the run is when it has come as far as it was to go."""
+        return {"predict": "predicted", "observe": "observed"}.get(self.settings.until, "finished")
+
     def end(
         self, predictions: Mapping[Key, Prediction], evidence: Mapping[Key, Evidence], state: str = "finished"
     ) -> RunRecord:
-        """Score what there is and write the record, or what an interrupted run leaves."""
-        why = "it gave no output" if state == "finished" else "not made before the run was stopped"
-        scores = _score(self.jobs, predictions, evidence, self.suite, self.budget, why, observed=self.eyes is not None)
+        """Score what there is and write the record, or what a run leaves that was stopped or is to stop earlier."""
+        why = "not made before the run was stopped" if state == "interrupted" else "it gave no output"
+        until, allow = self.settings.until, self.settings.allow_unscored
+        observed = self.eyes is not None and until != "predict"
+        waits = "" if until == "score" else f"not scored yet: the run was to stop behind {until}"
+        scores = verdicts(
+            self.jobs, predictions, evidence, self.suite, self.budget, why, observed=observed, waits=waits
+        )
         told = {**self.environment(), "seconds": round(time.time() - self.started, 3)}
-        allow = self.settings.allow_unscored
-        metrics = _metrics(self.suite, self.samples, scores, self.spec.limit, allow_unscored=allow)
-        found = _record(self.spec, self.suite, self.jobs, predictions, scores, metrics, self.budget, told)
+        numbers = {} if waits else metrics(self.suite, self.samples, scores, self.spec.limit, allow_unscored=allow)
+        found = record_of(self.spec, self.suite, self.jobs, predictions, scores, numbers, self.budget, told)
         record = replace(found, state=state)
         if state == "finished":
             made, seen = list(predictions.values()), list(evidence.values())
@@ -132,10 +143,11 @@ class _Course:
         """
         with suppress(Exception):
             have = self.store.predictions()
-            predictions = {key: have[key] for key in map(_key, self.jobs) if key in have}
-            evidence = self.store.evidence(predictions) if self.eyes else {}
-            whole = len(predictions) == len(self.jobs) and (self.eyes is None or len(evidence) == len(predictions))
-            self.end(predictions, evidence, "finished" if whole else "interrupted")
+            predictions = _read(self.jobs, have, self.suite)
+            eyes = None if self.settings.until == "predict" else self.eyes
+            evidence = self.store.evidence(predictions) if eyes else {}
+            whole = len(predictions) == len(self.jobs) and (eyes is None or len(evidence) == len(predictions))
+            self.end(predictions, evidence, self.goal if whole else "interrupted")
 
 
 def _fetch_first(eyes: Eyes | None, settings: Settings) -> None:
@@ -187,14 +199,14 @@ def _predict(
     budget: Budget,
 ) -> Mapping[Key, Prediction]:
     """Make what is missing and return all predictions that the store then has."""
-    missing = [job for job in jobs if _key(job) not in have]
+    missing = [job for job in jobs if key_of(job) not in have]
     wanted = settings.batch_size or models[0].batch_size(jobs)
     size = store.batch_size("predict", max(1, min(wanted, len(jobs))))
     # A batch is made whole even when one picture of it is missing: its members must see the same
     # neighbours as in an uninterrupted run. What has no neighbours (an endpoint that is paid by request)
     # is asked for what is missing alone.
     asked = missing if models[0].independent else jobs
-    todo = [chunk for chunk in chunks(asked, size) if any(_key(job) not in have for job in chunk)]
+    todo = [chunk for chunk in chunks(asked, size) if any(key_of(job) not in have for job in chunk)]
     workers = [Elastic[Job, Output](partial(_asked, model)) for model in models]
 
     def work(worker: Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:
@@ -209,7 +221,7 @@ def _predict(
     ):
         stored = storing.submit(int)
         for made in handed_out(workers, todo, work):
-            keep = [(_at(job, paths), output) for job, output in made if _key(job) not in have]
+            keep = [(_at(job, paths), output) for job, output in made if key_of(job) not in have]
             stored.result()
             stored = storing.submit(put, store, keep, writers, budget)
             tick(len(keep))
@@ -237,6 +249,12 @@ def _fits(job: Job, output: Any) -> bool:
     return all(isinstance(each, int | float) and each == each for each in output)  # a NaN is no likelihood
 
 
+def _read(jobs: Sequence[Job], have: Mapping[Key, Prediction], suite: Suite) -> dict[Key, Prediction]:
+    """Return the run's outputs as they are observed and scored: reasoning is told, and taken off where asked."""
+    strip = suite.reasoning == "strip"
+    return {key: reasoning.read(have[key], strip=strip) for key in map(key_of, jobs) if key in have}
+
+
 def _observe(
     jobs: Sequence[Job],
     predictions: Mapping[Key, Prediction],
@@ -247,7 +265,8 @@ def _observe(
     budget: Budget,
 ) -> dict[Key, Evidence]:
     have = store.evidence(predictions)
-    pairs = [(job.sample, predictions[_key(job)]) for job in jobs if _key(job) in predictions]
+    made = [(job.sample, predictions[key_of(job)]) for job in jobs if key_of(job) in predictions]
+    pairs = [pair for pair in made if not answers_nothing(pair[1])]
     missing = [pair for pair in pairs if _pair_key(pair) not in have]
     if missing:
         size = store.batch_size("observe", max(1, settings.batch_size or eyes.batch_size))
@@ -257,8 +276,8 @@ def _observe(
                 todo = [pair for pair in chunk if _pair_key(pair) not in have]
                 if not todo:
                     continue
-                made = guarded(elastic, chunk, budget, "observe", lambda pair: (pair[1].sample_id, pair[1].index))
-                keep = [(pair[1], evidence) for pair, evidence in made if _pair_key(pair) not in have]
+                seen = guarded(elastic, chunk, budget, "observe", lambda pair: (pair[1].sample_id, pair[1].index))
+                keep = [(pair[1], evidence) for pair, evidence in seen if _pair_key(pair) not in have]
                 store.add_evidence(keep)  # before the errors are counted: they may stop the run
                 for prediction, evidence in keep:
                     if evidence.error is not None:
@@ -269,110 +288,7 @@ def _observe(
     return have
 
 
-def _score(
-    jobs: Sequence[Job],
-    predictions: Mapping[Key, Prediction],
-    evidence: Mapping[Key, Evidence],
-    suite: Suite,
-    budget: Budget,
-    nothing: str,
-    *,
-    observed: bool,
-) -> list[Score]:
-    scores: list[Score] = []
-    for job in sorted(jobs, key=lambda job: (job.sample.id, job.kind, job.index)):
-        key = _key(job)
-        if key not in predictions:
-            why = budget.why.get((job.sample.id, job.index))
-            scores.append(_no_verdict(job, f"missing: {f'the model failed: {why}' if why else nothing}"))
-        elif observed and job.kind == suite.kind and key not in evidence:
-            why = budget.why.get((job.sample.id, job.index), "it gave no evidence")
-            scores.append(_no_verdict(job, f"unscored: the observer failed: {why}"))
-        else:
-            scores += map(_finite, suite.score(job.sample, predictions[key], evidence.get(key)))
-    return scores
-
-
-def _finite(score: Score) -> Score:
-    """Return the score; a value that is no number is no verdict."""
-    if score.value is None or math.isfinite(score.value):
-        return score
-    return replace(score, value=None, reason=f"unscored: the rule gave {score.value}; {score.reason}")
-
-
-def _no_verdict(job: Job, reason: str) -> Score:
-    return Score(job.sample.id, job.index, "", None, reason=reason, tags=job.sample.tags, cluster=job.sample.cluster)
-
-
-def _metrics(
-    suite: Suite, samples: Sequence[Sample], scores: Sequence[Score], limit: str | None, *, allow_unscored: bool
-) -> Mapping[str, Metric]:
-    """Return the metrics of the suite; those that are over a part of it say so (`stats.metrics`).
-
-    What was not asked takes part without a verdict, so that each metric knows what it is over. A suite that
-    leaves that to nobody has each of its numbers marked where anything lacks.
-    """
-    asked = {each.id for each in samples}
-    rest = [each for each in suite.samples() if each.id not in asked]
-    unasked = [
-        Score(each.id, index, "", None, reason=f"{stats.NOT_ASKED}: {limit}", tags=each.tags, cluster=each.cluster)
-        for each in rest
-        for index in range(suite.outputs)
-    ]
-    knows = suite.estimates([]) is not None
-    found = suite.aggregate([*scores, *unasked] if knows else scores)
-    absent = stats.absent([*scores, *unasked])
-    marked: dict[str, Metric] = {}
-    for key, each in found.items():
-        lacks = absent and not each.absent and (key == suite.headline or not knows)
-        marked |= stats.parted(key, replace(each, absent=absent)) if lacks else {key: each}
-    return stats.kept(marked) if allow_unscored else marked
-
-
-def _record(
-    spec: RunSpec,
-    suite: Suite,
-    jobs: Sequence[Job],
-    predictions: Mapping[Key, Prediction],
-    scores: Sequence[Score],
-    metrics: Mapping[str, Metric],
-    budget: Budget,
-    environment: Mapping[str, object],
-) -> RunRecord:
-
-    def outputs(holds: Callable[[Score], bool]) -> set[tuple[str, int]]:
-        return {(each.sample_id, each.index) for each in scores if holds(each)}
-
-    asked, scored = {(job.sample.id, job.index) for job in jobs}, outputs(lambda each: each.value is not None)
-    unparsed = outputs(lambda each: each.unparsed)
-    invalid = outputs(lambda each: each.value is None and each.reason.startswith("invalid image"))
-    counts = {
-        "expected": len(jobs),
-        "predicted": len(predictions),
-        "scored": len(scored),
-        "unparsed": len(unparsed),
-        "unscored": len(asked - scored),
-        "invalid_images": len(invalid),
-        "errors": budget.count,
-        "cut": sum(each.finish == CUT for each in predictions.values()),
-        "refused": budget.refused,
-    }
-    return RunRecord(
-        spec=spec,
-        headline=suite.headline,
-        metrics=metrics,
-        counts=counts,
-        complete=asked == scored and bool(jobs),
-        missing=tuple(f"{job.sample.id}/{job.index}" for job in jobs if _key(job) not in predictions),
-        environment=environment,
-    )
-
-
 # -- small parts --------------------------------------------------------------------------------------
-
-
-def _key(job: Job) -> Key:
-    return (job.kind, job.sample.id, job.index)
 
 
 def _pair_key(pair: tuple[Sample, Prediction]) -> Key:

@@ -158,9 +158,11 @@ _WHY = (
     ("missing: not made", "not made"),
     ("missing", "failed"),
     ("invalid image", "with an invalid picture"),
+    ("no answer", "without an answer"),
+    ("no right answer", "without a right answer"),
 )
 """How reasons begin, and what outputs with such a reason are called."""
-_FAILURES = ("failed", "without a row", "with an invalid picture", "without a verdict", "not made")
+_FAILURES = ("failed", "without a row", "with an invalid picture", "without a verdict", "not made", "answer")
 
 
 def failed(metric: Metric) -> bool:

@@ -12,7 +12,8 @@
       errors.jsonl         what went wrong, for the reader; never read back
       environment.json     machine, packages, times: what may differ between equal runs
       scores.jsonl         one Score a line, sorted
-      record.json          written last: its presence means that the run is whole
+      record.json          written last: its presence means that the run is whole; stage.json or interrupted.json
+                           stand in its place where the run was to stop, or was stopped, before its end
 
 Plain files, because users run on shared network filesystems where an embedded database's locking
 cannot be trusted, and because they read results with jq and pandas.
@@ -34,7 +35,20 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import EnvironmentProblem, UsageError
-from .files import check_inside, disk, dump, lock, publish, publish_lines, read_json, seal, seal_of, unseal, write_all
+from .files import (
+    RECORDS,
+    check_inside,
+    disk,
+    dump,
+    lock,
+    publish,
+    publish_lines,
+    read_json,
+    seal,
+    seal_of,
+    unseal,
+    write_all,
+)
 from .stored import Key, Line, Stored, prediction_digests, record_to_json
 from .types import Answer, Evidence, Json, Output, Prediction, RunRecord, RunSpec, Score
 
@@ -230,11 +244,12 @@ class RunStore:
             file.write(dump({"stage": stage, "sample_id": sample_id, "index": index, "error": error}) + "\n")
 
     def finish(self, scores: Iterable[Score], record: RunRecord) -> None:
-        """Write scores.jsonl, environment.json and, last, record.json; interrupted.json of a run that was stopped.
+        """Write scores.jsonl, environment.json and, last, record.json; stage.json of a run that was to stop behind an
+        earlier stage, interrupted.json of one that was stopped.
 
         The record is sealed, and names the digest of the scores that it was made of.
         """
-        finished = record.state == "finished"
+        name = {"finished": "record.json", "interrupted": "interrupted.json"}.get(record.state, "stage.json")
         with disk(self.folder):
             (self.folder / "record.json").unlink(missing_ok=True)
         digest = hashlib.sha256()
@@ -242,10 +257,12 @@ class RunStore:
             publish_lines(self.folder / "scores.jsonl", _score_lines(scores, digest))
         row = record_to_json(record) | {"scores_sha256": digest.hexdigest()}
         self.write_json("environment.json", dict(record.environment))
-        self.write_json("record.json" if finished else "interrupted.json", row | {"sum": seal_of(row)})
-        if finished:
-            with disk(self.folder):
-                (self.folder / "interrupted.json").unlink(missing_ok=True)
+        self.write_json(name, row | {"sum": seal_of(row)})
+        with disk(self.folder):
+            for other in RECORDS:
+                if other != name:
+                    (self.folder / other).unlink(missing_ok=True)
+            if record.state == "finished":
                 self._heal()
 
     def _heal(self) -> None:

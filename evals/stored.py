@@ -193,7 +193,7 @@ def _with_id(path: Path, sample_id: str) -> Iterator[bytes]:
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Return the runs among `paths` and, where one is an output folder, those inside it: finished ones and those
-    that left a summary when they were interrupted."""
+    that left a summary when they were interrupted or reached the stage that they were to stop behind."""
     found: list[Path] = []
     for path in paths:
         if any((path / name).exists() for name in RECORDS):
@@ -204,6 +204,14 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
             raise UsageError(f"{path}: no finished run here (no record.json in it or one level below)")
         found += inside
     return found
+
+
+def finished(folder: Path) -> RunRecord | None:
+    """Return the record of a run that is finished and whole, None where there is none."""
+    if not (folder / "record.json").is_file():
+        return None
+    record = read_record(folder)
+    return record if record.complete else None
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Kind = Literal["image", "text", "likelihood"]
+Stage = Literal["predict", "observe", "score"]
 Json = Any
 """A value that json.dumps takes; `Any` because that is where JSON comes in."""
 
@@ -103,7 +104,10 @@ writer thread."""
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's output at rest. `image` is an absolute path of a picture file, `finish` as in `Answer`."""
+    """A model's output at rest. `image` is an absolute path of a picture file, `finish` as in `Answer`.
+
+    `reasoning` is "closed" or "unclosed" for a text that holds what a thinking model writes before its answer.
+    """
 
     sample_id: str
     index: int = 0
@@ -112,6 +116,7 @@ class Prediction:
     image: Path | None = None
     likelihoods: tuple[float, ...] | None = None
     finish: str = ""
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +272,8 @@ class RunRecord:
     `counts` has at least expected, predicted, scored, unparsed, unscored, invalid_images, errors; `cut` are
     the answers that a limit of tokens cut, `refused` those of the errors that the same command meets again.
     `complete` is False where a sample is missing; `headline` names the metric a table shows first.
-    `state` is "finished", or "interrupted" for what a run left that was stopped before its end. `sealed` is False
+    `state` is "finished", "interrupted" for what a run left that was stopped before its end, "predicted" or
+    "observed" for one that was to stop there: it has no metrics yet. `sealed` is False
     for a record of format 1, which had no checksum: nothing says whether it was changed.
     """
 

@@ -27,7 +27,7 @@ def _column(name: str, records: Sequence[RunRecord]) -> Column:
         # Nothing says in what unit it counts: a share wants four decimals, a percentage one.
         values = [each.metrics[each.headline].value for each in records if each.headline in each.metrics]
         decimals = 4 if all(abs(value) <= 1 for value in values if value is not None) else 1
-    return Column(name, title or name, name, decimals, headlines, headlines=True)
+    return Column(name, name.partition(":")[2] or title or name, name, decimals, headlines, headlines=True)
 
 
 def _told(name: str) -> tuple[str, int | None]:

@@ -41,7 +41,7 @@ def report(
     `runs` are run folders or folders that hold many, `order` a column to sort by, `keep` the
     columns to show, `own` further files of reported numbers. Raises UsageError.
     """
-    records = [read_record(each) for each in find_runs(runs)]
+    records = _without_stages([read_record(each) for each in find_runs(runs)])
     numbers = published.load(own, {record.spec.benchmark for record in records})
     tables = compose([] if only == "reported" else records, numbers, only=only)
     if order is not None:
@@ -65,6 +65,12 @@ def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: 
         tables = [table for table in tables if table.key in fits]
         tables.append(beside(records, numbers))
     return [table for table in tables if table.groups]
+
+
+def _without_stages(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs without those that stopped behind a stage and were gone on with under another scorer."""
+    done = {each.spec.predictions_key for each in records if each.metrics}
+    return [each for each in records if each.metrics or each.spec.predictions_key not in done]
 
 
 # -- what a run is ------------------------------------------------------------------------------------
@@ -242,6 +248,7 @@ def beside(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> Table:
     columns = [(layout.key, column) for layout in layouts_for(records, numbers) for column in layout.columns]
     for record in records:
         rows = groups.setdefault(record.spec.benchmark + (", toy data" if is_toy(record) else ""), [])
+        rows += [] if record.metrics else [_waiting_row(record)]
         for key, decimals, held in _pairs(record, numbers, columns):
             rows += [_beside_row(record, key, decimals, number) for number in held or [None]]
             for number in held:
@@ -285,6 +292,16 @@ def _pairs(
     places = next(column.decimals for _, column in columns if column.benchmark == record.spec.benchmark)
     found.setdefault(record.headline, (places, []))
     return [(key, decimals, held) for key, (decimals, held) in found.items() if key in record.metrics]
+
+
+def _waiting_row(record: RunRecord) -> Row:
+    """Return the line of a run that has no number yet: it stopped behind a stage."""
+    name, unscored = ", ".join([record.spec.model, record.state]), record.counts.get("unscored", 0)
+    said = Cell(f"{record.state}, not scored yet: run the same command without --until")
+    numbers = (Cell("0", 0.0), Cell("0", 0.0), Cell(str(unscored), float(unscored)))
+    dashes = (Cell(DASH),) * 4
+    run = Cell("#" + record.spec.digest[:6])
+    return Row((Cell(name), Cell(record.headline), *dashes, said, Cell(""), *numbers, run), "measured")
 
 
 def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | None) -> Row:

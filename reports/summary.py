@@ -15,6 +15,7 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
     counts = record.counts
     lines = [f"{record.spec.model} on {record.spec.benchmark}", "", *metric_lines(record.metrics, record.headline), ""]
     shown = ("expected", "scored", "unparsed", "cut", "unscored", "invalid_images", "errors", "refused")
+    shown += tuple(key for key in counts if key.startswith("reasoning_"))
     lines.append("  ".join(f"{key}={counts[key]}" for key in shown if counts.get(key) or key in ("expected", "scored")))
     if any(each.low is not None for each in record.metrics.values()):
         lines.append(f"intervals: {stats.METHOD}")
@@ -24,7 +25,14 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
         lines.append(_cut(counts, folder))
     if not record.sealed:
         lines.append("UNSEALED: a record of format 1 has no checksum: nothing says whether it was changed")
-    if not record.complete:
+    if record.state in ("predicted", "observed"):
+        lines.append(_stage(record))
+    elif record.spec.benchmark_card.get("answers") == "none" and not record.missing:
+        lines.append(
+            f"NOT SCORED: the data tell no right answers; the answers are kept: janus-eval export {folder} -o FILE "
+            "writes them as the suite's server takes them"
+        )
+    elif not record.complete:
         what = f"{len(record.missing)} outputs missing" if record.missing else f"{counts['unscored']} without a verdict"
         state = "INTERRUPTED" if record.state == "interrupted" else "INCOMPLETE"
         lines.append(f"{state}: {what}; {record.headline} is withheld; run the same command again to resume")
@@ -38,6 +46,13 @@ def _cut(counts: Mapping[str, int], folder: Path) -> str:
     some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     said = f"CUT: {counts['cut']} of {counts['expected']} answers end at the token limit and are scored as they are"
     return f"{said} ({some}); give them more tokens: -a max_new_tokens=N"
+
+
+def _stage(record: RunRecord) -> str:
+    """Return what a run has that was to stop behind a stage, and how it goes on."""
+    left = len(record.missing)
+    have = f"{left} of {record.counts['expected']} outputs missing" if left else f"{record.counts['expected']} outputs"
+    return f"{record.state.upper()}: {have}, nothing is scored yet; the same command without --until goes on from here"
 
 
 def _reasons(folder: Path) -> list[str]:

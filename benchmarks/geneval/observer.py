@@ -106,10 +106,10 @@ class GenEvalObserver:
         if self._backend == "mmdet" and self._weights.kind in ("toy", "hub"):
             raise UsageError(f"detector-backend mmdet loads mmdet's own checkpoints, not {self._weights.name!r}")
 
-        _check_packages([*_PACKAGES, *(each for each in (detector_backend, clip_backend) if each != "transformers")])
-
     def needs(self) -> list[str]:
-        """Return the assets that a run has to download first."""
+        """Return the assets that a run has to download first; raise EnvironmentProblem for a package that lacks."""
+        backends = (self._backend, self._clip_backend)
+        _check_packages([*_PACKAGES, *(each for each in backends if each != "transformers")])
         wanted = [
             self._weights.asset,
             _CLIP_ASSET if self._clip == "official" and self._clip_backend == "transformers" else None,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ...evals.errors import EnvironmentProblem
 from ...evals.files import seal, unseal
 from ...evals.types import Evidence, Json, Prediction, Sample
-from ..reading.elsewhere import response_of
+from ..reading.elsewhere import answer_of
 from ..reading.rows import Row
 from .judge import Judge
 
@@ -32,14 +32,22 @@ def judged(function: Callable[..., T]) -> Callable[..., T]:
 
 
 def ask(
-    task: str, samples: Sequence[Sample], rows: Sequence[Row], options: Mapping[str, Any], *, memory: Path
+    task: str,
+    samples: Sequence[Sample],
+    rows: Sequence[Row],
+    options: Mapping[str, Any],
+    *,
+    memory: Path,
+    strip: bool = False,
 ) -> list[Evidence]:
     """Return the evidence of each row's answer, asking the judge only for what it has not judged yet.
+
+    With `strip` it judges the answer without its reasoning, and nothing where no answer is left.
 
     The replies lie in `<memory>.judge.jsonl`, one sealed line an answer, written as they come. A line is
     used again for the same question, answer and judge; one with an error, or that was changed, is asked again.
     """
-    answers = [Prediction(each.id, text=response_of(row)) for each, row in zip(samples, rows, strict=True)]
+    answers = [answer_of(each, row, strip=strip) for each, row in zip(samples, rows, strict=True)]
     pairs = list(zip(samples, answers, strict=True))
     judge = Judge(task, **options)
     card = json.dumps(judge.card, sort_keys=True)
@@ -47,6 +55,7 @@ def ask(
     keys = [_key(card, *pair) for pair in pairs]
     kept = _read(file)
     found = {key: Evidence(pair[0].id, data=kept[key]) for key, pair in zip(keys, pairs, strict=True) if key in kept}
+    found |= {key: Evidence(pair[0].id) for key, pair in zip(keys, pairs, strict=True) if pair[1].text is None}
     todo = [(key, pair) for key, pair in zip(keys, pairs, strict=True) if key not in found]
     for start in range(0, len(todo), judge.batch_size):
         batch = todo[start : start + judge.batch_size]

@@ -29,7 +29,8 @@ def matched_rescore(
         evidence = None
         if options.get("judge") is not None:
             found, _ = judgeable(found)
-            evidence = ask(suite.suite.judge, found.samples, found.rows, options, memory=found.file)
+            strip = suite.reasoning == "strip"
+            evidence = ask(suite.suite.judge, found.samples, found.rows, options, memory=found.file, strip=strip)
         scored = elsewhere(suite, found, evidence=evidence, settle=settle)
         return told(found, scored)
 

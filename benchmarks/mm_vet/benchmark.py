@@ -5,6 +5,7 @@ Port of the totals of yuweihao/MM-Vet acde843 mm-vet_evaluator.py; the grader is
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
@@ -28,6 +29,7 @@ from ..reading.suite import PRESETS, Asked, TableBenchmark, TableSuite, row_id
 from ..reading.tables import read_rows
 
 CAPABILITIES: Final = ("rec", "ocr", "know", "gen", "spat", "math")
+_GROUPS: Final = ("capability", "category")
 STEP_BY_STEP: Final = (
     "You are a helpful assistant. Please answer truthfully and write out your thinking step by step"
     " to be sure you get the right answer."
@@ -73,7 +75,7 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
         part = [each for each in counted if name in _capabilities(each)]
         if part:
             found[f"official/{name}"] = percent(part)
-    for names in sorted({"_".join(sorted(_capabilities(each))) for each in counted}):
+    for names in sorted({"_".join(sorted(_capabilities(each))) for each in counted} - {""}):
         part = [each for each in counted if "_".join(sorted(_capabilities(each))) == names]
         found[f"official/set_{names}"] = percent(part)
     runs = _run_totals([each for each in counted if each.value is not None])
@@ -105,7 +107,8 @@ def _rescored(
             for column in ("question", "answer"):
                 if not sample.target[column]:
                     row.need(column, hint=found.hint)
-        evidence = ask("mm_vet", found.samples, found.rows, options, memory=found.file)
+        strip = suite.reasoning == "strip"
+        evidence = ask("mm_vet", found.samples, found.rows, options, memory=found.file, strip=strip)
     else:
         evidence = _graded(found.samples, found.rows, grades)
     scored = elsewhere(
@@ -173,7 +176,7 @@ def _grade(value: Json) -> Json:
 
 def _named(row: Row, hint: str = "") -> str:
     """Return the capabilities of a row, sorted, joined by commas."""
-    value = row.need("capability", "category", hint=hint)
+    value = row.need(*_GROUPS, hint=hint)
     if isinstance(value, str):
         try:
             value = listed(value) if value.startswith("[") else value.split(",")
@@ -186,9 +189,15 @@ def _named(row: Row, hint: str = "") -> str:
     return ",".join(sorted(set(names)))
 
 
+def submission(samples: Sequence[Sample], answers: Sequence[str]) -> bytes:
+    """Return the file that the official evaluator takes: {"v1_0": answer}."""
+    rows = {each.id: said for each, said in zip(samples, answers, strict=True)}
+    return json.dumps(rows, indent=4, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
 def _sample(row: Row, asked: Asked) -> Sample:
     question = row.text("question") if asked.preset else row.words("question") or ""
-    answer = row.text("answer") if asked.preset else row.words("answer") or ""
+    answer = row.text("answer") if asked.preset and not asked.unanswered else row.words("answer") or ""
     before = {"janus-pr541": "\n", "lmms-eval": _REASON_FIRST}.get(asked.preset, "")
     return Sample(
         id=row_id(row),
@@ -196,7 +205,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
         images=asked.pictures(row),
         system=STEP_BY_STEP if asked.preset == "janus-pr541" else "",
         target={"question": question, "answer": answer},
-        tags={"capability": _named(row, asked.hint)},
+        tags={"capability": "" if asked.unanswered and row.find(*_GROUPS) is None else _named(row, asked.hint)},
     )
 
 
@@ -228,5 +237,6 @@ MmVet = TableSuite(
     score=score,
     estimates=estimates,
     observer="judge",
+    submission=submission,
     rescored=_rescored,
 )

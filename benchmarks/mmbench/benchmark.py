@@ -22,6 +22,7 @@ from ..reading.rows import Row
 from ..reading.scores import Read, by_protocol, grouped, percent, scores_of, slug
 from ..reading.sources import Source
 from ..reading.suite import PRESETS, Asked, TableSuite
+from ..reading.workbook import workbook
 
 PROTOCOLS: Final = ("official", "official-judge", "vlmevalkit-2024", "vlmevalkit-2026", "lmms-eval")
 ROLL: Final = 1_000_000
@@ -96,6 +97,19 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
     return found
 
 
+def submission(samples: Sequence[Sample], answers: Sequence[str]) -> bytes:
+    """Return the workbook that MMBench's server takes: a row a roll, with the answer as it was given.
+
+    The columns are those of LLaVA c121f043 scripts/convert_mmbench_for_submission.py.
+    """
+    rows: list[list[str | int]] = [["index", "question", *"ABCD", "prediction"]]
+    for each, said in zip(samples, answers, strict=True):
+        options: Mapping[str, str] = each.target["options"]
+        shown = [options.get(letter, "") for letter in "ABCD"]
+        rows.append([int(each.id), each.target["question"] or "", *shown, said])
+    return workbook(rows)
+
+
 def _prompt(row: Row, preset: str) -> str:
     question, options, hint = row.text("question"), options_of(row) or {}, row.words("hint")
     if preset == "lmms-eval":
@@ -119,8 +133,8 @@ def _sample(row: Row, asked: Asked) -> Sample:
     if not options:
         row.need("A", hint=asked.hint)
         options = {}
-    answer = row.need("answer", hint=asked.hint)
-    if not isinstance(answer, str) or answer not in options:
+    answer = asked.gold(row, "answer")
+    if not asked.unanswered and (not isinstance(answer, str) or answer not in options):
         raise row.wrong("answer", answer, f"one of the options {', '.join(options)}")
     key = _key(row)
     columns = {"category": ("category",), "l2-category": ("l2-category", "L2-category")}
@@ -157,6 +171,7 @@ MmBench = TableSuite(
     sample=_sample,
     score=score,
     estimates=estimates,
+    submission=submission,
     judge="mmbench",
     rescored=matched_rescore(),
 )

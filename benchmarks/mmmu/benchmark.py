@@ -5,6 +5,7 @@ Port of MMMU-Benchmark/MMMU bb0b95a9 (mmmu/main_parse_and_eval.py, utils/eval_ut
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import string
@@ -17,7 +18,7 @@ from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Picture, Prediction, Sample, Score, Scored
 from ..judging.matched import matched_rescore
 from ..judging.matcher import matched
-from ..reading.answers import LETTER
+from ..reading.answers import LETTER, letter_fixed
 from ..reading.cells import listed
 from ..reading.cells import plain as scalar
 from ..reading.choices import LETTER_LINE, lettered, options_of, prompt_of
@@ -28,7 +29,7 @@ from ..reading.sources import Source
 from ..reading.suite import Asked, TableSuite, row_id
 from .answers import open_correct, open_correct_lmms, open_values, option_lmms, option_official
 
-PROTOCOLS: Final = ("official", "vlmevalkit-2024", "vlmevalkit-2026", "vlmevalkit-judge", "lmms-eval")
+PROTOCOLS: Final = ("official", "fixed", "vlmevalkit-2024", "vlmevalkit-2026", "vlmevalkit-judge", "lmms-eval")
 SEED: Final = 42
 """The official module seeds its one stream of guesses with it when it is imported."""
 DOMAINS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -122,6 +123,7 @@ def read_choice(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
     shown = {letter: text for letter, text in options.items() if text}  # an empty cell is no option in a table
     letters = {
         "official": option_official(text, target["letters"], options),
+        "fixed": letter_fixed(text, options),
         "vlmevalkit-2024": LETTER["vlmevalkit-2024"](text, shown),
         "vlmevalkit-2026": LETTER["vlmevalkit-2026"](text, shown),
         "lmms-eval": option_lmms(text, target["letters"], options),
@@ -141,7 +143,8 @@ def read_open(text: str, gold: str | list[str]) -> dict[str, Read]:
     shown = [str(each) if each != each else each for each in shown]
     options = _offered(gold)
     expected = _expected({"open": True, "answer": gold})
-    reads: dict[str, Read] = {"official": (shown, float(open_correct(values, gold)), values == [""])}
+    official: Read = (shown, float(open_correct(values, gold)), values == [""])
+    reads: dict[str, Read] = {"official": official, "fixed": official}
     for protocol in ("vlmevalkit-2024", "vlmevalkit-2026"):
         letter = LETTER[protocol](text, options)
         reads[protocol] = (letter, float(letter in expected), letter in (None, "Z"))
@@ -173,6 +176,21 @@ def _guessed(score: Score) -> bool:
 def _is_dev(row: Row) -> bool:
     names = (row.fields.get(name) for name in ("id", "question_id", "index"))
     return row.fields.get("split") == "dev" or any(str(each).startswith("dev_") for each in names)
+
+
+def submission(samples: Sequence[Sample], answers: Sequence[str]) -> bytes:
+    """Return the file that MMMU's EvalAI page takes: {id: a letter, or an open answer as it was given}.
+
+    Letters are those of the official parser, its guesses included, drawn in the order of the rows as it draws them
+    (main_parse_and_eval.py, and utils/eval_utils.py for what the page does with open answers).
+    """
+    stream = random.Random(SEED)
+    read: dict[str, str] = {}
+    for each, said in sorted(zip(samples, answers, strict=True), key=lambda pair: pair[0].target["position"]):
+        letters = each.target["letters"]
+        letter = said if each.target["open"] else option_official(said, letters, each.target["options"])
+        read[each.id] = stream.choice(letters) if letter is None else letter
+    return json.dumps(read, indent=4, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _prompt(row: Row, preset: str) -> str:
@@ -224,7 +242,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
     is_open, options = _is_open(row), _options(row)
     if not is_open and not options and "ground_truth" not in row.fields:
         row.need("options", "index2ans", "A", hint=asked.hint)
-    answer = _answer(row, is_open=is_open, options=options, hint=asked.hint)
+    answer = None if asked.unanswered else _answer(row, is_open=is_open, options=options, hint=asked.hint)
     match = _ID.fullmatch(row_id(row))
     subject = match[2] if match else row.label("category") or ""
     tags = {"subject": subject, "domain": _DOMAIN_OF.get(subject, "")}
@@ -239,7 +257,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
             "answer": answer,
             "position": asked.place,
             "question": row.words("question") or "",
-            **({"offered": _offered(answer)} if is_open else {}),
+            **({"offered": _offered(answer)} if is_open and answer is not None else {}),
         },
         tags={name: value for name, value in tags.items() if value},
     )
@@ -305,6 +323,8 @@ Mmmu = TableSuite(
     sample=_sample,
     score=score,
     estimates=estimates,
+    golds=("answer", "gold"),
+    submission=submission,
     judge="mmmu",
     rescored=matched_rescore(_in_order, settle, _told),
 )

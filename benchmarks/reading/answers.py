@@ -158,6 +158,37 @@ def letter_lmms(text: str, options: Mapping[str, str]) -> str | None:
     return _only_option_within(text, options)
 
 
+def letter_fixed(text: str, options: Mapping[str, str]) -> str | None:
+    """Return the letter that an answer names, None where it names none; our own reader, nobody's port.
+
+    The most explicit naming counts, and of several the last: a boxed or tagged letter, "answer is C", a letter
+    that begins the answer ("C. ...", "C) ...", alone on its line). Else the only letter written as "(C)", the
+    only one that stands alone, the only option whose text occurs; where they are several, none is named. The
+    words A and I before another word ("A pretty girl") are no letters of options.
+    """
+    bare = text.strip()
+    for form in _NAMED:
+        found = [each[1] for each in form.finditer(bare) if each[1] in options]
+        if found:
+            return found[-1]
+    for form in _MENTIONED:
+        mentioned = {each[1] for each in form.finditer(bare) if each[1] in options}
+        if mentioned:
+            return mentioned.pop() if len(mentioned) == 1 else None
+    return _only_option_within(text, {letter: option for letter, option in options.items() if option})
+
+
+_LETTER: Final = r"([B-HJ-Z]|[AI](?![*_]*[ \t]+[^\W\d_]|['’]))(?!\w)"
+"""A letter of its own; before a word on the same line an A is an article and an I a pronoun."""
+_DRESS: Final = r"[\s(\[{*_\"'`$]*(?:\\(?:text|mathrm|mathbf|boxed)\s*\{\s*)?"
+_NAMED: Final = (
+    re.compile(r"\\boxed\s*\{\s*(?:\\(?:text|mathrm|mathbf)\s*\{\s*)?\(?([A-Z])\b"),
+    re.compile(rf"<answer>{_DRESS}([A-Z])\b(?=[^<]*</answer>)"),
+    re.compile(rf"\b(?i:answer|option|choice)\b[*_]*(?i:\s+(?:is|would\s+be|should\s+be))?[:*_]*{_DRESS}{_LETTER}"),
+    re.compile(rf"^{_DRESS}([A-Z])[*_\"'`$]*(?:[).:\]}}](?!\s*(?:or|and)\b)|\s*$|[ \t]*[*_]*\n|\s+[-–—]\s)"),
+)
+"""How an answer names a letter, the most explicit form first."""
+_MENTIONED: Final = (re.compile(r"[(\[{]([A-Z])[)\]}]"), re.compile(rf"(?<![\w'’]){_LETTER}"))
 _API_FAILURE: Final = "Failed to obtain answer via API"
 _REFUSALS: Final = (
     "Sorry, I can't help with images of people yet.",

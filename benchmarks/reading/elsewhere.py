@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-from ...evals import stats
+from ...evals import reasoning, stats
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
@@ -31,6 +31,8 @@ class Rules(Protocol):
     def name(self) -> str: ...
     @property
     def headline(self) -> str: ...
+    @property
+    def reasoning(self) -> str: ...
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]: ...
     def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]: ...
 
@@ -150,21 +152,22 @@ def elsewhere(
     lines say is correct (MMMU's draws); `graded` has them say the grade. Rows of which more than `duplicates` have
     one id are odd. Raises UsageError where most rows are.
     """
+    strip = rules.reasoning == "strip"
     seen = {id(row): each for row, each in zip(answers.rows, evidence or [None] * len(answers.rows), strict=True)}
     answers, texts = judgeable(answers, text_of, duplicates)
     missing = list(absent) if answers.known is None else _without_row(answers.samples, answers.known)
-    scores: list[Score] = []
-    owner: list[int] = []
-    for number, (row, sample, text) in enumerate(zip(answers.rows, answers.samples, texts, strict=True)):
-        made = rules.score(sample, Prediction(sample.id, text=text), seen[id(row)])
-        scores += made
-        owner += [number] * len(made)
+    said = [
+        reasoning.read(Prediction(each.id, text=text), strip=strip)
+        for each, text in zip(answers.samples, texts, strict=True)
+    ]
+    scores, owner = _judged(rules, answers.samples, said, [seen[id(row)] for row in answers.rows])
     names = [_name(row, sample) for row, sample in zip(answers.rows, answers.samples, strict=True)]
     odd = answers.odd if answers.known is None else []  # of a data set's samples those without a row are missing
-    nothing = [_nothing(each, stats.NO_ROW) for each in (*missing, *gaps)]
-    nothing += [_nothing(each.sample, f"missing: {each.why}") for each in odd if each.sample is not None]
+    nothing = [no_verdict(each, stats.NO_ROW) for each in (*missing, *gaps)]
+    nothing += [no_verdict(each.sample, f"missing: {each.why}") for each in odd if each.sample is not None]
     estimates = _short_of([each for each in odd if each.sample is None], rules.estimates([*scores, *nothing]))
     unscored = {owner[number] for number, each in enumerate(scores) if each.value is None}
+    held = reasoning.counted(said, strip=strip)
     told: dict[str, Json] = {"read_as": answers.taken.told}
     told |= {"data_read_as": answers.data.told} if answers.data else {}
     told |= {"odd_rows": [each.why for each in answers.odd]} if answers.odd else {}
@@ -179,6 +182,7 @@ def elsewhere(
             **told,
             "unparsed_by_protocol": _unparsed_by_protocol(scores),
             "missing": [each.id for each in missing],
+            **({"reasoning": dict(held)} if held else {}),
             **(extra or {}),
         },
     )
@@ -201,14 +205,38 @@ def _short_of(odd: Sequence[Odd], estimates: Mapping[str, Estimate]) -> Mapping[
     return {key: stats.lacking(each, names) for key, each in estimates.items()}
 
 
-def _nothing(sample: Sample, reason: str) -> Score:
-    return Score(sample.id, 0, "", None, reason=reason, tags=sample.tags, cluster=sample.cluster)
-
-
 def _odd_line(odd: Odd) -> dict[str, Json]:
     own = next((odd.row.fields[name] for name in ("id", "question_id", "index") if name in odd.row.fields), None)
     named = own if plain(own) else f"line {odd.row.line}"
     return {"id": named, "read": {}, "correct": {}, "odd": odd.why}
+
+
+def _judged(
+    rules: Rules, samples: Sequence[Sample], answers: Sequence[Prediction], evidence: Sequence[Evidence | None]
+) -> tuple[list[Score], list[int]]:
+    """Return the scores of all answers, and for each of them the number of its answer."""
+    scores: list[Score] = []
+    owner: list[int] = []
+    for number, (sample, answer) in enumerate(zip(samples, answers, strict=True)):
+        if answer.text is None:
+            made: Sequence[Score] = [no_verdict(sample, reasoning.NO_ANSWER)]
+        else:
+            made = rules.score(sample, answer, evidence[number])
+        scores += made
+        owner += [number] * len(made)
+    return scores, owner
+
+
+def answer_of(
+    sample: Sample, row: Row, text_of: Callable[[Row], str] = response_of, *, strip: bool = False
+) -> Prediction:
+    """Return a row's answer, without its reasoning where that is stripped; its text is None where there is none."""
+    return reasoning.read(Prediction(sample.id, text=text_of(row)), strip=strip)
+
+
+def no_verdict(sample: Sample, reason: str) -> Score:
+    """Return the score of an answer that no protocol can judge."""
+    return Score(sample.id, 0, "", None, reason=reason, tags=sample.tags, cluster=sample.cluster)
 
 
 def placed(
@@ -311,6 +339,9 @@ def _lines(
     """Return the lines of --out: what each protocol read in a row, and whether that is correct."""
     lines: list[dict[str, Json]] = [{**name, "read": {}, "correct": {}} for name in names]
     for number, each in zip(owner, scores, strict=True):
+        if not each.protocol:
+            lines[number]["reason"] = each.reason
+            continue
         lines[number]["read"][each.protocol] = each.answer
         # A grade is a number; everything else is right or wrong.
         verdict = each.value if graded or each.value is None else bool(each.value)
@@ -327,6 +358,6 @@ def _unparsed(scores: Sequence[Score]) -> int:
 
 def _unparsed_by_protocol(scores: Sequence[Score]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for each in scores:
+    for each in filter(lambda each: each.protocol, scores):
         counts[each.protocol] = counts.get(each.protocol, 0) + each.unparsed
     return counts

@@ -21,6 +21,7 @@ class Source:
 
     `files` are patterns relative to a folder, best first; all files that the first fitting pattern
     names are read, in order of their names. `carried` is a table that comes with the suite's package.
+    A shape for a table of the user's `own` has no data of its own.
     """
 
     suite: str
@@ -28,6 +29,7 @@ class Source:
     tsv: str = ""
     files: tuple[str, ...] = ()
     carried: Path | None = None
+    own: bool = False
 
     def tables(self, data: str, *, offline: bool = False) -> list[Path]:
         """Return the files that hold the rows.
@@ -38,6 +40,8 @@ class Source:
         """
         if not data and self.carried is not None:
             return [self.carried]
+        if not data and self.own:
+            raise UsageError(f"{self.suite} is a shape without data of its own: give your table with --data FILE")
         if not data:
             table = store.locate(self.tsv)
             return [store.fetch(self.tsv, offline=True)] if table else self._in(store.fetch(self.hub, offline=offline))
@@ -58,7 +62,7 @@ class Source:
 
     def is_given(self, data: str) -> bool:
         """Return whether `data` is the user's own: neither the suite's, nor a data world, nor equal to what we know."""
-        if not data or find_world(data) is not None:
+        if not data or self.own or find_world(data) is not None:
             return False
         path = store.expanded(data, "--data")
         if path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +14,7 @@ from ...evals import stats
 from ...evals.errors import UsageError, hint
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
-from .elsewhere import Answers, elsewhere, given, hint_for, must_be_few, placed, readable, unique
+from .elsewhere import Answers, elsewhere, given, hint_for, must_be_few, no_verdict, placed, readable, unique
 from .importers import Taken, lent, take, taken_all
 from .pictures import Gallery
 from .rows import Row
@@ -23,6 +24,9 @@ from .tables import read_tables
 PRESETS: Final = ("janus-pr541", "official", "llava", "lmms-eval", "vlmevalkit")
 """The prompts in which the field asks: the Janus authors' (VLMEvalKit pull request 541), the suite's own, others'."""
 
+NO_GOLD: Final = "no right answer: the table tells none (a test split?): hand the answers in (janus-eval export RUN)"
+"""Why the answers to a table without right ones have no verdict."""
+
 Estimates = Callable[[Sequence[Score]], Mapping[str, Estimate]]
 
 
@@ -30,13 +34,19 @@ Estimates = Callable[[Sequence[Score]], Mapping[str, Estimate]]
 class Asked:
     """How a row is asked: in a preset with its pictures, or, to score what was answered elsewhere, in none.
 
-    `place` counts the rows from 0; `hint` ends the message about a column that a row lacks.
+    `place` counts the rows from 0; `hint` ends the message about a column that a row lacks; `unanswered` says
+    that no row of the table tells the right answer, as in test splits.
     """
 
     preset: str = ""
     gallery: Gallery | None = None
     place: int = 0
     hint: str = ""
+    unanswered: bool = False
+
+    def gold(self, row: Row, *names: str) -> Json:
+        """Return the right answer, in the first of the named columns; None where the table has none for any row."""
+        return None if self.unanswered else row.need(*names, hint=self.hint)
 
     def text(self, make: Callable[[], str]) -> str:
         """Return the prompt that `make` makes; empty where nothing is asked."""
@@ -92,6 +102,16 @@ def rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: st
     return elsewhere(suite, suite.answers(predictions, data))
 
 
+def own_name(shape: str, name: str) -> str:
+    """Return what a suite is called: as its shape, or as its shape and the name that the user gave it."""
+    if name and not _OWN_NAME.fullmatch(name):
+        raise UsageError(f"{shape}: the name {name!r}: expected letters, digits, blanks, . _ + or -, at most 60")
+    return f"{shape}:{name}" if name else shape
+
+
+_OWN_NAME: Final = re.compile(r"\w[\w .+-]{0,59}")
+
+
 @dataclass(frozen=True)
 class TableSuite:
     """What a suite of questions is; called, it makes the benchmark. Registered under its name.
@@ -102,8 +122,11 @@ class TableSuite:
     picture's id. `samples` is for suites whose samples depend on each other, `named` for ids that repeat; of
     several samples of one id `meant` returns those that a row of answers can mean; `joined` completes rows of answers
     that name their samples in another way than the data set does.
+    `golds` are the columns that may hold the right answer; a table with none in any row, as test splits are, is
+    asked and not scored, and `submission` writes its answers as the suite's own server takes them.
     `likelihoods` are the presets in which options are weighed too. `judge` names the judge's task of a
-    suite that may have its answers matched by one; `observer` an observer that it always needs.
+    suite that may have its answers matched by one; `observer` an observer that it always needs. `own` says that it
+    is a shape for tables of the user's, who may give it a name.
     """
 
     name: str
@@ -115,6 +138,7 @@ class TableSuite:
     estimates: Estimates
     presets: tuple[str, ...] = ("official",)
     key: Callable[[Row], str] = row_id
+    golds: tuple[str, ...] = ("answer",)
     rows: Callable[[Sequence[Row], bool], Sequence[Row]] = every_row
     folders: tuple[str, ...] = ()
     pictures_apart: tuple[str, str] | None = None
@@ -124,22 +148,36 @@ class TableSuite:
     meant: Callable[[Row, Sequence[Sample]], Sequence[Sample]] = any_of
     joined: Callable[[Sequence[Row], Sequence[Sample], Taken], Sequence[Row]] = as_they_are
     likelihoods: Collection[str] = ()
+    submission: Callable[[Sequence[Sample], Sequence[str]], bytes] | None = None
     judge: str = ""
     observer: str | None = None
     title: str = ""
     decimals: int | None = None
     rescored: Callable[..., Scored] = rescored
     worlds: tuple[str, ...] = ()
+    own: bool = False
 
     def __call__(
-        self, *, data: str = "", preset: str = "", judge: str | None = None, offline: bool = False
+        self,
+        *,
+        name: str = "",
+        data: str = "",
+        preset: str = "",
+        judge: str | None = None,
+        reasoning: Literal["keep", "strip"] = "keep",
+        offline: bool = False,
     ) -> TableBenchmark:
-        """Return the suite over its data: a table, a folder, a hub data set, a data world, or empty for its own."""
+        """Return the suite over its data: a table, a folder, a hub data set, a data world, or empty for its own.
+
+        `reasoning` strip: a thinking model's answers are scored without what they write before the answer.
+        """
         if preset and preset not in self.presets:
             raise UsageError(
                 f"{self.name} has no preset {preset!r}{hint(preset, self.presets, f'; known: {self.presets}')}"
             )
-        return TableBenchmark(self, data, preset or self.presets[0], judge, offline)
+        return TableBenchmark(
+            self, own_name(self.name, name), data, preset or self.presets[0], judge, reasoning, offline
+        )
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -147,7 +185,7 @@ class TableSuite:
         own = inspect.signature(type(self).__call__, eval_str=True).parameters
         preset = own["preset"].replace(annotation=Literal[self.presets], default=self.presets[0])
         kept = {**own, "preset": preset}
-        dropped = {"self", *(() if self.judge else ("judge",))}
+        dropped = {"self", *(() if self.judge else ("judge",)), *(() if self.own else ("name",))}
         return inspect.Signature([each for name, each in kept.items() if name not in dropped])
 
     @property
@@ -166,10 +204,14 @@ class TableBenchmark:
     """A suite of questions over its data: the benchmark that a `TableSuite` makes."""
 
     suite: TableSuite
+    name: str
     data: str
     preset: str
     judge: str | None
+    reasoning: Literal["keep", "strip"]
     offline: bool
+    unanswered: bool = field(default=False, init=False)
+    """Whether the data, once they are read, tell no right answer."""
     _samples: list[Sample] = field(default_factory=list[Sample], repr=False)
 
     def __post_init__(self) -> None:
@@ -178,12 +220,8 @@ class TableBenchmark:
 
     kind: Kind = "text"
     outputs: int = 1
-    inert = ("data", "preset", "judge", "offline")
-    scoring = ("match",)
-
-    @property
-    def name(self) -> str:
-        return self.suite.name
+    inert = ("data", "preset", "judge", "reasoning", "offline")
+    scoring = ("match", "reasoning")
 
     @property
     def headline(self) -> str:
@@ -199,7 +237,8 @@ class TableBenchmark:
 
     @property
     def observer(self) -> str | None:
-        return self.suite.observer or ("judge" if self.judge else None)
+        name = self.suite.observer or ("judge" if self.judge else None)
+        return None if name and self.samples() and self.unanswered else name  # nothing to judge by
 
     @property
     def extra_kinds(self) -> Collection[Kind]:
@@ -209,9 +248,11 @@ class TableBenchmark:
     def card(self) -> Mapping[str, Json]:
         """The preset, whether a judge matches, how many rows there are, and the data's world or origin."""
         knobs: dict[str, Json] = {"preset": self.preset} | ({"match": "judge"} if self.judge else {})
+        knobs |= {"reasoning": self.reasoning} if self.reasoning != "keep" else {}
         world = {"world": self.data} if self.data and find_world(self.data) else {}
         world |= {"origin": "given"} if self.suite.source.is_given(self.data) else {}
-        return knobs | {"rows": len(self.samples()), **world}
+        rows = {"rows": len(self.samples())}
+        return knobs | rows | world | ({"answers": "none"} if self.unanswered else {})
 
     def samples(self) -> Sequence[Sample]:
         """Return the samples, read once."""
@@ -224,7 +265,8 @@ class TableBenchmark:
         tables = self.suite.source.tables(data, offline=self.offline)
         rows = self.suite.rows(read_tables(tables), True)
         gallery = self._gallery(rows, tables[0])
-        samples = self.suite.samples(self.suite, rows, Asked(self.preset, gallery))
+        self.unanswered = all(row.find(*self.suite.golds) is None for row in rows)
+        samples = self.suite.samples(self.suite, rows, Asked(self.preset, gallery, unanswered=self.unanswered))
         gallery.must_show()
         return samples
 
@@ -238,7 +280,9 @@ class TableBenchmark:
         return Gallery(rows, [table.parent / each for each in self.suite.folders])
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
-        """Return one Score for each protocol that reads the answer."""
+        """Return one Score for each protocol that reads the answer; without a verdict where the data tell none."""
+        if self.unanswered:
+            return [replace(no_verdict(sample, NO_GOLD), index=prediction.index)]
         return self.suite.score(sample, prediction, evidence)
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
@@ -248,6 +292,12 @@ class TableBenchmark:
     def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
         """Return what the metrics are made of."""
         return self.suite.estimates(scores)
+
+    def submission(self, samples: Sequence[Sample], answers: Sequence[str]) -> bytes:
+        """Return a file of the answers as the suite's own server takes it."""
+        if self.suite.submission is None:
+            raise UsageError(f"{self.name} has no server to hand answers in to")
+        return self.suite.submission(samples, answers)
 
     def answers(self, predictions: Path | None, data: str | Path | None) -> Answers:
         """Return the rows of a file of answers, each with its sample: the data set's, or what the row says itself."""

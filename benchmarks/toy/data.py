@@ -29,6 +29,8 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "mm_vet": ("MMVet.tsv", tables.mm_vet),
 }
 SUITES = tuple(_FILES)
+_LIKE = {"options": "seed_bench", "yes_no": "pope", "short_answer": "gqa", "judge": "mm_vet", "prompts": "geneval"}
+"""The shapes for tables of one's own, and the suites whose tables have that shape."""
 
 
 def folder(suite: str) -> Path:
@@ -41,6 +43,7 @@ def folder(suite: str) -> Path:
 
 def file(suite: str) -> Path:
     """Return a suite's table; raises as `folder`."""
+    suite = _LIKE.get(suite, suite)
     if suite not in _FILES:
         raise UsageError(f"the toy world has no data for {suite!r}; it has {', '.join(SUITES)}")
     name, rows = _FILES[suite]

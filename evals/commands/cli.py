@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
 from . import convert as converting
+from . import export as exporting
 from . import flags, reports
 from . import run as running
 from . import score as scoring
@@ -172,6 +173,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
         flags.add_suites(each, suite_flags)
     _list_arguments(command("list", _list, "list models, benchmarks and observers"))
     _show_arguments(command("show", _show, "show a run: its numbers, its knobs, or one sample"))
+    exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
     doctor = command("doctor", _doctor, "say what is missing on this machine and the command that mends it")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
@@ -238,6 +240,10 @@ def _score(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     return converting.convert(args)
+
+
+def _export(args: argparse.Namespace) -> int:
+    return exporting.export(args)
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -107,6 +107,12 @@ def add_suites(parser: argparse.ArgumentParser, flags: Mapping[str, inspect.Para
             group.add_argument(flag, dest=_PREFIX + name, default=None, help=default, **action)
 
 
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that says how the answers of all suites are read; a suite that does not take it refuses it."""
+    told = "strip: score what follows a thinking model's reasoning (<think> ... </think>); default: keep"
+    parser.add_argument("--reasoning", dest=_PREFIX + "reasoning", choices=("keep", "strip"), help=told)
+
+
 def suite_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the options of suites and observers: their flags, and --bench-args."""
     found = {k.removeprefix(_PREFIX): v for k, v in vars(args).items() if k.startswith(_PREFIX) and v is not None}
@@ -164,4 +170,5 @@ def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
         output=args.output,
         machine=machine_of(args),
         patience=Patience(args.max_errors, args.allow_unscored),
+        until=args.until,
     )

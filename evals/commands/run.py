@@ -39,9 +39,12 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("--base-url", type=flags.words, metavar="URL", help="an OpenAI-compatible endpoint of the model")
     run.add_argument("--max-errors", type=int, default=10, metavar="N", help="stop after more failures (default: 10)")
     run.add_argument("--allow-unscored", action="store_true", help="keep the headline number of an unwhole run")
+    told = "stop behind a stage; the same command without it goes on from there (predict needs no scorer)"
+    run.add_argument("--until", choices=("predict", "observe", "score"), default="score", help=told)
     run.add_argument("-n", "--dry-run", action="store_true", help="print the plan and do nothing")
     run.add_argument("--json", action="store_true", help="print the records as JSON")
     run.add_argument("--again", type=flags.path, metavar="RUN", help="ask again what a stored run was asked")
+    flags.add_reading(run)
     flags.add_machine(run)
 
 
@@ -110,7 +113,9 @@ def _check_same(run: Path, planned: Pair) -> None:
 
 def _exit_code(outcome: Outcome) -> int:
     if outcome.record is not None:
-        return 0 if outcome.record.complete else Incomplete.exit_code
+        record = outcome.record
+        staged = record.state in ("predicted", "observed") and not record.missing and not record.counts["errors"]
+        return 0 if record.complete or staged else Incomplete.exit_code
     return outcome.error.exit_code if isinstance(outcome.error, JanusEvalError) else 1
 
 

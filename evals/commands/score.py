@@ -26,6 +26,7 @@ _TOLD = (
     "absent_subtasks",
     "absent",
     "unparsed_by_protocol",
+    "reasoning",
     "failed_items",
     "unscored_items",
     "problem_counts",
@@ -41,6 +42,7 @@ def add(score: argparse.ArgumentParser) -> None:
     score.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
     score.add_argument("--out", type=flags.path, metavar="FILE", help="write one JSON line a row")
     score.add_argument("--json", action="store_true", help="print one JSON object")
+    flags.add_reading(score)
     flags.add_machine(score)
     score.add_argument("-o", "--output", type=flags.path, default=Path("runs"), help="where an --images run is kept")
 
@@ -69,6 +71,8 @@ def score(args: argparse.Namespace) -> int:
             expected = scored.extra["counts"]["expected"]
             screen.warn(f"{len(missing)} of {expected} pictures are missing: {', '.join(missing[:5])}")
         screen.say(f"the run is kept in {scored.extra['run']}")
+    if scored.extra.get("reasoning", {}).get("kept"):
+        screen.say("answers hold a thinking model's reasoning: --reasoning strip scores what follows it")
     if args.out is not None:
         _write_rows(args.out, scored.rows)
     if args.json:

@@ -55,6 +55,7 @@ def test_an_open_question_of_mmmu(tmp_path: Path) -> None:
     assert line["read"]["official"] == [3.43]
     assert line["correct"] == {
         "official": True,
+        "fixed": True,
         "vlmevalkit-2024": False,
         "vlmevalkit-2026": False,
         "lmms-eval": False,

@@ -139,3 +139,24 @@ def test_no_text_breaks_a_reader(text: str) -> None:
     assert answers.yes_no_vlmevalkit_2024(text) in ("Yes", "No", "Unknown")
     for reader in answers.LETTER.values():
         assert reader(text, PETS) in (*PETS, "E", "Z", None)
+
+
+FRUIT = {"A": "a red hat", "B": "a blue hat", "C": "a pretty girl", "D": "an old man"}
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        *((each, "C") for each in ("C", "**C**", "C. A pretty girl", "C) A pretty girl", "(C) A pretty girl")),
+        *((each, "C") for each in (r"\boxed{C}", r"$\boxed{\text{C}}$", "<answer>C</answer>", "Answer: C", "c'est C")),
+        ("The answer is A... no. The answer is C.", "C"),
+        ("C\n\nExplanation: A is wrong because of B.", "C"),
+        ("The correct option is C because A is wrong", "C"),
+        ("A girl is shown, so I say C", "C"),
+        ("I see a pretty girl", "C"),
+        *((each, "A") for each in ("A", "A.", "(A)", "A: a red hat")),
+        *((each, None) for each in ("", "c", "CAT", "B or C", "(A) or (B)", "E", "A hat")),
+    ],
+)
+def test_fixed_reads_the_letter_that_an_answer_names(text: str, letter: str | None) -> None:
+    assert answers.letter_fixed(text, FRUIT) == letter

@@ -1,0 +1,52 @@
+"""What a thinking model writes before its answer: the marks around it, and the answer that follows them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from .types import Prediction
+
+NO_ANSWER: Final = "no answer: its reasoning is begun and not closed"
+"""Why an output without an answer has no verdict."""
+_WORDS: Final = "think|thinking|thought|thoughts|reason|reasoning|seed:think"
+_OPEN: Final = re.compile(
+    rf"<(?:{_WORDS})>|\[think\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>analysis<\|message\|>", re.IGNORECASE
+)
+_CLOSE: Final = re.compile(
+    rf"</(?:{_WORDS})>|\[/think\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>", re.IGNORECASE
+)
+
+
+def answer_after(text: str) -> str | None:
+    """Return what follows the last closing mark, without the blanks before it; a text without marks as it is.
+
+    An opening mark may be missing: chat templates write it into the prompt. None where reasoning is begun and
+    not closed: the text holds no answer.
+    """
+    ends = [each.end() for each in _CLOSE.finditer(text)]
+    rest = text[ends[-1] :].lstrip() if ends else text
+    return None if _OPEN.search(rest) else rest
+
+
+def read(prediction: Prediction, *, strip: bool) -> Prediction:
+    """Return the prediction with what `reasoning` says of its text; with `strip` the text is what follows it.
+
+    The text is None where there is no answer. An output without marks is returned as it is.
+    """
+    text = prediction.text
+    if text is None or not (_OPEN.search(text) or _CLOSE.search(text)):
+        return prediction
+    answer = answer_after(text)
+    found = replace(prediction, reasoning="unclosed" if answer is None else "closed")
+    return replace(found, text=answer) if strip else found
+
+
+def counted(predictions: Iterable[Prediction], *, strip: bool) -> Mapping[str, int]:
+    """Return how many answers hold reasoning, kept or stripped, and in how many it is unclosed; {} where none does."""
+    found = [each.reasoning for each in predictions if each.reasoning]
+    if not found:
+        return {}
+    return {"stripped" if strip else "kept": len(found), "unclosed": found.count("unclosed")}

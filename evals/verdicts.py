@@ -1,0 +1,132 @@
+"""From what a run has to its record: a verdict on every output, the metrics, the counts. Pure but for the counts of
+failures that a run's budget holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from . import reasoning, stats
+from .batches import Budget
+from .plugins import Suite
+from .stored import Key
+from .types import CUT, Evidence, Job, Metric, Prediction, RunRecord, RunSpec, Sample, Score
+
+
+def verdicts(
+    jobs: Sequence[Job],
+    predictions: Mapping[Key, Prediction],
+    evidence: Mapping[Key, Evidence],
+    suite: Suite,
+    budget: Budget,
+    nothing: str,
+    *,
+    observed: bool,
+    waits: str = "",
+) -> list[Score]:
+    """Return the scores of every output; `nothing` says why one is missing, `waits` why none is scored yet."""
+    scores: list[Score] = []
+    for job in sorted(jobs, key=lambda job: (job.sample.id, job.kind, job.index)):
+        key = key_of(job)
+        if key not in predictions:
+            why = budget.why.get((job.sample.id, job.index))
+            scores.append(_no_verdict(job, f"missing: {f'the model failed: {why}' if why else nothing}"))
+        elif answers_nothing(predictions[key]):
+            scores.append(_no_verdict(job, reasoning.NO_ANSWER))
+        elif observed and job.kind == suite.kind and key not in evidence:
+            why = budget.why.get((job.sample.id, job.index), "it gave no evidence")
+            scores.append(_no_verdict(job, f"unscored: the observer failed: {why}"))
+        elif waits:
+            scores.append(_no_verdict(job, waits))
+        else:
+            scores += map(_finite, suite.score(job.sample, predictions[key], evidence.get(key)))
+    return scores
+
+
+def _finite(score: Score) -> Score:
+    """Return the score; a value that is no number is no verdict."""
+    if score.value is None or math.isfinite(score.value):
+        return score
+    return replace(score, value=None, reason=f"unscored: the rule gave {score.value}; {score.reason}")
+
+
+def _no_verdict(job: Job, reason: str) -> Score:
+    return Score(job.sample.id, job.index, "", None, reason=reason, tags=job.sample.tags, cluster=job.sample.cluster)
+
+
+def metrics(
+    suite: Suite, samples: Sequence[Sample], scores: Sequence[Score], limit: str | None, *, allow_unscored: bool
+) -> Mapping[str, Metric]:
+    """Return the metrics of the suite; those that are over a part of it say so (`stats.metrics`).
+
+    What was not asked takes part without a verdict, so that each metric knows what it is over. A suite that
+    leaves that to nobody has each of its numbers marked where anything lacks.
+    """
+    asked = {each.id for each in samples}
+    rest = [each for each in suite.samples() if each.id not in asked]
+    unasked = [
+        Score(each.id, index, "", None, reason=f"{stats.NOT_ASKED}: {limit}", tags=each.tags, cluster=each.cluster)
+        for each in rest
+        for index in range(suite.outputs)
+    ]
+    knows = suite.estimates([]) is not None
+    found = suite.aggregate([*scores, *unasked] if knows else scores)
+    absent = stats.absent([*scores, *unasked])
+    marked: dict[str, Metric] = {}
+    for key, each in found.items():
+        lacks = absent and not each.absent and (key == suite.headline or not knows)
+        marked |= stats.parted(key, replace(each, absent=absent)) if lacks else {key: each}
+    return stats.kept(marked) if allow_unscored else marked
+
+
+def record_of(
+    spec: RunSpec,
+    suite: Suite,
+    jobs: Sequence[Job],
+    predictions: Mapping[Key, Prediction],
+    scores: Sequence[Score],
+    found: Mapping[str, Metric],
+    budget: Budget,
+    environment: Mapping[str, object],
+) -> RunRecord:
+    """Return the record of a run that is finished."""
+
+    def outputs(holds: Callable[[Score], bool]) -> set[tuple[str, int]]:
+        return {(each.sample_id, each.index) for each in scores if holds(each)}
+
+    asked, scored = {(job.sample.id, job.index) for job in jobs}, outputs(lambda each: each.value is not None)
+    unparsed = outputs(lambda each: each.unparsed)
+    invalid = outputs(lambda each: each.value is None and each.reason.startswith("invalid image"))
+    counts = {
+        "expected": len(jobs),
+        "predicted": len(predictions),
+        "scored": len(scored),
+        "unparsed": len(unparsed),
+        "unscored": len(asked - scored),
+        "invalid_images": len(invalid),
+        "errors": budget.count,
+        "cut": sum(each.finish == CUT for each in predictions.values()),
+        "refused": budget.refused,
+    }
+    held = reasoning.counted(predictions.values(), strip=suite.reasoning == "strip")
+    counts |= {f"reasoning_{how}": count for how, count in held.items()}
+    return RunRecord(
+        spec=spec,
+        headline=suite.headline,
+        metrics=found,
+        counts=counts,
+        complete=asked == scored and bool(jobs),
+        missing=tuple(f"{job.sample.id}/{job.index}" for job in jobs if key_of(job) not in predictions),
+        environment=environment,
+    )
+
+
+def key_of(job: Job) -> Key:
+    """Return what names a job's output within the run."""
+    return (job.kind, job.sample.id, job.index)
+
+
+def answers_nothing(prediction: Prediction) -> bool:
+    """Return whether an answer holds nothing but reasoning."""
+    return prediction.kind == "text" and prediction.text is None
