@@ -171,8 +171,8 @@ def _estimates(run: Run, shared: Sequence[Score]) -> Mapping[str, Estimate]:
     agree: dict[str, Estimate] = {}
     for key, metric in run.record.metrics.items():
         base = key.removesuffix(PART)
-        if base in found and _agrees(whole.get(base), metric):
-            agree[key] = found[base]
+        if _agrees(whole.get(base), metric):
+            agree |= {key: found[base]} if base in found else {}  # a protocol that the other run has not
         elif metric.value is not None and base in whole and run.record.spec.version == harness_version():
             raise UsageError(
                 f"{run.record.spec.model} on {name}: the record says {key} {metric.value:g}, its scores give "

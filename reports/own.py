@@ -27,7 +27,7 @@ def _column(name: str, records: Sequence[RunRecord]) -> Column:
         # Nothing says in what unit it counts: a share wants four decimals, a percentage one.
         values = [each.metrics[each.headline].value for each in records if each.headline in each.metrics]
         decimals = 4 if all(abs(value) <= 1 for value in values if value is not None) else 1
-    return Column(name, name.partition(":")[2] or title or name, name, decimals, headlines, headlines=True)
+    return Column(name, title or name, name, decimals, headlines, headlines=True)
 
 
 def _told(name: str) -> tuple[str, int | None]:
@@ -35,12 +35,13 @@ def _told(name: str) -> tuple[str, int | None]:
 
     The suite itself is not made: that may want options, data or weights.
     """
+    shape, _, given = name.partition(":")
     try:
-        if name.partition(":")[0] not in registry.names("benchmarks"):
+        if shape not in registry.names("benchmarks"):
             return "", None
         factory = cast(Any, members.of_factory(registry.load("benchmarks", name)))
     except JanusEvalError:  # it is installed in part: records are read without it
         return "", None
     # A class whose title depends on its options has a property there, which tells nothing yet.
-    title = factory.title if isinstance(factory.title, str) else ""
+    title = given or (factory.title if isinstance(factory.title, str) else "")
     return title, factory.decimals if isinstance(factory.decimals, int) else None

@@ -96,6 +96,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EnvironmentProblem.exit_code
 
 
+def entry() -> NoReturn:
+    """Be the command: once it has ended, a signal moves its exit code no more."""
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        code = 130
+    except _Terminated:
+        code = 143
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(code)
+
+
 def _terminated(*_: object) -> NoReturn:
     raise _Terminated
 
@@ -295,4 +308,4 @@ def _completion(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    entry()

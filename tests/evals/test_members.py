@@ -17,11 +17,11 @@ from support.site import install, visible
 from support.worlds import Eye, Painter, Redness
 
 NEEDED = {
-    "images": {"folder": "."},
-    "hf": {"name": "o/n"},
-    "openai": {"name": "m"},
-    "diffusers": {"name": "o/n"},
-    "judge": {"task": "mm_vet"},
+    ("models", "images"): {"folder": "."},
+    ("models", "hf"): {"name": "o/n"},
+    ("models", "openai"): {"name": "m"},
+    ("models", "diffusers"): {"name": "o/n"},
+    ("observers", "judge"): {"task": "mm_vet"},
 }
 """The options that a plugin cannot be made without."""
 
@@ -165,7 +165,7 @@ def test_validate_asks_for_the_group_of_a_name_that_is_in_two(broken: None, caps
 @pytest.mark.parametrize("group", ["models", "benchmarks", "observers"])
 def test_every_plugin_of_ours_is_as_it_should_be(group: registry.Group) -> None:
     for name in registry.names(group):
-        plugin = registry.create(group, name, **NEEDED.get(name, {}))
+        plugin = registry.create(group, name, **NEEDED.get((group, name), {}))
         assert members.problems(group, plugin) == {}, name
 
 
@@ -175,8 +175,8 @@ def test_every_option_of_our_plugins_enters_the_key_or_is_called_inert() -> None
     groups: tuple[registry.Group, ...] = ("models", "benchmarks", "observers")
     for group in groups:
         for name in registry.names(group):
-            plugin = registry.create(group, name, **NEEDED.get(name, {}))
+            plugin = registry.create(group, name, **NEEDED.get((group, name), {}))
             known = registry.parameters(group, name)
             inert = {*members._whole(group, plugin, name).inert}
             moving = {*known} - inert - {"offline"}
-            assert moving <= {"variant", "task"}, (name, moving)
+            assert moving <= {"variant", "task", "name", "per_prompt"}, (name, moving)

@@ -226,10 +226,10 @@ def _bins(folder: Path) -> None:
 
 
 def _read_bin(folder: Path) -> None:
-    from janus_eval.models.janus import checkpoint
+    from janus_eval.models.janus import weights
 
     for name in ("new.bin", "old.bin"):
-        list(checkpoint._read_shard(folder / name))
+        list(weights.tensors(folder / name))
 
 
 def _read_detector(name: str, folder: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from janus_eval.evals import stats
+from janus_eval.evals import evaluate, stats
 from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.reports.compare import Run, compare, differing, explain, knobs, pair
@@ -53,6 +53,16 @@ def test_only_shared_samples_are_compared(two: tuple[Path, Path]) -> None:
     assert values[0] is not None and values[1] is not None
     assert overall.value == pytest.approx(values[1] - values[0])  # the table's three numbers belong together
     assert values[0] != first.record.metrics["official/overall"].value
+
+
+def test_a_protocol_that_the_other_run_lacks_is_no_forgery(tmp_path: Path) -> None:
+    record = evaluate("first-option", "mmmu", data="toy", output=tmp_path)
+    (folder,) = tmp_path.iterdir()
+    new = Run.read(folder)
+    known = {key: each for key, each in record.metrics.items() if not key.startswith("fixed/")}
+    old = Run(replace(new.record, metrics=known), [each for each in new.scores if each.protocol != "fixed"])
+    shared = pair(old, new).differences
+    assert shared and not any(key.startswith("fixed/") for key in shared)
 
 
 def test_a_record_that_the_rules_no_longer_give_is_not_paired(two: tuple[Path, Path]) -> None:

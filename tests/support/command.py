@@ -15,9 +15,10 @@ from support.site import install
 
 # What a shell starts in the background would ignore SIGINT.
 _CODE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-_CODE += "import support.faults\nfrom janus_eval.evals.commands.cli import main\nraise SystemExit(main())"
-APART = ("environment.json", ".lock", "ledger")
-"""What may differ between equal runs: times and the machine, who holds the lock; and what tests write there."""
+_CODE += "import support.faults\nfrom janus_eval.evals.commands.cli import entry\nentry()"
+APART = ("environment.json", "asked.json", ".lock", "ledger")
+"""What may differ between equal runs: times and the machine, the words of the request (its devices), who holds the
+lock; and what tests write there."""
 
 
 @dataclass(frozen=True)
