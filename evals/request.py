@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from .address import Address
+from .endpoint.address import Address
 from .errors import UsageError
 from .plugins import Benchmark, ModelAdapter
 from .types import Json, Stage

@@ -10,10 +10,10 @@ from typing import Literal
 
 from PIL import Image, PngImagePlugin
 
-from ..evals.chat import Chat, Terms, read_key
+from ..evals.endpoint.chat import Chat, Terms, read_key
+from ..evals.endpoint.parts import picture_part
+from ..evals.endpoint.replies import AnswerFrom, RequestFailed, answer_of
 from ..evals.errors import InvalidImage, UsageError, why_undecodable
-from ..evals.parts import picture_part
-from ..evals.replies import AnswerFrom, RequestFailed, answer_of
 from ..evals.types import Answer, Job, Json, Kind, Output
 
 _REMEDIES = {

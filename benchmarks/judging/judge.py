@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ...evals.chat import Chat, Terms, read_key
+from ...evals.endpoint.chat import Chat, Terms, read_key
+from ...evals.endpoint.replies import RequestFailed, grade_of
 from ...evals.errors import UsageError
-from ...evals.replies import RequestFailed, grade_of
 from ...evals.types import Evidence, Json, Prediction, Sample
 from .task import Ask, Verdict, load_task
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from janus_eval.benchmarks.toy import weights as toy_weights
 from janus_eval.evals.commands.cli import main
-from janus_eval.evals.replies import (
+from janus_eval.evals.endpoint.replies import (
     NotTheApi,
     RequestFailed,
     ServerError,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from janus_eval.evals import registry
+from janus_eval.evals.endpoint.replies import RequestFailed
 from janus_eval.evals.errors import EnvironmentProblem, InvalidImage, UsageError
-from janus_eval.evals.replies import RequestFailed
 from janus_eval.evals.types import Job, Picture, Sample
 from PIL import Image
 from support.chat_server import Fault, Service, serving

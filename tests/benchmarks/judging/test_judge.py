@@ -273,8 +273,8 @@ def test_the_toy_world_is_graded_by_rule_over_the_same_path() -> None:
 
 
 def test_the_rule_grader_refuses_what_it_does_not_read(service: Service) -> None:
-    from janus_eval.evals.chat import Chat, Terms
-    from janus_eval.evals.replies import RequestFailed
+    from janus_eval.evals.endpoint.chat import Chat, Terms
+    from janus_eval.evals.endpoint.replies import RequestFailed
 
     chat = Chat(Terms(rule_grader.start(), max_retries=0), "none", "judge")
     with pytest.raises(RequestFailed, match="MM-Vet's grading prompt only"):

@@ -13,8 +13,8 @@ from janus_eval.benchmarks.dpg_bench.benchmark import DpgBench
 from janus_eval.benchmarks.dpg_bench.vqa.observer import DpgVqa, out_of_memory
 from janus_eval.benchmarks.dpg_bench.vqa.other_scorers import first_word
 from janus_eval.benchmarks.toy.weights import DIGESTS
+from janus_eval.evals.endpoint.replies import RequestFailed
 from janus_eval.evals.errors import EnvironmentProblem, OutOfMemory, UsageError
-from janus_eval.evals.replies import RequestFailed
 from janus_eval.evals.types import Prediction, Sample
 from PIL import Image
 from support.chat_server import Service, serving

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urljoin, urlsplit
 
-from .errors import UsageError
+from ..errors import UsageError
 
 _SECRET = re.compile(r"key|token|sig|secret|pass|pwd|auth|cred|code|session", re.IGNORECASE)
 _PLAIN = re.compile(r"[\w.\- ]*", re.ASCII)

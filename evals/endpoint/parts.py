@@ -6,8 +6,8 @@ import base64
 import io
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import InvalidImage
-from .pictures import decoded, deep, rgb
+from ..errors import InvalidImage
+from ..pictures import decoded, deep, rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from janus_eval.evals.replies import (
+from janus_eval.evals.endpoint.replies import (
     NotTheApi,
     Reply,
     RequestFailed,

@@ -7,8 +7,8 @@ import traceback
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from janus_eval.evals.address import Address, elsewhere
-from janus_eval.evals.chat import Terms
+from janus_eval.evals.endpoint.address import Address, elsewhere
+from janus_eval.evals.endpoint.chat import Terms
 from janus_eval.evals.errors import UsageError
 
 SECRET = "hunter2pass"

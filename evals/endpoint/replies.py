@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .errors import JanusEvalError
+from ..errors import JanusEvalError
 
 AnswerFrom = Literal["content", "reasoning"]
 _ELSEWHERE = ("reasoning_content", "reasoning", "thinking")

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from janus_eval.evals.address import Address
+from janus_eval.evals.endpoint.address import Address
+from janus_eval.evals.endpoint.transport import Broken, Late, Response, Stopped, TooLarge, Unreached, Wire
 from janus_eval.evals.errors import EnvironmentProblem
-from janus_eval.evals.transport import Broken, Late, Response, Stopped, TooLarge, Unreached, Wire
 from support.chat_server import Fault, Service, drip, endless, nowhere, reset, sent, serving
 
 MB = 1 << 20

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..assets.download import retry_after
+from ..errors import EnvironmentProblem, UsageError
 from .address import Address, elsewhere
-from .assets.download import retry_after
-from .errors import EnvironmentProblem, UsageError
 from .replies import (
     Drawing,
     NotTheApi,

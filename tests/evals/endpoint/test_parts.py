@@ -9,8 +9,8 @@ import zlib
 
 import numpy as np
 import pytest
+from janus_eval.evals.endpoint.parts import picture_part
 from janus_eval.evals.errors import InvalidImage
-from janus_eval.evals.parts import picture_part
 from PIL import Image
 
 NOISE = Image.frombytes("RGB", (32, 32), np.random.default_rng(1).integers(0, 256, 3072, dtype=np.uint8).tobytes())

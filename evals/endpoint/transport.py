@@ -17,8 +17,8 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+from ..errors import EnvironmentProblem, UsageError
 from .address import Address
-from .errors import EnvironmentProblem, UsageError
 
 _SLICE = 0.5
 """Seconds after which a read looks whether it shall stop."""

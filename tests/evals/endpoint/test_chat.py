@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from janus_eval.evals.address import Address
-from janus_eval.evals.chat import Chat, Terms, read_key
+from janus_eval.evals.endpoint.address import Address
+from janus_eval.evals.endpoint.chat import Chat, Terms, read_key
+from janus_eval.evals.endpoint.replies import Refused, RequestFailed
 from janus_eval.evals.errors import EnvironmentProblem, UsageError
-from janus_eval.evals.replies import Refused, RequestFailed
 from support.chat_server import Fault, Service, drip, nowhere, reset, sent, serving
 
 ASK = [{"role": "user", "content": "hello"}]
