@@ -87,8 +87,10 @@ def _again(args: argparse.Namespace) -> Request:
     return flags.request_of(args, again=read_json(path))
 
 
-_ASKED = ("model", "bench", "model_args", "bench_args", "gen_args", "recipe", "limit", "ids", "seed", "tag", "step")
-_ASKED += ("data", "base_url", "device", "dtype")
+_ASKED = (
+    *("model", "bench", "model_args", "bench_args", "gen_args", "recipe", "limit", "ids", "seed", "tag", "step"),
+    *("data", "base_url", "device", "dtype"),
+)
 
 
 def _check_same(run: Path, planned: Pair) -> None:
