@@ -40,14 +40,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def damage(path: Path, chance: random.Random) -> None:
-    """Cut a file anywhere, flip a bit of it, or overwrite some bytes."""
+    """Cut a file anywhere, flip a bit of it, change one of its digits, or overwrite some bytes."""
     data = bytearray(path.read_bytes())
     at = chance.randrange(len(data))
-    how = chance.choice(["cut", "flip", "flip", "zeros", "noise"])
+    how = chance.choice(["cut", "flip", "flip", "digit", "digit", "zeros", "noise"])
     if how == "cut":
         data = data[:at]
     elif how == "flip":
         data[at] ^= 1 << chance.randrange(8)
+    elif how == "digit":  # still JSON, still a number
+        places = [place for place, byte in enumerate(data) if 48 <= byte < 58] or [at]
+        data[chance.choice(places)] = chance.randrange(48, 58)
     else:
         size = chance.randint(1, 64)
         data[at : at + size] = bytes(size) if how == "zeros" else chance.randbytes(size)
