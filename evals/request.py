@@ -86,12 +86,15 @@ class Request:
         return row | {key: _plain(getattr(self.machine, key)) for key in _WHERE}
 
     def again(self, row: Json) -> Request:
-        """Return this request with what `to_json` said in place of its own. Raises UsageError for another row."""
+        """Return this request with what `to_json` said of another; its own device, type and address win.
+
+        Raises UsageError for another row.
+        """
         try:
             asked = {key: row[key] for key in _ASKED}
             for key in ("models", "benchmarks", "ids"):
                 asked[key] = None if asked[key] is None else tuple(map(str, asked[key]))
-            machine = replace(self.machine, **{key: row[key] for key in _WHERE})
+            machine = replace(self.machine, **{key: row[key] for key in _WHERE if getattr(self.machine, key) is None})
             return replace(self, **asked, machine=machine)
         except (KeyError, TypeError) as error:
             raise UsageError(f"what was asked is damaged: {error!r}") from error

@@ -15,6 +15,7 @@ from . import members, reasoning
 from .assets.fetch import fetch
 from .batches import Budget, Elastic, chunks, guarded, handed_out, put
 from .errors import Incomplete, UsageError
+from .files import disk
 from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .store import RunStore
 from .stored import Key
@@ -132,7 +133,8 @@ class _Course:
         record = replace(found, state=state)
         if state == "finished":
             made, seen = list(predictions.values()), list(evidence.values())
-            self.suite.export(self.store.folder, self.samples, made, seen, scores)
+            with disk(self.store.folder):
+                self.suite.export(self.store.folder, self.samples, made, seen, scores)
         self.store.finish(scores, record)
         return record
 

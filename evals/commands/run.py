@@ -92,7 +92,7 @@ def _again(args: argparse.Namespace) -> Request:
 
 _ASKED = (
     *("model", "bench", "model_args", "bench_args", "gen_args", "recipe", "limit", "ids", "seed", "tag", "step"),
-    *("data", "base_url", "device", "dtype"),
+    "data",
 )
 
 

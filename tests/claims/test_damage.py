@@ -40,21 +40,25 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def damage(path: Path, chance: random.Random) -> None:
-    """Cut a file anywhere, flip a bit of it, or overwrite some bytes."""
+    """Cut a file anywhere, flip a bit of it, change one of its digits, or overwrite some bytes."""
     data = bytearray(path.read_bytes())
     at = chance.randrange(len(data))
-    how = chance.choice(["cut", "flip", "flip", "zeros", "noise"])
+    how = chance.choice(["cut", "flip", "flip", "digit", "digit", "zeros", "noise"])
     if how == "cut":
         data = data[:at]
     elif how == "flip":
         data[at] ^= 1 << chance.randrange(8)
+    elif how == "digit":  # still JSON, still a number
+        places = [place for place, byte in enumerate(data) if 48 <= byte < 58] or [at]
+        place = chance.choice(places)
+        data[place] = chance.choice([each for each in range(48, 58) if each != data[place]])
     else:
         size = chance.randint(1, 64)
         data[at : at + size] = bytes(size) if how == "zeros" else chance.randbytes(size)
     path.write_bytes(data)
 
 
-@pytest.mark.claim("R5", tries=40)
+@pytest.mark.claim("R5", tries=20)
 def test_damage_anywhere_in_what_grows_costs_only_what_was_damaged(
     whole: Path, tries: list[random.Random], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,7 +85,7 @@ def pictures(folder: Path) -> list[Path]:
     return sorted(folder.glob("images/**/*.png"))
 
 
-@pytest.mark.claim("R5", tries=40)
+@pytest.mark.claim("R5", tries=20)
 def test_damage_anywhere_in_a_result_is_never_read_as_another_result(
     whole: Path, tries: list[random.Random], tmp_path: Path
 ) -> None:

@@ -29,7 +29,7 @@ def check_told(code: int, err: str, output: Path) -> None:
     assert "free some space" in err or "a file-size limit was hit" in err
 
 
-@pytest.mark.claim("R4", tries=6)
+@pytest.mark.claim("R4", tries=4)
 def test_a_file_that_cannot_grow_past_any_byte(
     world: World, whole: Path, tries: list[random.Random], tmp_path: Path
 ) -> None:

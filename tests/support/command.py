@@ -97,9 +97,10 @@ def results(output: Path) -> dict[str, str]:
 
 
 def comparable(run: Path) -> dict[str, object]:
-    """Return what a run's folder holds; its lines without their order, without the batch sizes it was made in."""
+    """Return what a run's folder holds: lines without their order, nothing of batch sizes and devices."""
+    apart = ("plan.json", "asked.json", "0.jsonl")
     lines = {name: {*(run / name / "0.jsonl").read_bytes().splitlines()} for name in ("predictions", "evidence")}
-    return lines | {name: each for name, each in results(run).items() if not name.endswith(("plan.json", "0.jsonl"))}
+    return lines | {name: each for name, each in results(run).items() if not name.endswith(apart)}
 
 
 def ledger(output: Path, what: str) -> list[str]:
