@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 from .. import screen
 from ..errors import UsageError
 from ..files import write_out
-from . import flags
+from . import flags, terminal
 
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 """Adds one subcommand: (name, call, help)."""
@@ -76,7 +75,7 @@ def _report(args: argparse.Namespace) -> int:
         keep=[each for each in (args.columns or "").split(",") if each],
         only=args.only or "all",
         own=args.reported,
-        color=args.out is None and _colored(),
+        color=args.out is None and terminal.colored(),
         width=_width() if args.out is None else None,
     )
     _put(text, args.out)
@@ -115,7 +114,7 @@ def _gate(args: argparse.Namespace) -> int:
         screen.out([f"{args.baseline}: {count} {'run' if count == 1 else 'runs'}"])
         return 0
     result = gate.gate(args.runs, args.baseline, args.tolerances)
-    screen.rendered(verdicts.show(result, args.format, color=_colored(), width=_width()))
+    screen.rendered(verdicts.show(result, args.format, color=terminal.colored(), width=_width()))
     if args.junit is not None:
         verdicts.put(args.junit, verdicts.junit(result))
     if args.comment is not None:
@@ -125,10 +124,6 @@ def _gate(args: argparse.Namespace) -> int:
             screen.machine(each)  # a command to CI on purpose, its texts escaped
         verdicts.step_summary(result)
     return result.exit_code
-
-
-def _colored() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def _width() -> int | None:

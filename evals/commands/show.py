@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from .. import members, registry, screen
-from ..errors import EnvironmentProblem, UsageError, hint
-from ..files import read_json
-from ..stored import iter_scores, lines_of, read_lines, read_record, record_to_json, scores_of
+from .. import screen
+from ..errors import EnvironmentProblem, UsageError
+from ..files import RECORDS
+from ..stored import iter_scores, read_lines, read_record, record_to_json
 from ..types import Evidence, Json, Prediction, Score
+from . import failures, terminal
+from . import sample as one
 
 
 def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool) -> int:
     """Print what `show RUN [--id SAMPLE] [--failed] [--json]` asks for, and return the exit code."""
-    record = read_record(folder)
     if sample is not None:
-        known = one_sample(folder, sample)
+        known = one.known_of(folder, sample)
         if as_json:
-            screen.machine(screen.as_json(known, indent=2))
+            screen.machine(screen.as_json(known.to_json(), indent=2))
         else:
-            screen.out(_sample_lines(known))
+            for each in one.lines(known, terminal.width()):
+                if isinstance(each, str):
+                    screen.out([each])
+                elif shown := terminal.picture(each):
+                    screen.machine(shown)
     elif failed:
         _failed(folder, as_json=as_json)
     elif as_json:
+        record = read_record(folder)
         told = record_to_json(record) | {"environment": dict(record.environment)}
         screen.machine(screen.as_json(told, indent=2))
     else:
         from ...reports.summary import run_summary
 
+        if not any((folder / name).is_file() for name in RECORDS):
+            screen.out(_unfinished(folder))
+            return 0
+        record = read_record(folder)
         cards = {"model": record.spec.model_card, "benchmark": record.spec.benchmark_card}
         cards["observer"] = record.spec.observer_card
         knobs = [f"  {who}.{key} = {value}" for who, card in cards.items() for key, value in sorted(card.items())]
@@ -40,21 +49,25 @@ def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool) -> in
     return 0
 
 
+def _unfinished(folder: Path) -> list[str]:
+    """Return what there is of a run that left no record: it runs still, or was killed."""
+    spec = one.spec_of(folder)
+    made = {name: sum(1 for _ in read_lines(folder, name)) for name in ("predictions", "evidence")}
+    told = f"UNFINISHED: {made['predictions']} outputs"
+    told += f", {made['evidence']} of them looked at" if made["evidence"] else ""
+    told += "; the same command goes on from here"
+    return [f"{spec.model} on {spec.benchmark}", told, f"signature: {spec.signature}", f"run: {folder}"]
+
+
 def _failed(folder: Path, *, as_json: bool) -> None:
-    """Print the scores that are not fully right, one at a time."""
-    rows = (each for each in iter_scores(folder) if each.value is None or each.value < 1)
-    if as_json:
-        screen.machine("[")
-        for number, each in enumerate(rows):
-            screen.machine(f"{',' if number else ''}{screen.as_json(asdict(each))}")
-        screen.machine("]")
+    """Print the samples that are not fully right; as JSON each score of theirs, one at a time."""
+    if not as_json:
+        screen.out(failures.lines(folder, terminal.width()))
         return
-    none = True
-    for each in rows:
-        none = False
-        screen.out([_score_line(each)])
-    if none:
-        screen.out(["every sample was correct"])
+    screen.machine("[")
+    for number, each in enumerate(each for each in iter_scores(folder) if each.value is None or each.value < 1):
+        screen.machine(f"{',' if number else ''}{screen.as_json(asdict(each))}")
+    screen.machine("]")
 
 
 def pictures(folder: Path, out: Path, *, sample: str | None, failed: bool, count: int) -> int:
@@ -63,9 +76,7 @@ def pictures(folder: Path, out: Path, *, sample: str | None, failed: bool, count
     Of one sample all, else `count` spread evenly over the run (over its failures with `failed`).
     Raises UsageError where the benchmark draws nothing.
     """
-    record = read_record(folder)
-    name = record.spec.benchmark
-    benchmark = members.benchmark(registry.create("benchmarks", name, **read_json(folder / "options.json")), name)
+    benchmark = one.suite_of(folder)
     scores = {(each.sample_id, each.index): each for each in iter_scores(folder)}
     wanted = [key for key, each in scores.items() if _is_wanted(each, sample, failed)]
     if not wanted:
@@ -111,38 +122,3 @@ def _prediction(folder: Path, key: tuple[str, int], made: Mapping[tuple[str, int
 def _evidence(key: tuple[str, int], seen: Mapping[tuple[str, int], Mapping[str, Json]]) -> Evidence | None:
     row = seen.get(key)
     return None if row is None else Evidence(key[0], key[1], row.get("data"), row.get("error"))
-
-
-def one_sample(folder: Path, sample: str) -> dict[str, Json]:
-    """Return predictions, evidence and scores of one sample (`ID` or `ID/INDEX`)."""
-    for wanted, index in ((sample, None), _split(sample)):
-        scores = [asdict(each) for each in scores_of(folder, wanted) if index in (None, each.index)]
-        if scores:
-            found = {stream: lines_of(folder, stream, wanted) for stream in ("predictions", "evidence")}
-            kept = {stream: [row for row in rows if index in (None, row["index"])] for stream, rows in found.items()}
-            return {**kept, "scores": scores}
-    ids = {each.sample_id for each in iter_scores(folder)}
-    raise UsageError(f"{folder} has no sample {sample!r}{hint(sample, ids)}")
-
-
-def _split(sample: str) -> tuple[str, int | None]:
-    head, slash, tail = sample.rpartition("/")
-    return (head, int(tail)) if slash and tail.isdecimal() and tail.isascii() else (sample, None)
-
-
-def _score_line(score: Score) -> str:
-    value = "no verdict" if score.value is None else f"{score.value:g}"
-    return f"{score.sample_id}/{score.index}  {score.protocol}  {value}  {' '.join(score.reason.split())}"
-
-
-def _sample_lines(known: dict[str, Json]) -> list[str]:
-    lines: list[str] = []
-    for title, rows in known.items():
-        lines.append(f"{title}:")
-        for row in rows:
-            for key, value in row.items():
-                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                if value is not None and value is not False and value not in ("", {}, []):
-                    lines.append(f"  {key}: {text if len(text) <= 2000 else text[:2000] + ' ...'}")
-            lines.append("")
-    return lines

@@ -21,6 +21,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(output.glob("*/record.json")).parent
 
 
+@pytest.fixture
+def options_run(tmp_path: Path) -> Path:
+    """A run over a table of our own, its picture in a file."""
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
+    rows = "id,question,A,B,answer,image_path\nq1,Which colour?,blue,red,B,red.png\n"
+    (tmp_path / "mine.csv").write_text(rows)
+    options = {"data": str(tmp_path / "mine.csv"), "name": "mine"}
+    evaluate("first-option", "options", output=tmp_path / "runs", benchmark_options=options)
+    return next(tmp_path.glob("runs/*/record.json")).parent
+
+
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     code = cli.main(["show", *arguments])
     out, err = capsys.readouterr()
@@ -38,7 +49,42 @@ def test_a_sample_shows_its_evidence_and_verdict(run: Path, capsys: pytest.Captu
     assert [row["index"] for row in known["predictions"]] == [2]
     assert {"boxes", "colors"} <= known["evidence"][0]["data"].keys()
     assert known["scores"][0]["value"] == 0.0
-    assert "value: 0.0" in call(capsys, str(run), "--id", "00001/2")[1]
+    lines = call(capsys, str(run), "--id", "00001/2")[1].splitlines()
+    assert lines[0] == "question  a photo of a cow" and "  official  wrong  expected cow>=1, found 0" in lines
+
+
+def test_a_question_shows_options_gold_picture_and_readings(
+    options_run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = call(capsys, str(options_run), "--id", "q1")[1]
+    assert "question  Which colour?" in out and "options   A: blue\n          B: red" in out
+    assert "gold      B" in out and f"picture   {tmp_path / 'red.png'}" in out
+    assert "answer    A" in out and "wrong  read A" in out
+
+
+def test_a_sample_whose_data_are_gone_says_so_and_shows_the_rest(
+    options_run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.csv").unlink()
+    code, out, _ = call(capsys, str(options_run), "--id", "q1")
+    assert code == 0 and out.startswith("lacks     the data of this run cannot be read:") and "answer    A" in out
+
+
+def test_an_unfinished_run_shows_what_it_has(options_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("record.json", "scores.jsonl"):
+        (options_run / name).unlink()
+    assert "answer    A" in call(capsys, str(options_run), "--id", "q1")[1]
+    code, out, _ = call(capsys, str(options_run))
+    assert code == 0 and "UNFINISHED: 1 outputs" in out
+
+
+def test_a_terminal_that_shows_pictures_gets_them_written_anew(
+    options_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.delenv("TMUX", raising=False)
+    monkeypatch.setenv("TERM", "xterm-kitty")
+    assert "\x1b_Ga=T,f=100,m=0;iVBOR" in call(capsys, str(options_run), "--id", "q1")[1]
 
 
 def test_an_unknown_sample_brings_the_nearest(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,9 +92,12 @@ def test_an_unknown_sample_brings_the_nearest(run: Path, capsys: pytest.CaptureF
     assert code == 2 and "did you mean" in err
 
 
-def test_failures_are_listed_with_their_reason(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failures_stand_below_their_reason_one_line_a_sample(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = call(capsys, str(run), "--failed")[1].splitlines()
-    assert len(lines) == 8 and "expected" in lines[0]
+    at = lines.index("expected cow>=1, found 0 (1 sample)")
+    assert lines[at + 1] == "  00001/0,1,2,3  a photo of a cow"
+    rows = json.loads(call(capsys, str(run), "--failed", "--json")[1])
+    assert len(rows) == 8
 
 
 def test_pictures_are_drawn_on_one_sheet(run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
