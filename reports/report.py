@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from ..evals import stats
 from ..evals.errors import UsageError
+from ..evals.screen import warn
 from ..evals.stored import find_runs, read_record
 from ..evals.types import Json, RunRecord
 from . import reported as published
 from .own import layouts_for
+from .paper import fragment, widths
 from .render import render
 from .reported import Column, Layout, Reported
 from .standing import cut, is_toy, marks, shown, stranger, verdict
-from .table import Cell, Format, Group, Head, Row, Table, columns, ranked, sort
+from .table import Cell, Format, Group, Head, Row, Table, chosen, cleaned, columns, ranked, sort
 
 TOY = "Toy data (compares with nothing above)"
 DASH = "-"
@@ -35,20 +37,51 @@ def report(
     own: Iterable[Path] = (),
     color: bool = False,
     width: int | None = None,
+    which: Sequence[str] = (),
+    paper: Paper | None = None,
 ) -> str:
     """Return the report as text: what `janus-eval report` prints.
 
     `runs` are run folders or folders that hold many, `order` a column to sort by, `keep` the
-    columns to show, `own` further files of reported numbers. Raises UsageError.
+    columns to show, `own` further files of reported numbers, `which` the keys of the tables to show (of a
+    paper's all but the one beside the reported), `paper` asks for LaTeX to \\input. Raises UsageError.
     """
-    records = _without_stages([read_record(each) for each in find_runs(runs)])
-    numbers = published.load(own, {record.spec.benchmark for record in records})
+    records, numbers = gathered(runs, own)
     tables = compose([] if only == "reported" else records, numbers, only=only)
+    if which:
+        tables = chosen(tables, which)
+    elif paper is not None:
+        tables = [table for table in tables if table.key != "beside"]
     if order is not None:
         tables = sort(tables, order)
     if keep:
         tables = columns(tables, keep)
-    return render(tables, form, color=color, width=width)
+    if paper is None:
+        return render(tables, form, color=color, width=width)
+    tables = [cleaned(table) for table in tables]
+    for name, share in widths(tables, wide=paper.wide):
+        mend = "fewer --columns make it larger" if paper.wide else "--wide or fewer --columns make it larger"
+        warn(f"table {name} is shrunk to about {share:.0%} of \\scriptsize: {mend}")
+    signatures = [] if only == "reported" else [record.spec.signature for record in records]
+    return fragment(tables, signatures, wide=paper.wide)
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """How LaTeX for a paper is set: over both columns with `wide`."""
+
+    wide: bool = False
+
+
+def gathered(runs: Iterable[Path], own: Iterable[Path]) -> tuple[list[RunRecord], list[Reported]]:
+    """Return the records of runs, and the published numbers with those of the user's files."""
+    records = _without_stages([read_record(each) for each in find_runs(runs)])
+    return records, published.load(own, {record.spec.benchmark for record in records})
+
+
+def sources(own: Iterable[Path]) -> list[str]:
+    """Return the sources that the user's own files name."""
+    return list(dict.fromkeys(row.source for path in own for row in published.read(path)))
 
 
 def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: Only = "all") -> list[Table]:
@@ -116,7 +149,9 @@ def _published(
             if group != name:
                 continue
             label = f"{model} [{source}]" if source else model
-            members.append(_reported_row(layout, label, params, cells, ranks=not source))
+            row = _reported_row(layout, label, params, cells, ranks=not source)
+            at = source or next(iter(cells.values())).source
+            members.append(replace(row, source=at, named_source=bool(source)))
             for line in [each for each in waiting if published.published_name(each.model) == model]:
                 members.append(_measured_row(layout, line))
                 waiting.remove(line)
@@ -146,7 +181,7 @@ def _notes(layout: Layout, numbers: Sequence[Reported], lines: Sequence[_Line]) 
     headlines = [each for each in layout.columns if each.headlines and each.metrics]
     notes += [f"{each.header}: {', '.join(each.metrics)}." for each in headlines]
     if lines:
-        notes.append(f"Measured rows: value ± half of the {stats.METHOD}; signatures below.")
+        notes.append(f"Measured rows: value ± half of the {stats.METHOD}.")
     return notes
 
 

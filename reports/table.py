@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from ..evals.errors import UsageError
+from ..evals.errors import UsageError, hint
 from ..evals.screen import clean
 
 if TYPE_CHECKING:
@@ -37,11 +37,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row; `kind` is what the row rests on. Only `ranked` rows can be best or second."""
+    """A row; `kind` is what the row rests on. Only `ranked` rows can be best or second.
+
+    `source` is where a reported row stands; with `named_source` its name ends in it, " [SOURCE]".
+    """
 
     cells: tuple[Cell, ...]
     kind: Literal["reported", "measured"] = "reported"
     ranked: bool = False
+    source: str = ""
+    named_source: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,16 @@ def columns(tables: Sequence[Table], keys: Sequence[str]) -> list[Table]:
     return [small for small in map(cut, tables) if len(small.heads) > small.stub]
 
 
+def chosen(tables: Sequence[Table], keys: Sequence[str]) -> list[Table]:
+    """Return the tables of these keys, in their order. Raises UsageError for a key that none has."""
+    found = {table.key: table for table in tables}
+    for each in keys:
+        if each not in found:
+            otherwise = f"; there are {', '.join(found) or 'none'}"
+            raise UsageError(f"--table: no table {each!r} here{hint(each, found, otherwise)}")
+    return [found[each] for each in dict.fromkeys(keys)]
+
+
 def _known(tables: Iterable[Table], wanted: Sequence[str], flag: str) -> None:
     known = list(dict.fromkeys(head.key for table in tables for head in table.heads))
     for each in wanted:
@@ -159,7 +174,10 @@ def cleaned(table: Table) -> Table:
         groups=tuple(
             Group(
                 clean(group.name),
-                tuple(replace(r, cells=tuple(replace(c, text=clean(c.text)) for c in r.cells)) for r in group.rows),
+                tuple(
+                    replace(r, cells=tuple(replace(c, text=clean(c.text)) for c in r.cells), source=clean(r.source))
+                    for r in group.rows
+                ),
             )
             for group in table.groups
         ),

@@ -30,6 +30,10 @@ def add(command: Add) -> None:
     report.add_argument(
         "--reported", action="append", default=[], type=flags.path, metavar="FILE", help="numbers of your own (CSV)"
     )
+    report.add_argument("--table", metavar="A,B", help="only these tables: understanding, geneval, dpg_bench, beside")
+    report.add_argument("--fragment", action="store_true", help="with -f latex: tables to \\input into a paper")
+    report.add_argument("--wide", action="store_true", help="with --fragment: over both columns (table*)")
+    report.add_argument("--bib", type=flags.path, metavar="FILE", help="write the sources as a .bib file")
     report.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
 
     compare = command("compare", _compare, "two runs sample by sample: differences, flips, knobs")
@@ -66,20 +70,35 @@ def add(command: Add) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from ...reports.report import report
+    from ...reports.report import Paper, report, sources
 
+    if args.fragment and args.format != "latex":
+        raise UsageError("--fragment is LaTeX: add -f latex")
+    if args.wide and not args.fragment:
+        raise UsageError("--wide goes with --fragment")
     text = report(
         args.runs,
         form=args.format,
         order=args.sort,
-        keep=[each for each in (args.columns or "").split(",") if each],
+        keep=_split(args.columns),
+        which=_split(args.table),
+        paper=Paper(args.wide) if args.fragment else None,
         only=args.only or "all",
         own=args.reported,
         color=args.out is None and terminal.colored(),
         width=_width() if args.out is None else None,
     )
     _put(text, args.out)
+    if args.bib is not None:
+        from ...reports.bibliography import bibliography
+
+        _put(bibliography(sources(args.reported)), args.bib)
     return 0
+
+
+def _split(text: str | None) -> list[str]:
+    """Return the words of a comma-joined option."""
+    return [each for each in (text or "").split(",") if each]
 
 
 def _claims(args: argparse.Namespace) -> int:
