@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from ...evals.errors import EnvironmentProblem, UsageError
 from ...evals.types import PART, Json, Metric
 from .. import reported as published
-from ..standing import cut, marks
+from ..standing import cut, marks, shown
 from . import overview, rows
 from .pictures import BUDGET, thumbnails
 from .runs import Run, read
@@ -47,7 +48,7 @@ def _write(found: Sequence[Run], damaged: list[str], numbers: Sequence[Any], out
     told = {each.key: rows.samples(each) for each in found}
     wanted = [one for each in told.values() for one in each.pictures]
     files = thumbnails(wanted, out / "pictures", BUDGET)
-    kept = {f"{each}" for each in files.values()}
+    kept = {*files.values()}
     for each in (out / "pictures").glob("*.webp"):
         if each.name not in kept:
             each.unlink()
@@ -63,6 +64,7 @@ def _write(found: Sequence[Run], damaged: list[str], numbers: Sequence[Any], out
                 "tables": overview.tables(found, numbers),
                 "lacking": overview.incomplete(found),
                 "kind": overview.verdict_kind,
+                "shown": shown,
                 "damaged": damaged,
                 "geometry": overview,
             },
@@ -95,20 +97,7 @@ def _templates() -> Any:
 def put(path: Path, name: str, value: Json) -> None:
     """Write JSON as a script that hands it to the page: ASCII alone, so that no text of a model ends it."""
     body = json.dumps(value, separators=(",", ":"), ensure_ascii=True, default=str)
-    body = body.replace("NaN", '"NaN"') if "NaN" in body and not _plain(body) else body
     path.write_text(f"janus.put({json.dumps(name)},{body.replace('<', chr(92) + 'u003c')});\n", encoding="ascii")
-
-
-def _plain(body: str) -> bool:
-    try:
-        json.loads(body, parse_constant=_refuse)
-    except ValueError:
-        return False
-    return True
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
 
 
 def _data(run: Run, told: rows.Samples, files: Mapping[str, str], folder: Path) -> None:
@@ -166,11 +155,5 @@ def _run_page(run: Run, told: rows.Samples) -> dict[str, Any]:
         "reasons": reasons.most_common(20),
         "cards": cards,
         "said": told.said,
-        "command": f"janus-eval run --again {_quoted(str(run.folder))} -o elsewhere",
+        "command": f"janus-eval run --again {shlex.quote(str(run.folder))} -o elsewhere",
     }
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
