@@ -22,6 +22,7 @@ from . import export as exporting
 from . import flags, reports
 from . import run as running
 from . import score as scoring
+from . import view as viewing
 
 EPILOG = """\
 exit codes: 0 ok, 1 bug, 2 usage, 3 gate failed, 4 run locked by another process, 5 incomplete
@@ -186,6 +187,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
         flags.add_suites(each, suite_flags)
     _list_arguments(command("list", _list, "list models, benchmarks and observers"))
     _show_arguments(command("show", _show, "show a run: its numbers, its knobs, or one sample"))
+    viewing.add(command("view", viewing.view, "look at runs in a browser: a site, written or served on loopback"))
     exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
     doctor = command("doctor", _doctor, "say what is missing on this machine and the command that mends it")

@@ -1,0 +1,122 @@
+"""What a run was asked: its suite's samples, made again from the run's options where their data still lie here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...evals import members, registry
+from ...evals.errors import JanusEvalError
+from ...evals.files import read_json
+from ...evals.samples import select
+from ...evals.types import Json, Sample
+from .runs import Run
+
+GOLD = ("answer", "answers", "label", "gold", "expected")
+"""What the suites call the right answer in a sample's target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A run's samples by id; `lacking` says in a line why there are none."""
+
+    samples: Mapping[str, Sample] = field(default_factory=dict[str, Sample])
+    lacking: str = ""
+
+
+def asked(run: Run) -> Asked:
+    """Return what a run was asked. It fetches nothing, and a site never fails because data are gone."""
+    name = run.record.spec.benchmark
+    try:
+        path = run.folder / "options.json"
+        given = read_json(path) if path.is_file() else {}
+        options = {key: str(value) for key, value in given.items()} if isinstance(given, dict) else {}
+        if "offline" in registry.parameters("benchmarks", name):
+            options["offline"] = "true"
+        suite = members.benchmark(registry.create("benchmarks", name, **options), name)
+        return Asked({each.id: each for each in _taken(suite.samples(), run.record.spec.limit)})
+    except (JanusEvalError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return Asked(lacking=f"the samples of {name} cannot be made again here: {error}")
+
+
+def _taken(samples: Sequence[Sample], limit: str | None) -> Sequence[Sample]:
+    if limit is None:
+        return samples
+    ids = limit.removeprefix("ids:").split(",") if limit.startswith("ids:") else None
+    return select(samples, None if ids else limit, ids)[0]
+
+
+def question(sample: Sample) -> dict[str, Json]:
+    """Return what is shown of a question: its text, system prompt, options, gold, and what was to be drawn."""
+    target = sample.target if isinstance(sample.target, Mapping) else {}
+    shown: dict[str, Json] = {"prompt": sample.prompt.strip(), "system": sample.system}
+    options = target.get("options")
+    if isinstance(options, Mapping):
+        shown["options"] = [[str(key), str(value)] for key, value in options.items()]
+    elif isinstance(options, list | tuple):
+        shown["options"] = [[chr(65 + place), str(value)] for place, value in enumerate(options)]
+    elif sample.options:
+        shown["options"] = [[str(place + 1), value] for place, value in enumerate(sample.options)]
+    gold = next((target[each] for each in GOLD if each in target), None)
+    gold = sample.target if gold is None and isinstance(sample.target, str | int | float) else gold
+    if gold is not None:
+        shown["gold"] = ", ".join(map(str, _listed(gold)))
+    clauses = [(each, how) for how in ("include", "exclude") for each in target.get(how) or ()]
+    if clauses:
+        shown["clauses"] = [_clause(each, how) for each, how in clauses]
+    return {key: value for key, value in shown.items() if value not in ("", [], None)}
+
+
+def _listed(value: Json) -> list[Json]:
+    """Return the parts of a value that holds several, else the value alone."""
+    return [*value] if isinstance(value, list | tuple | set | frozenset) else [value]
+
+
+def _clause(clause: Json, how: str) -> str:
+    """Return one GenEval clause in words."""
+    if not isinstance(clause, Mapping):
+        return str(clause)
+    said = [str(clause.get("count", "")), str(clause.get("color", "")), str(clause.get("class", ""))]
+    text = " ".join(each for each in said if each)
+    place = _listed(clause.get("position"))
+    text += f", {place[0]} clause {place[1] + 1}" if len(place) == 2 and type(place[1]) is int else ""
+    return text if how == "include" else f"fewer than {text}"
+
+
+def classes(sample: Sample | None) -> list[str]:
+    """Return the object classes that a drawing prompt names, in order."""
+    target = sample.target if sample is not None and isinstance(sample.target, Mapping) else {}
+    clauses = [*(target.get("include") or ()), *(target.get("exclude") or ())]
+    return list(dict.fromkeys(str(each["class"]) for each in clauses if isinstance(each, Mapping) and "class" in each))
+
+
+def tree(sample: Sample | None, answers: Mapping[str, Json]) -> list[dict[str, Json]]:
+    """Return DPG-Bench's questions with their answers; `zeroed` where one was "yes" and an ancestor's was not.
+
+    Without the sample the ids and the answers are all that is known.
+    """
+    rows = sample.target if sample is not None and isinstance(sample.target, list) else []
+    known = [each for each in rows if isinstance(each, Mapping) and "id" in each and "question" in each]
+    if not known:
+        return [{"id": key, "question": "", "answer": str(value), "parents": []} for key, value in answers.items()]
+    table = {str(each["id"]): each for each in known}
+    alive: dict[str, bool] = {}
+
+    def lives(key: str, path: frozenset[str]) -> bool:
+        if key not in alive:
+            parents = [str(each) for each in table[key].get("parents", ()) if str(each) != "0"]
+            whole = all(each in table and each not in path and lives(each, path | {each}) for each in parents)
+            alive[key] = answers.get(key) == "yes" and whole
+        return alive[key]
+
+    return [
+        {
+            "id": key,
+            "question": str(each["question"]),
+            "category": str(each.get("category") or ""),
+            "parents": [str(one) for one in each.get("parents", ()) if str(one) != "0"],
+            "answer": str(answers.get(key, "")),
+            "zeroed": answers.get(key) == "yes" and not lives(key, frozenset({key})),
+        }
+        for key, each in table.items()
+    ]
