@@ -64,13 +64,11 @@ def test_each_exit_code_says_what_it_says_it_does(failing: World, tmp_path: Path
 
 @pytest.mark.claim("R18")
 @pytest.mark.parametrize("asked", [["--help"], ["run", "--help"], ["report", "--help"], ["list"]], ids=" ".join)
-def test_help_is_there_in_half_a_second_without_torch(asked: list[str]) -> None:
-    code = "import sys, time, janus_eval.evals.commands.cli as cli\n"
+def test_help_imports_nothing_heavy(asked: list[str]) -> None:
+    code = "import sys, janus_eval.evals.commands.cli as cli\n"
     code += "try:\n    cli.main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
-    code += "assert not {'torch', 'numpy', 'transformers'} & set(sys.modules)"
-    seconds: list[float] = []
-    while not seconds or (min(seconds) >= 0.5 and len(seconds) < 5):  # a busy machine may need another look
-        started = time.monotonic()
-        subprocess.run([sys.executable, "-c", code, *asked], check=True, capture_output=True)
-        seconds.append(time.monotonic() - started)
-    assert min(seconds) < 0.5
+    # What takes seconds is importing these; `perf/startup.py` tells the seconds.
+    code += "heavy = {'torch', 'numpy', 'transformers', 'pandas', 'PIL', 'huggingface_hub', 'jinja2', 'rich'}\n"
+    code += "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -33,9 +33,9 @@ CLAIMS: Mapping[str, str] = {
     "R13": "what differs in one field shares no key",
     "R14": "scorers give the references' verdicts",
     "R15": "the check before scoring catches planted faults",
-    "R16": "offline no connection is tried; the first missing file is named in under 1 s",
+    "R16": "offline no connection is tried; the first missing file is named before anything heavy is imported",
     "R17": "no secret stands in anything that is written",
-    "R18": "exit codes are an interface; help is there in 0.5 s without torch",
+    "R18": "exit codes are an interface; help imports nothing heavy",
     "R19": "runs of earlier formats open, report, compare and resume",
     "R20": "the order of samples, lines and shards moves nothing",
 }

@@ -56,9 +56,16 @@ def without_room(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
+def tells_imports(tell: str) -> None:
+    """Write to `tell`, at the end, which packages were imported."""
+    atexit.register(lambda: Path(tell).write_text("\n".join(sorted({name.partition(".")[0] for name in sys.modules}))))
+
+
 if "FAULTS_ROOT" in os.environ:
     killed_at(os.environ["FAULTS_ROOT"], int(os.environ.get("FAULTS_KILL_AT", "0")), os.environ.get("FAULTS_COUNT", ""))
 if "FAULTS_NETWORK" in os.environ:
     without_network(os.environ["FAULTS_NETWORK"])
+if "FAULTS_IMPORTS" in os.environ:
+    tells_imports(os.environ["FAULTS_IMPORTS"])
 if "FAULTS_FILE_SIZE" in os.environ:
     without_room(int(os.environ["FAULTS_FILE_SIZE"]))
