@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...evals import members, registry
-from ...evals.errors import JanusEvalError
 from ...evals.files import read_json
 from ...evals.samples import select
 from ...evals.types import Json, Sample
@@ -35,7 +34,7 @@ def asked(run: Run) -> Asked:
             options["offline"] = "true"
         suite = members.benchmark(registry.create("benchmarks", name, **options), name)
         return Asked({each.id: each for each in _taken(suite.samples(), run.record.spec.limit)})
-    except (JanusEvalError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except Exception as error:  # a plugin's own too: whatever it is, the rest of the site stands
         return Asked(lacking=f"the samples of {name} cannot be made again here: {error}")
 
 
@@ -100,23 +99,22 @@ def tree(sample: Sample | None, answers: Mapping[str, Json]) -> list[dict[str, J
     if not known:
         return [{"id": key, "question": "", "answer": str(value), "parents": []} for key, value in answers.items()]
     table = {str(each["id"]): each for each in known}
-    alive: dict[str, bool] = {}
-
-    def lives(key: str, path: frozenset[str]) -> bool:
-        if key not in alive:
-            parents = [str(each) for each in table[key].get("parents", ()) if str(each) != "0"]
-            whole = all(each in table and each not in path and lives(each, path | {each}) for each in parents)
-            alive[key] = answers.get(key) == "yes" and whole
-        return alive[key]
+    parents = {
+        key: [str(one) for one in _listed(each.get("parents")) if one not in (None, 0, "0")]
+        for key, each in table.items()
+    }
+    alive: set[str] = set()
+    while grown := {key for key in {*table} - alive if answers.get(key) == "yes" and alive.issuperset(parents[key])}:
+        alive |= grown  # what is in a circle, or below one that is not there, never grows
 
     return [
         {
             "id": key,
             "question": str(each["question"]),
             "category": str(each.get("category") or ""),
-            "parents": [str(one) for one in each.get("parents", ()) if str(one) != "0"],
+            "parents": parents[key],
             "answer": str(answers.get(key, "")),
-            "zeroed": answers.get(key) == "yes" and not lives(key, frozenset({key})),
+            "zeroed": answers.get(key) == "yes" and key not in alive,
         }
         for key, each in table.items()
     ]

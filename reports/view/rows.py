@@ -171,8 +171,10 @@ def _boxes(run: Run, sample: Sample | None, scores: list[Score], data: Mapping[s
                 colour = colours[place] if place < len(colours) and isinstance(colours[place], str) else ""
                 boxes.append([name, *box, colour, _mask(masks[place]) if place < len(masks) else None])
     boxes.sort(key=lambda box: -box[5])
+    size = data.get("size")
+    plain = isinstance(size, list) and len(size) == 2 and all(type(each) in (int, float) for each in size)
     return {
-        "size": data.get("size"),
+        "size": size if plain else None,
         "threshold": card.get("counting_threshold" if counting else "threshold", 0),
         "boxes": boxes[:_BOXES],
         "left_out": max(0, len(boxes) - _BOXES),

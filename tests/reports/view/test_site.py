@@ -89,3 +89,23 @@ def test_a_yes_below_a_no_counts_zero() -> None:
     sample = questions.Sample("a", "p", target=rows)
     found = questions.tree(sample, {"1": "yes", "2": "no", "3": "yes"})
     assert [each["zeroed"] for each in found] == [False, False, True]
+
+
+def test_a_circle_an_odd_parent_and_a_deep_chain_are_no_end_of_the_site() -> None:
+    rows = [{"id": 1, "question": "?", "parents": [2]}, {"id": 2, "question": "?", "parents": [1]}]
+    rows += [{"id": 3, "question": "?", "parents": 0}, {"id": 4, "question": "?", "parents": {"a": 1}}]
+    found = questions.tree(questions.Sample("a", "p", target=rows), dict.fromkeys("1234", "yes"))
+    assert [each["zeroed"] for each in found] == [True, True, False, True]
+    chain = [{"id": each, "question": "?", "parents": [each + 1] if each < 1500 else []} for each in range(1, 1501)]
+    found = questions.tree(questions.Sample("a", "p", target=chain), {str(each): "yes" for each in range(1, 1501)})
+    assert not any(each["zeroed"] for each in found)
+
+
+def test_a_suite_that_breaks_costs_the_questions_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no such data")
+
+    monkeypatch.setattr(questions.registry, "create", broken)
+    runs.write(tmp_path / "runs", runs.spec("m"), runs.scores(share=20))
+    site.build([tmp_path / "runs"], tmp_path / "site")
+    assert any("cannot be made again here: no such data" in each.read_text() for each in tmp_path.rglob("*.html"))
