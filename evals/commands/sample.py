@@ -18,6 +18,8 @@ from ..types import Json, Picture, RunSpec, Sample
 Line = str | Callable[[], bytes]
 """A line of text, or what reads the picture that stands there."""
 _NOTHING = (None, "", [], {})
+_MANY = 20_000
+"""A table of more rows takes seconds to read: more than looking at one sample is worth unasked."""
 _LONG = 4000
 """Longer texts are cut on the terminal; `--json` has them whole."""
 
@@ -66,25 +68,32 @@ class Known:
         return {"sample": {key: value for key, value in row.items() if value not in _NOTHING}, **self.rows}
 
 
-def known_of(folder: Path, sample: str) -> Known:
-    """Return all that is known of `ID` or `ID/INDEX`. Raises UsageError with the nearest id for an unknown one."""
+def known_of(folder: Path, sample: str, *, patient: bool = False) -> Known:
+    """Return all that is known of `ID` or `ID/INDEX`; what a very large table holds of it only where `patient`.
+
+    Raises UsageError with the nearest id for an unknown one.
+    """
     scored = (folder / "scores.jsonl").is_file()
     for wanted, index in ((sample, None), _split(sample)):
         found = {stream: lines_of(folder, stream, wanted) for stream in ("predictions", "evidence")}
         found["scores"] = [asdict(each) for each in scores_of(folder, wanted)] if scored else []
         kept = {stream: [row for row in rows if index in (None, row["index"])] for stream, rows in found.items()}
         if any(kept.values()):
-            return Known(folder, *_asked(folder, wanted), kept)
+            return Known(folder, *_asked(folder, wanted, patient=patient), kept)
     spec_of(folder)  # a folder that is no run is said before a sample that is not in it
     ids = {each.sample_id for each in iter_scores(folder)} if scored else set[str]()
     ids |= set() if scored else {row["sample_id"] for row in read_lines(folder, "predictions")}
     raise UsageError(f"{folder} has no sample {sample!r}{hint(sample, ids)}")
 
 
-def _asked(folder: Path, sample_id: str) -> tuple[Sample | None, str]:
+def _asked(folder: Path, sample_id: str, *, patient: bool) -> tuple[Sample | None, str]:
     """Return a sample as the run's data hold it today, and why there is none or what to doubt in it."""
+    card = spec_of(folder).benchmark_card
+    rows = card.get("rows")
+    if isinstance(rows, int) and rows > _MANY and not patient:
+        return None, f"the question stands among {rows:,} rows, which take a while to read: --question reads them"
     try:
-        suite, card = suite_of(folder), spec_of(folder).benchmark_card
+        suite = suite_of(folder)
         found = next((each for each in suite.samples() if each.id == sample_id), None)
     except JanusEvalError as error:
         return None, f"the data of this run cannot be read: {error}"

@@ -17,10 +17,10 @@ from . import failures, terminal
 from . import sample as one
 
 
-def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool) -> int:
+def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool, patient: bool = False) -> int:
     """Print what `show RUN [--id SAMPLE] [--failed] [--json]` asks for, and return the exit code."""
     if sample is not None:
-        known = one.known_of(folder, sample)
+        known = one.known_of(folder, sample, patient=patient)
         if as_json:
             screen.machine(screen.as_json(known.to_json(), indent=2))
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from janus_eval.evals import evaluate
-from janus_eval.evals.commands import cli
+from janus_eval.evals.commands import cli, sample
 from PIL import Image
 
 
@@ -60,6 +60,15 @@ def test_a_question_shows_options_gold_picture_and_readings(
     assert "question  Which colour?" in out and "options   A: blue\n          B: red" in out
     assert "gold      B" in out and f"picture   {tmp_path / 'red.png'}" in out
     assert "answer    A" in out and "wrong  read A" in out
+
+
+def test_a_very_large_table_is_read_for_a_question_only_where_asked(
+    options_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "_MANY", 0)
+    out = call(capsys, str(options_run), "--id", "q1")[1]
+    assert "the question stands among 1 rows" in out and "Which colour?" not in out and "answer    A" in out
+    assert "question  Which colour?" in call(capsys, str(options_run), "--id", "q1", "--question")[1]
 
 
 def test_a_sample_whose_data_are_gone_says_so_and_shows_the_rest(
