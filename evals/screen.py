@@ -37,10 +37,10 @@ def _spelled(character: str) -> str:
 
 def line(text: str) -> str:
     """Return one line that is safe to print: cleaned, without secrets, and no command to a CI runner."""
-    return _COMMAND.sub(_spelled_colon, clean(without_secrets(text)))
+    return _COMMAND.sub(_spelled_command, clean(without_secrets(text)))
 
 
-def _spelled_colon(found: re.Match[str]) -> str:
+def _spelled_command(found: re.Match[str]) -> str:
     return f"{found[1] or ''}\\u00{ord(found[0][-1]):02x}"
 
 
@@ -53,7 +53,7 @@ def out(lines: Iterable[str]) -> None:
 def rendered(text: str) -> None:
     """Print a table that a writer has made of clean cells, our own colours in it; no line is a command to CI."""
     for each in text.split("\n"):
-        print(_COMMAND.sub(_spelled_colon, each))
+        print(_COMMAND.sub(_spelled_command, each))
 
 
 def err(lines: Iterable[str]) -> None:
@@ -84,8 +84,8 @@ def say(told: str) -> None:
 
 
 def as_json(value: Json, *, indent: int | None = None) -> str:
-    """Return JSON in which others' control codes are escaped, as JSON allows."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    """Return JSON in which others' control codes and commands to CI are escaped, as JSON allows."""
+    text = _COMMAND.sub(_spelled_command, json.dumps(value, indent=indent, ensure_ascii=False))
     if text.isascii():
         return text
     return "".join(json.dumps(c)[1:-1] if unicodedata.category(c) in _UNSAFE and c != "\n" else c for c in text)
