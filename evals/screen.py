@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from .errors import JanusEvalError, without_secrets
 from .types import Json
 
+_LONGEST = 4000
+"""Characters of an error: longer ones repeat a file's content."""
 _UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn")
 _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[|#vso\[)")
 
@@ -70,7 +72,9 @@ def err(lines: Iterable[str]) -> None:
 def fail(told: Exception | str, title: str = "") -> None:
     """Print an error as one line on stderr: ours as it is, another with its type; `title` says of what."""
     words = str(told) if isinstance(told, JanusEvalError | str) else f"{type(told).__name__}: {told}"
-    err([f"janus-eval: error: {' '.join(f'{title}: {words}'.split() if title else words.split())}"])
+    words = " ".join(f"{title}: {words}".split() if title else words.split())
+    cut = f"{words[:_LONGEST]}... ({len(words):,} characters)" if len(words) > _LONGEST else words
+    err([f"janus-eval: error: {cut}"])
 
 
 def warn(told: str) -> None:

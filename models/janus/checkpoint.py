@@ -91,8 +91,12 @@ class Checkpoint:
         from transformers import JanusForConditionalGeneration
 
         config = self.network_config(image_token)
-        with torch.device("meta"):
-            network = JanusForConditionalGeneration(config)
+        try:
+            with torch.device("meta"):
+                network = JanusForConditionalGeneration(config)
+        except Exception as error:  # sizes that no network has: torch and transformers raise a dozen types
+            where = self.folder / "config.json"
+            raise EnvironmentProblem(f"{where} describes no network that can be made: {weights.line(error)}") from error
         wanted = dict(network.named_parameters(remove_duplicate=False))
         filled: set[str] = set()
         for name, tensor in self._native_tensors():

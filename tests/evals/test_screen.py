@@ -18,3 +18,9 @@ def test_a_command_in_a_text_is_spelled_out_and_read_back(text: str, indent: int
     assert json.loads(said) == value
     assert "##[" not in said and "##vso[" not in said
     assert not any(line.lstrip().startswith("::") for line in said.splitlines())
+
+
+def test_an_error_that_repeats_a_file_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.fail("x" * 70_000)
+    said = capsys.readouterr().err
+    assert len(said) < 4200 and said.endswith("xxx... (70,000 characters)\n")

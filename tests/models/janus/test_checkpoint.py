@@ -270,3 +270,13 @@ def test_a_distributed_checkpoint_is_told_apart(bare, name: str, told: str) -> N
     (bare / name).write_bytes(b"")
     with pytest.raises(EnvironmentProblem, match=told):
         Checkpoint(bare)
+
+
+@pytest.mark.parametrize("size", [2**70, -1, "wide"])
+def test_a_network_of_no_possible_size_is_one_line(single: Path, tokens: Tokens, size: object) -> None:
+    config = json.loads((single / "config.json").read_text())
+    config["vision_config"]["patch_size"] = size
+    (single / "config.json").write_text(json.dumps(config))
+    with pytest.raises(EnvironmentProblem, match=r"config\.json ") as raised:
+        read(single, tokens)
+    assert "\n" not in str(raised.value)
