@@ -87,6 +87,7 @@ def run(
                 _fetch_first(eyes, settings)
             have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
         predictions = _read(jobs, have, suite)
+        del have  # of a million rows, the memory of a second table
         eyes = None if settings.until == "predict" else eyes
         evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
         return course.end(predictions, evidence, course.goal)
@@ -175,7 +176,8 @@ def _jobs(spec: RunSpec, model: Model, suite: Suite, samples: Sequence[Sample]) 
 
 
 def _image_paths(suite: Suite, samples: Sequence[Sample], root: Path) -> Callable[[Job], Path]:
-    position = {sample.id: number for number, sample in enumerate(samples)}
+    draws = "image" in (suite.kind, *suite.extra_kinds)
+    position = {sample.id: number for number, sample in enumerate(samples)} if draws else dict[str, int]()
 
     def path(job: Job) -> Path:
         relative = suite.image_path(position[job.sample.id], job.sample, job.index)

@@ -305,6 +305,7 @@ def iter_scores(folder: Path) -> Iterator[Score]:
 def slim() -> Callable[[Score], Score]:
     """Return what lets scores share their equal texts and tags: a million of them then fit into memory."""
     texts: dict[str, str] = {}
+    values: dict[float | None, float | None] = {}
     tags: dict[tuple[tuple[str, Json], ...], Mapping[str, str]] = {}
 
     def text(value: Json) -> Json:
@@ -323,7 +324,7 @@ def slim() -> Callable[[Score], Score]:
             last,
             score.index,
             text(score.protocol),
-            score.value,
+            values.setdefault(score.value, score.value) if type(score.value) is float else score.value,
             text(score.answer),
             text(score.reason),
             score.unparsed,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from . import reasoning, stats
 from .batches import Budget
 from .plugins import Suite
-from .stored import Key
+from .stored import Key, slim
 from .types import CUT, Evidence, Job, Metric, Prediction, RunRecord, RunSpec, Sample, Score
 
 
@@ -27,6 +27,7 @@ def verdicts(
 ) -> list[Score]:
     """Return the scores of every output; `nothing` says why one is missing, `waits` why none is scored yet."""
     scores: list[Score] = []
+    share = slim()
     for job in sorted(jobs, key=lambda job: (job.sample.id, job.kind, job.index)):
         key = key_of(job)
         if key not in predictions:
@@ -40,7 +41,7 @@ def verdicts(
         elif waits:
             scores.append(_no_verdict(job, waits))
         else:
-            scores += map(_finite, suite.score(job.sample, predictions[key], evidence.get(key)))
+            scores += (share(_finite(each)) for each in suite.score(job.sample, predictions[key], evidence.get(key)))
     return scores
 
 
@@ -63,8 +64,9 @@ def metrics(
     What was not asked takes part without a verdict, so that each metric knows what it is over. A suite that
     leaves that to nobody has each of its numbers marked where anything lacks.
     """
-    asked = {each.id for each in samples}
-    rest = [each for each in suite.samples() if each.id not in asked]
+    every = suite.samples()
+    asked = {each.id for each in samples} if len(samples) < len(every) else None
+    rest = [] if asked is None else [each for each in every if each.id not in asked]
     unasked = [
         Score(each.id, index, "", None, reason=f"{stats.NOT_ASKED}: {limit}", tags=each.tags, cluster=each.cluster)
         for each in rest
