@@ -172,12 +172,18 @@ def _unfit(record: RunRecord) -> str:
     return ""
 
 
+_UNSEALED = (
+    "unsealed: its record has no checksum (format 1), so that an edit of it would not be seen; run the same command"
+    " again: what it made is used again, and the new record is sealed"
+)
+
+
 def judge(name: str, before: Run, after: Run, rules: Tolerances, level: float) -> RunResult:
     """Judge one run against its baseline at the family-wise level `level`."""
     spec = after.record.spec
     sealed = "" if before.record.sealed and after.record.sealed else " (unsealed: a record of format 1 is in it)"
     result = RunResult(name, spec.signature + sealed, headline(before.record))
-    problem = _unfit(after.record)
+    problem = _unfit(after.record) or ("" if after.record.sealed else _UNSEALED)
     changed = {
         key: both
         for key, both in differing(before.record.spec, spec).items()
