@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ...evals import members, registry
 from ...evals.files import read_json
 from ...evals.samples import select
-from ...evals.types import Json, Sample
+from ...evals.types import Json, Sample, Score
 from .runs import Run
 
 GOLD = ("answer", "answers", "label", "gold", "expected")
@@ -80,6 +80,23 @@ def _clause(clause: Json, how: str) -> str:
     place = _listed(clause.get("position"))
     text += f", {place[0]} clause {place[1] + 1}" if len(place) == 2 and type(place[1]) is int else ""
     return text if how == "include" else f"fewer than {text}"
+
+
+def judged(sample: Sample | None, scores: Sequence[Score]) -> list[Json]:
+    """Return [words, why it fails] for each GenEval clause: "" where it holds, None where there is no verdict."""
+    target = sample.target if sample is not None and isinstance(sample.target, Mapping) else {}
+    verdict = next((each for each in scores if each.value is not None), None)
+    reasons = verdict.reason.splitlines() if verdict is not None else []
+    found: list[Json] = []
+    for how in ("include", "exclude"):
+        for clause in target.get(how) or ():
+            held = clause if isinstance(clause, Mapping) else {}
+            name, colour = str(held.get("class", "")), str(held.get("color", ""))
+            heads = (f"expected {name}>=", f"expected {colour} {name}>=", f"no target for {name} ", f"expected {name} ")
+            heads = heads if how == "include" else (f"expected {name}<",)
+            why = next((each for each in reasons if each.startswith(heads)), "")
+            found.append([_clause(clause, how), None if verdict is None else why])
+    return found
 
 
 def classes(sample: Sample | None) -> list[str]:

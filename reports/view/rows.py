@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from ...evals.errors import UsageError
 from ...evals.stored import Stored, read_lines
 from ...evals.types import Json, Picture, Sample, Score
+from ..standing import protocol
 from . import questions, runs
 from .pictures import Wanted
 from .questions import Asked
@@ -51,10 +53,11 @@ def samples(run: Run) -> Samples:
     verdicts: dict[Key, list[Score]] = {}
     for each in scores:
         verdicts.setdefault((each.sample_id, each.index), []).append(each)
-    protocols = tuple(dict.fromkeys(each.protocol for each in scores))
+    first = protocol(run.record.headline)  # a list without a chosen protocol goes by the headline's
+    protocols = tuple(sorted({each.protocol: None for each in scores}, key=first.__ne__))
     tags = tuple(dict.fromkeys(str(name) for each in scores for name in each.tags))
     found = Samples(protocols, tags, [], [], [], said)
-    for number, key in enumerate(sorted({*lines, *verdicts})):
+    for number, key in enumerate(sorted({*lines, *verdicts}, key=lambda each: (natural(each[0]), each))):
         if number % CHUNK == 0:
             found.details.append({})
         row, line = verdicts.get(key, []), lines.get(key)
@@ -64,6 +67,12 @@ def samples(run: Run) -> Samples:
         found.details[-1][f"{key[0]}/{key[1]}"] = detail
         found.rows.append(_row(key, protocols, tags, row, detail))
     return found
+
+
+def natural(name: str) -> tuple[str | tuple[int, str], ...]:
+    """Return what sorts names as people count: 2 before 10. Texts and digits alternate, so that like meets like."""
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((len(each.lstrip("0")), each.lstrip("0")) if place % 2 else each for place, each in enumerate(parts))
 
 
 def _row(key: Key, protocols: tuple[str, ...], tags: tuple[str, ...], scores: list[Score], detail: Json) -> list[Json]:
@@ -120,6 +129,8 @@ def _detail(
         {name: getattr(each, name) for name in ("protocol", "value", "answer", "reason", "unparsed", "details")}
         for each in scores
     ]
+    if "clauses" in found:
+        found["clauses"] = questions.judged(sample, scores)
     if seen is not None:
         found |= _seen(run, sample, scores, seen)
     return found

@@ -91,7 +91,7 @@ def _record(folder: Path) -> RunRecord:
         if not all(isinstance(each, str) for each in texts) or not all(map(_is_card, _cards(spec))):
             raise TypeError("a name is no text, or a card is none")
         counts = {"predicted": sum(1 for _ in read_lines(folder, "predictions"))}
-        return RunRecord(spec, "", {}, counts, complete=False, state=RUNNING)
+        return RunRecord(spec, "", {}, counts, complete=False, state=f"{RUNNING}, {counts['predicted']} made")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UsageError(f"{path} is damaged: {error!r}; remove it to take up the run again") from error
 

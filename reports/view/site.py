@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from ...evals.errors import EnvironmentProblem, UsageError
 from ...evals.types import PART, Json, Metric
 from .. import reported as published
-from ..standing import cut, marks, shown
+from ..standing import cut, marks
 from . import overview, rows
 from .pictures import BUDGET, thumbnails
 from .runs import Run, read
@@ -30,6 +31,7 @@ def build(paths: Iterable[Path], out: Path, *, own: Iterable[Path] = (), live: b
     Raises UsageError for a folder that holds something else, EnvironmentProblem where it cannot be written.
     """
     found, damaged = read(paths)
+    found.sort(key=lambda each: (each.record.spec.benchmark, rows.natural(each.label)))
     numbers = published.load(own, {each.record.spec.benchmark for each in found})
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARK).is_file())):
         raise UsageError(f"{out} holds something else; name a new folder for the site")
@@ -56,17 +58,21 @@ def _write(found: Sequence[Run], damaged: list[str], numbers: Sequence[Any], out
         _data(run, told[run.key], files, out / "data")
     index = [_entry(each, told[each.key]) for each in found]
     put(out / "data" / "site.js", "site", {"runs": index})
+    models, lanes = overview.lanes(found, numbers)
     pages: dict[str, tuple[str, Mapping[str, Any]]] = {
         "index.html": (
             "overview.html",
             {
                 "charts": overview.charts(found, numbers),
+                "models": models,
+                "lanes": lanes,
                 "tables": overview.tables(found, numbers),
-                "lacking": overview.incomplete(found),
                 "kind": overview.verdict_kind,
-                "shown": shown,
+                "number": overview.number,
+                "interval": overview.interval,
+                "marks": marks,
+                "best": overview.best,
                 "damaged": damaged,
-                "geometry": overview,
             },
         ),
         "samples.html": ("samples.html", {}),
@@ -113,7 +119,7 @@ def _data(run: Run, told: rows.Samples, files: Mapping[str, str], folder: Path) 
 
 def _entry(run: Run, told: rows.Samples) -> dict[str, Json]:
     spec = run.record.spec
-    metrics = {key: [each.value, each.low, each.high] for key, each in run.record.metrics.items()}
+    best, _ = overview.best(run.record)
     return {
         "key": run.key,
         "label": run.label,
@@ -121,7 +127,7 @@ def _entry(run: Run, told: rows.Samples) -> dict[str, Json]:
         "benchmark": spec.benchmark,
         "step": spec.step,
         "headline": run.record.headline,
-        "metrics": metrics,
+        "shown": [best.value, best.low, best.high] if best is not None else [None, None, None],
         "protocols": list(told.protocols),
         "tags": list(told.tags),
         "chunk": rows.CHUNK,
@@ -131,12 +137,14 @@ def _entry(run: Run, told: rows.Samples) -> dict[str, Json]:
 
 def _run_page(run: Run, told: rows.Samples) -> dict[str, Any]:
     record = run.record
-    reasons = Counter(
-        each["reason"] or "no reason is given"
-        for chunk in told.details
-        for detail in chunk.values()
-        for each in detail["scores"]
-        if each["value"] is None
+    every = [each for chunk in told.details for detail in chunk.values() for each in detail["scores"]]
+    lacking = Counter(each["reason"] or "no reason is given" for each in every if each["value"] is None)
+    first = told.protocols[0] if told.protocols else ""
+    failed = Counter(
+        line
+        for each in every
+        if each["protocol"] == first and each["value"] is not None and each["value"] < 1
+        for line in each["reason"].splitlines()[:1]
     )
     kept = {key: each for key, each in record.metrics.items() if key + PART not in record.metrics}
     groups: dict[str, list[tuple[str, Metric]]] = {}
@@ -149,11 +157,18 @@ def _run_page(run: Run, told: rows.Samples) -> dict[str, Any]:
     return {
         "run": run,
         "groups": groups,
+        "best": overview.best(record)[0],
+        "named": overview.best(record)[1],
+        "number": overview.number,
+        "interval": overview.interval,
         "top": 1 if top <= 1 else 100 if top <= 100 else top,
         "digits": 4 if top <= 1 else 2,
         "marks": [*marks(record), *cut(record)],
-        "reasons": reasons.most_common(20),
+        "lacking": lacking.most_common(20),
+        "failed": failed.most_common(12),
+        "asked": {line: urlencode({"run": run.key, "verdict": "wrong", "text": line[:120]}) for line in failed},
         "cards": cards,
         "said": told.said,
-        "command": f"janus-eval run --again {shlex.quote(str(run.folder))} -o elsewhere",
+        "command": (run.folder / "asked.json").is_file()
+        and f"janus-eval run --again {shlex.quote(str(run.folder))} -o elsewhere",
     }

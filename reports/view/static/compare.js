@@ -6,10 +6,14 @@
   const state = {a: janus.hash().get("a") || "", b: janus.hash().get("b") || "", protocol: janus.hash().get("protocol") || ""};
   const title = run => `${run.label} on ${run.benchmark}`;
 
+  const series = run => run.step === null ? [] : runs.filter(each => each.model === run.model && each.benchmark === run.benchmark && each.step !== null).sort((a, b) => a.step - b.step);
+
   function begin() {
+    const trained = runs.map(series).find(each => each.length > 1);
+    if (trained && !find(state.a)) [state.a, state.b] = [trained[0].key, trained[trained.length - 1].key];
     const first = find(state.a) || runs.find(each => runs.some(other => other !== each && other.benchmark === each.benchmark)) || runs[0];
     const others = runs.filter(each => each !== first && each.benchmark === first.benchmark);
-    const second = others.find(each => each.key === state.b) || others[0];
+    const second = others.find(each => each.key === state.b) || others.find(each => each.model === first.model && each.step !== null) || others[0];
     state.a = first.key;
     state.b = second ? second.key : "";
     janus.options($("c-a"), runs.map(each => [each.key, title(each)]), state.a);
@@ -26,6 +30,7 @@
     const [one, two] = await Promise.all([janus.load(first.key), janus.load(second.key)]);
     const [p, q] = [first, second].map(run => run.protocols.indexOf(state.protocol));
     const other = new Map(two.rows.map((row, number) => [row[0] + "/" + row[1], [row, number]]));
+    const line = series(first), path = line.length > 2 && line.includes(second) ? await Promise.all(line.map(async run => [run, new Map((await janus.load(run.key)).rows.map(row => [row[0] + "/" + row[1], row[5][run.protocols.indexOf(state.protocol)]]))])) : [];
     let shared = 0;
     const found = [];
     one.rows.forEach((row, number) => {
@@ -37,7 +42,7 @@
     const won = found.filter(([row, , mate]) => (mate[5][q] ?? -1) > (row[5][p] ?? -1)).length;
     $("count").textContent = `${found.length} of ${shared} shared outputs flipped: ${won} better in the second, ${found.length - won} worse` + (found.length > MOST ? `; the first ${MOST} are shown` : "");
     $("flips").replaceChildren(...found.slice(0, MOST).map(([row, number, mate, place]) => {
-      const body = make("div", {class: "pair"}), box = make("details", {class: "flip"}, make("summary", null, janus.chip(row[5][p]), " → ", janus.chip(mate[5][q]), " ", make("b", null, `${row[0]}/${row[1]}`), " " + (row[2] || "")), body);
+      const body = make("div", {class: "pair"}), box = make("details", {class: "flip"}, make("summary", null, janus.chip(row[5][p]), " → ", janus.chip(mate[5][q]), " ", make("b", null, `${row[0]}/${row[1]}`), " " + (row[2] || ""), strip(path, row[0] + "/" + row[1])), body);
       box.addEventListener("toggle", async () => {
         if (!box.open || body.childNodes.length) return;
         const sides = [[first, row, number], [second, mate, place]];
@@ -48,17 +53,25 @@
     }));
   }
 
+  // One square a training step: when a sample turned, and whether it turned back.
+  function strip(path, id) {
+    if (!path.length) return "";
+    const said = path.map(([run, held]) => `step ${run.step}: ${janus.words[janus.verdict(held.get(id))]}`).join("; ");
+    return make("svg", {class: "strip", viewBox: `0 0 ${path.length * 12} 10`, width: path.length * 12, height: 10, role: "img", "aria-label": said}, make("title", null, said),
+      ...path.map(([, held], place) => make("rect", {class: "v-" + janus.verdict(held.get(id)), x: place * 12, y: 0, width: 10, height: 10, rx: 2})));
+  }
+
   function steps(first) {
-    const line = runs.filter(each => each.model === first.model && each.benchmark === first.benchmark && each.step !== null && each.headline === first.headline)
-      .map(each => [each.step, ...(each.metrics[each.headline] || [null])]).filter(each => typeof each[1] === "number").sort((a, b) => a[0] - b[0]);
+    const line = series(first).filter(each => each.headline === first.headline)
+      .map(each => [each.step, ...each.shown]).filter(each => typeof each[1] === "number");
     if (line.length < 2) return $("steps").replaceChildren();
     const values = line.flatMap(each => each.slice(1)).filter(each => typeof each === "number"), low = Math.min(...values), high = Math.max(...values);
     const x = step => 60 + (step - line[0][0]) / (line[line.length - 1][0] - line[0][0] || 1) * 540, y = value => 200 - (value - low) / (high - low || 1) * 170;
-    const svg = make("svg", {viewBox: "0 0 640 240", role: "img", "aria-label": line.map(each => `step ${each[0]}: ${each[1].toFixed(4)}`).join("; ")},
+    const svg = make("svg", {viewBox: "0 0 640 240", role: "img", "aria-label": line.map(each => `step ${each[0]}: ${each[1].toFixed(high <= 1 ? 3 : 1)}`).join("; ")},
       make("polyline", {class: "path", points: line.map(each => `${x(each[0])},${y(each[1])}`).join(" ")}));
-    [low, (low + high) / 2, high].forEach(each => svg.append(make("line", {class: "grid", x1: 60, x2: 600, y1: y(each), y2: y(each)}), make("text", {class: "tick", x: 52, y: y(each) + 4, "text-anchor": "end"}, each.toFixed(3))));
+    [low, (low + high) / 2, high].forEach(each => svg.append(make("line", {class: "grid", x1: 60, x2: 600, y1: y(each), y2: y(each)}), make("text", {class: "tick", x: 52, y: y(each) + 4, "text-anchor": "end"}, each.toFixed(high <= 1 ? 3 : 1))));
     line.forEach(([step, value, least, most]) => {
-      const group = make("g", {class: "own"}, make("circle", {cx: x(step), cy: y(value), r: 5}), make("text", {class: "tick", x: x(step), y: 228, "text-anchor": "middle"}, String(step)));
+      const group = make("g", {class: "own"}, make("circle", {cx: x(step), cy: y(value), r: 5}, make("title", null, `step ${step}: ${value.toFixed(high <= 1 ? 3 : 1)}`)), make("text", {class: "tick", x: x(step), y: 228, "text-anchor": "middle"}, String(step)));
       if (typeof least === "number" && typeof most === "number") group.prepend(make("line", {class: "span", x1: x(step), x2: x(step), y1: y(least), y2: y(most)}));
       svg.append(group);
     });

@@ -4,6 +4,7 @@
   const {make} = janus;
   const HUES = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#f0e442"];
   const part = (title, ...children) => make("section", null, make("h3", null, title), ...children);
+  const hidden = new Set(["weak"]);  // what the user has switched off, for every picture that follows
   const plain = value => typeof value === "string" ? value : JSON.stringify(value, null, 1);
 
   // COCO's run lengths (columns first) as one path of bars.
@@ -48,24 +49,31 @@
       const group = make("g", {class: weak ? "weak" : "strong"}, make("title", null, `${name} ${score.toFixed(2)} ${colour}`));
       if (area && !weak) group.append(make("path", {d: mask(area), fill: hue, "fill-opacity": .28, class: "mask"}));
       group.append(make("rect", {x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1), fill: "none", stroke: hue, "stroke-width": weak ? thin / 2 : thin}));
+      const high = thin * 9, low = y1 > high * 1.3;
+      if (!weak) group.append(make("text", {class: "label", x: Math.max(0, x1) + thin, y: low ? y1 - thin * 2 : y1 + high, "font-size": high, "stroke-width": thin * 2.5}, [name, score.toFixed(2), colour].filter(Boolean).join(" ")));
       layer.append(group);
     });
-    const stage = make("div", {class: "stage"}, picture, layer);
+    const failed = (detail.clauses || []).filter(([, why]) => why);
+    const stage = make("div", {class: "stage"}, picture, layer, failed.length ? make("ul", {class: "failed"}, ...failed.map(([text, why]) => make("li", null, `${text}: ${why}`))) : "");
+    for (const name of hidden) stage.classList.add("no-" + name);
     const toggle = (text, name) => {
-      const button = make("button", {type: "button", "aria-pressed": "true", "data-toggle": name}, text);
+      const button = make("button", {type: "button", "aria-pressed": String(!hidden.has(name)), "data-toggle": name}, text);
       button.addEventListener("click", () => {
-        const on = !stage.classList.toggle("no-" + name);
-        button.setAttribute("aria-pressed", String(on));
+        const off = stage.classList.toggle("no-" + name);
+        off ? hidden.add(name) : hidden.delete(name);
+        button.setAttribute("aria-pressed", String(!off));
       });
       return button;
     };
+    const any = weak => seen.boxes.some(each => (each[5] <= seen.threshold) === weak);
+    const buttons = [any(false) && toggle("Boxes", "boxes"), any(false) && toggle("Labels", "labels"), seen.boxes.some(each => each[7]) && toggle("Masks", "masks"), any(true) && toggle("Weak boxes", "weak"), failed.length && toggle("Failed clauses", "failed")].filter(Boolean);
     const rows = seen.boxes.map(([name, , , , , score, colour]) => {
       const weak = score <= seen.threshold;
       const key = make("svg", {viewBox: "0 0 10 10", class: "key", "aria-hidden": "true"}, make("rect", {width: 10, height: 10, rx: 2, fill: weak ? "#8a8f98" : HUES[Math.max(0, seen.classes.indexOf(name)) % HUES.length]}));
       return make("li", {class: weak ? "soft" : null}, key, ` ${name} ${score.toFixed(2)} ${colour}`, weak ? " below the threshold " + seen.threshold : "");
     });
     if (seen.left_out) rows.push(make("li", {class: "soft"}, `and ${seen.left_out} weaker boxes`));
-    return make("div", null, stage, make("div", {class: "buttons"}, toggle("Boxes", "boxes"), toggle("Masks", "masks"), toggle("Weak boxes", "weak")), make("ul", {class: "plain"}, ...rows));
+    return make("div", null, stage, make("div", {class: "buttons"}, ...buttons), make("ul", {class: "plain"}, ...rows));
   }
 
   function tree(questions) {
@@ -88,8 +96,8 @@
     if (detail.inputs) found.push(make("div", {class: "inputs"}, ...detail.inputs.map((each, number) => each ? make("img", {src: "pictures/" + each, alt: `input picture ${number + 1}`}) : make("p", {class: "said"}, "An input picture cannot be read here."))));
     if (detail.system) found.push(part("System prompt", make("p", {class: "text"}, detail.system)));
     found.push(part(detail.image !== undefined ? "Prompt" : "Question", make("p", {class: "text"}, detail.prompt || "not known here: the suite's data are gone")));
-    if (detail.clauses) found.push(part("Asked for", make("ul", {class: "plain"}, ...detail.clauses.map(each => make("li", null, each)))));
-    if (detail.options) found.push(part("Options", make("ul", {class: "plain"}, ...detail.options.map(([key, text]) => make("li", {class: key === detail.gold ? "gold" : null}, make("b", null, key), " " + text, key === detail.gold ? make("span", {class: "chip good"}, "gold") : "")))));
+    if (detail.clauses) found.push(part("Asked for", make("ul", {class: "plain"}, ...detail.clauses.map(([text, why]) => make("li", null, why === null ? "" : make("span", {class: "chip " + (why ? "bad" : "good")}, why ? "fails" : "holds"), " " + text, why ? make("span", {class: "soft"}, " " + why) : "")))));
+    if (detail.options && detail.options.length) found.push(part("Options", make("ul", {class: "plain"}, ...detail.options.map(([key, text]) => make("li", {class: key === detail.gold ? "gold" : null}, make("b", null, key), " " + text, key === detail.gold ? make("span", {class: "chip good"}, "gold") : "")))));
     if (detail.gold !== undefined) found.push(part("Gold", make("p", {class: "text"}, detail.gold)));
     if (detail.missing) found.push(make("p", {class: "said"}, detail.missing));
     if (detail.text !== undefined) found.push(part("Answer", make("p", {class: "text answer"}, detail.text), detail.finish ? make("p", {class: "soft"}, "ended by: " + detail.finish) : ""));

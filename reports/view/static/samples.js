@@ -41,6 +41,8 @@
     if (state.sort === "high") shown.sort((a, b) => number(b) - number(a));
     if (state.sort === "long") shown.sort((a, b) => b.row[3].length - a.row[3].length);
     at = shown.findIndex(each => address(each) === open);
+    if (at < 0 && shown.length) at = 0;
+    if (at < 0) $("sample").replaceChildren(make("p", {class: "soft"}, "No output fits these filters."));
     space.style.height = shown.length * HEIGHT + "px";
     $("count").textContent = `${shown.length.toLocaleString("en")} of ${all.length.toLocaleString("en")} outputs`;
     if (at >= 0) show(false); else draw();
@@ -57,10 +59,11 @@
   }
 
   function line(each, number) {
-    const [id, index, question, output, , , readings, picture] = each.row;
+    const [id, index, question, output, tags, , readings, picture] = each.row;
+    const read = readings[state.protocol ? each.run.protocols.indexOf(state.protocol) : 0];
     const made = make("div", {class: "row", role: "option", id: "row-" + number, "aria-selected": String(number === at), "aria-setsize": shown.length, "aria-posinset": number + 1},
       picture ? make("img", {src: "pictures/" + picture, alt: "", loading: "lazy"}) : make("span", {class: "blank"}),
-      make("span", {class: "words"}, make("span", {class: "one"}, make("b", null, `${id}/${index}`), " ", question), make("span", {class: "one soft"}, output || readings.find(Boolean) || each.run.benchmark)),
+      make("span", {class: "words"}, make("span", {class: "one"}, make("b", null, `${id}/${index}`), " ", question), make("span", {class: "one soft"}, output || read || tags.filter(Boolean).join(" · ") || each.run.benchmark)),
       janus.chip(value(each)));
     made.style.top = number * HEIGHT + "px";
     made.addEventListener("click", () => { at = number; show(true); });
@@ -79,17 +82,24 @@
     remember();
     const chunk = await janus.load(each.run.key + "-" + Math.floor(each.number / each.run.chunk));
     if (open !== address(each)) return;
-    $("sample").replaceChildren(...janus.sample(each.run, each.row, chunk[`${each.row[0]}/${each.row[1]}`]));
+    const walk = make("div", {class: "walk"}, pace("Previous", -1, at > 0), pace("Next", 1, at < shown.length - 1), make("span", {class: "soft"}, `${(at + 1).toLocaleString("en")} of ${shown.length.toLocaleString("en")}`));
+    $("sample").replaceChildren(walk, ...janus.sample(each.run, each.row, chunk[`${each.row[0]}/${each.row[1]}`]));
     if (move && matchMedia("(max-width: 800px)").matches) $("sample").scrollIntoView();
+  }
+
+  function pace(text, by, can) {
+    const button = make("button", {type: "button", disabled: can ? null : ""}, text);
+    button.addEventListener("click", () => step(by));
+    return button;
   }
 
   function step(by) {
     at = Math.max(0, Math.min(shown.length - 1, at + by));
-    show(false);
+    return show(false);
   }
 
   document.addEventListener("keydown", event => {
-    const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName);
+    const typing = ["INPUT", "SELECT"].includes(event.target.tagName);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && typing) return event.target.blur();
     if (typing) { if (event.key === "Enter") { event.target.blur(); list.focus(); step(at < 0 ? 1 : 0); } return; }

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import UsageError
-from janus_eval.evals.types import Score
-from janus_eval.reports.view import questions, site
+from janus_eval.evals.types import Metric, Score
+from janus_eval.reports.view import overview, questions, rows, site
 from janus_eval.reports.view.pictures import Wanted, small, thumbnails
 from PIL import Image
 from support import runs
@@ -109,3 +109,39 @@ def test_a_suite_that_breaks_costs_the_questions_alone(tmp_path: Path, monkeypat
     runs.write(tmp_path / "runs", runs.spec("m"), runs.scores(share=20))
     site.build([tmp_path / "runs"], tmp_path / "site")
     assert any("cannot be made again here: no such data" in each.read_text() for each in tmp_path.rglob("*.html"))
+
+
+def test_ids_are_sorted_as_people_count_whatever_they_hold() -> None:
+    names = ["10", "a10", "2", "a2", "", "²", "9" * 5000, "a2b", "002"]
+    assert sorted(names, key=rows.natural) == ["", "2", "002", "10", "9" * 5000, "a2", "a2b", "a10", "²"]
+
+
+def test_each_clause_of_a_prompt_says_whether_it_holds() -> None:
+    include = [{"class": "cat", "count": 2, "color": "red"}, {"class": "dog", "count": 1, "position": ["above", 0]}]
+    target = {"include": include, "exclude": [{"class": "tv", "count": 1}]}
+    sample = questions.Sample("a", "p", target=target)
+    why = "expected red cat>=2, found 1 red; and 1 blue"
+    found = questions.judged(sample, [Score("a", 0, "official", 0.0, reason=why + "\nexpected tv<1, found 2")])
+    assert [each[1] for each in found] == [why, "", "expected tv<1, found 2"]
+    assert [each[1] for each in questions.judged(sample, [Score("a", 0, "official", None)])] == [None] * 3
+
+
+def test_a_list_goes_by_the_protocol_of_the_headline(tmp_path: Path) -> None:
+    fixed = [Score("0", 0, "fixed", 1.0, tags={"task": "counting"})]
+    runs.write(tmp_path / "runs", runs.spec("m"), [*fixed, *runs.scores(share=200)])
+    site.build([tmp_path / "runs"], tmp_path / "site")
+    assert '"protocols":["official","fixed"]' in (tmp_path / "site" / "data" / "site.js").read_text()
+
+
+def test_a_share_has_three_decimals_and_a_percentage_one() -> None:
+    assert overview.number(Metric(0.5, 4, 0.25, 1.0)) == "0.500"
+    assert overview.interval(Metric(100.0, 4, 1.824, 100.0)) == "[1.8, 100.0]"
+    assert overview.number(Metric(0.0, 4, 0.0, 37.1)) == "0.0"
+
+
+def test_a_reason_of_failure_leads_to_its_samples(tmp_path: Path) -> None:
+    why = Score("0", 0, "official", 0.0, reason="expected cat>=1, found 0 & more", tags={"task": "counting"})
+    folder = runs.write(tmp_path / "runs", runs.spec("m"), [why, *runs.scores(share=200)])
+    site.build([folder], tmp_path / "site")
+    page = next((tmp_path / "site").glob("run-*.html")).read_text()
+    assert "verdict=wrong&amp;text=expected+cat%3E%3D1%2C+found+0+%26+more" in page
