@@ -21,7 +21,10 @@ from collections.abc import Iterable
 
 
 class JanusEvalError(Exception):
-    """Base of all errors that this package raises on purpose."""
+    """Base of all errors that this package raises on purpose; a message that repeats a whole file is cut."""
+
+    def __init__(self, *told: object) -> None:
+        super().__init__(*(shortened(each) if isinstance(each, str) else each for each in told))
 
     exit_code = 1
     lasting = False
@@ -60,6 +63,15 @@ class OutOfMemory(JanusEvalError):
 
 class InvalidImage(JanusEvalError):
     """A picture cannot be decoded; it is a counted outcome of its own, never a wrong answer."""
+
+
+def shortened(text: str) -> str:
+    """Return a text as it is, or its beginning and how long it is: libraries repeat whole files in their errors."""
+    return f"{text[:LONGEST]}... ({len(text):,} characters)" if len(text) > LONGEST else text
+
+
+LONGEST = 4000
+"""A message of more characters is read by nobody."""
 
 
 def why_undecodable(error: Exception) -> str:

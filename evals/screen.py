@@ -13,11 +13,9 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 
-from .errors import JanusEvalError, without_secrets
+from .errors import JanusEvalError, shortened, without_secrets
 from .types import Json
 
-_LONGEST = 4000
-"""Characters of an error: longer ones repeat a file's content."""
 _UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn")
 _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[|#vso\[)")
 
@@ -73,8 +71,7 @@ def fail(told: Exception | str, title: str = "") -> None:
     """Print an error as one line on stderr: ours as it is, another with its type; `title` says of what."""
     words = str(told) if isinstance(told, JanusEvalError | str) else f"{type(told).__name__}: {told}"
     words = " ".join(f"{title}: {words}".split() if title else words.split())
-    cut = f"{words[:_LONGEST]}... ({len(words):,} characters)" if len(words) > _LONGEST else words
-    err([f"janus-eval: error: {cut}"])
+    err([f"janus-eval: error: {shortened(words)}"])
 
 
 def warn(told: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from janus_eval.evals.errors import why_undecodable
+from janus_eval.evals.errors import UsageError, why_undecodable
 from PIL import Image
 
 
@@ -35,3 +35,8 @@ def test_opencvs_reason_does_not_name_where_it_was_built() -> None:
 
 def test_an_error_without_words_gives_its_name() -> None:
     assert why_undecodable(EOFError()) == "EOFError"
+
+
+def test_an_error_that_repeats_a_file_is_cut() -> None:
+    told = str(UsageError("the file holds " + "x" * 100_000))
+    assert len(told) < 5000 and told.startswith("the file holds x") and told.endswith("(100,015 characters)")

@@ -148,7 +148,8 @@ def read_sizes(folder: Path, state: Mapping[str, torch.Tensor]) -> Sizes:
         max_length=number(outer, "max_length", 10),
         beams=number(outer, "beam_size", 5),
     )
-    if sizes.stride < 1 or sizes.fusion_layers > sizes.fusion_list or sizes.width % sizes.heads:
+    least = min(sizes.stride, sizes.heads)
+    if least < 1 or sizes.fusion_layers > sizes.fusion_list or sizes.width % sizes.heads:
         raise EnvironmentProblem(f"{folder / 'config_bert.json'}: stride_layer, fusion_layers or heads cannot be meant")
     if bert.get("hidden_act", "gelu") != "gelu":
         raise EnvironmentProblem(f"{folder / 'config_bert.json'}: hidden_act {bert['hidden_act']!r}, expected 'gelu'")
@@ -158,7 +159,7 @@ def read_sizes(folder: Path, state: Mapping[str, torch.Tensor]) -> Sizes:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         raise EnvironmentProblem(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
         raise EnvironmentProblem(f"{path} holds no settings")

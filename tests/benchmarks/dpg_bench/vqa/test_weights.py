@@ -96,6 +96,7 @@ def test_many_missing_tensors_are_counted(folder: Path) -> None:
     [
         ("config_bert.json", "stride_layer", None, "stride_layer is None"),
         ("config_bert.json", "fusion_layers", 9, "cannot be meant"),
+        ("config_bert.json", "num_attention_heads", 0, "cannot be meant"),
         ("config_bert.json", "hidden_act", "relu", "hidden_act 'relu'"),
         ("config_bert.json", "text_encoder_layers", 2, "lacks"),
         ("config_bert.json", "text_encoder_layers", "two", "expected a number"),
@@ -122,6 +123,13 @@ def test_another_image_resolution_than_the_weights_is_refused(folder: Path) -> N
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(EnvironmentProblem, match=name.replace(".", r"\.")):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "config_bert.json"])
+def test_lists_without_end_are_one_line(folder: Path, name: str) -> None:
+    (folder / name).write_text("[" * 20_000)
+    with pytest.raises(EnvironmentProblem, match="cannot be read"):
         load(folder)
 
 
