@@ -92,6 +92,8 @@ def _run(pair: Pair, settings: Settings, show: Progress, say: Say) -> RunRecord:
         taken = "" if pair.nameless else reuse(store)
         if taken:
             say(taken)
+        for told in filter(None, [each.begin(pair.folder) for each in pair.makers]):
+            say(told)
         record = run(pair.spec, pair.makers, pair.suite, pair.eyes, store, pair.samples, settings, show, environment)
         for line in dict.fromkeys(store.damage):
             say(f"warning: {line}")
@@ -154,6 +156,9 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
     base_url: str | None = None,
     max_errors: int = 10,
     allow_unscored: bool = False,
+    ask_refused: bool = False,
+    max_cost: float | str | None = None,
+    canary: bool = True,
     offline: bool = False,
     until: Stage = "score",
 ) -> RunRecord | list[RunRecord]:
@@ -171,19 +176,15 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
         benchmarks=(benchmark,) if _is_one(benchmark) else tuple(benchmark),
         model_options=dict(model_options or {}),
         options={**(benchmark_options or {}), **(observer_options or {})},
-        data=None if data is None else str(data),
-        limit=None if limit is None else str(limit),
-        ids=tuple(each for each in ids.split(",") if each)
-        if isinstance(ids, str)
-        else ids
-        if ids is None
-        else tuple(ids),
+        data=_text(data),
+        limit=_text(limit),
+        ids=None if ids is None else tuple(filter(None, ids.split(",")) if isinstance(ids, str) else ids),
         seed=seed,
         tag=tag,
         step=step,
         output=Path(output),
-        machine=Machine(device, dtype, batch_size, base_url, offline),
-        patience=Patience(max_errors, allow_unscored),
+        machine=Machine(device, dtype, batch_size, base_url, offline, _text(max_cost), canary),
+        patience=Patience(max_errors, allow_unscored, ask_refused),
         until=until,
     )
     outcomes = list(carry_out(pairs(request), settings_of(request)))
@@ -197,7 +198,18 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
 def settings_of(request: Request) -> Settings:
     """Return what of a request moves only time and patience."""
     machine, patience = request.machine, request.patience
-    return Settings(machine.batch_size, patience.max_errors, patience.allow_unscored, machine.offline, request.until)
+    return Settings(
+        machine.batch_size,
+        patience.max_errors,
+        patience.allow_unscored,
+        machine.offline,
+        request.until,
+        patience.ask_refused,
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _is_one(what: Any) -> bool:
