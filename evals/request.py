@@ -12,18 +12,24 @@ from typing import Any, get_args
 from .endpoint.address import Address
 from .errors import UsageError
 from .plugins import Benchmark, ModelAdapter
+from .shards import Shard
 from .types import Json, Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where and how the work is done. `device` may be several, comma-joined; None leaves a choice to the plugins."""
+    """Where and how the work is done. `device` may be several, comma-joined; None leaves a choice to the plugins.
+
+    `executor` is a registered name, made with `executor_options`; "" is this process, or Ray for several devices.
+    """
 
     device: str | None = None
     dtype: str | None = None
     batch_size: int | None = None
     base_url: str | None = None
     offline: bool = False
+    executor: str = ""
+    executor_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,8 @@ class Request:
     `model_options` go to each model's factory, `options` to every suite, and every observer of one,
     that takes them. `data` is a path, a data world or empty for the suite's own; `limit` a number of
     samples, a share below 1 or a range A-B, `ids` samples by name; `tag` and `step` tell apart what a
-    changing model was when it was asked; `until` is the stage behind which it stops.
+    changing model was when it was asked; `until` is the stage behind which it stops; of a `shard` only its
+    share is made, and nothing is scored.
     Raises UsageError for what cannot be meant.
     """
 
@@ -59,6 +66,7 @@ class Request:
     machine: Machine = Machine()
     patience: Patience = Patience()
     until: Stage = "score"
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         for flag, found in (("--model", self.models), ("--bench", self.benchmarks)):

@@ -180,6 +180,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
 
     run = command("run", _run, "run models on benchmarks; run the same command again to resume")
     running.add(run)
+    running.add_finish(command("finish", _finish, "take the shards of a run together: make what is missing, score"))
     score = command("score", _score, "score outputs made elsewhere, without the model")
     scoring.add(score)
     converting.add(command("convert", _convert, "turn a file or folder of another harness into rows that score reads"))
@@ -248,6 +249,10 @@ def _help(parser: argparse.ArgumentParser) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     return running.run(args)
+
+
+def _finish(args: argparse.Namespace) -> int:
+    return running.finish(args)
 
 
 def _score(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import screen
 from ..errors import EnvironmentProblem, UsageError
 from ..files import RECORDS
-from ..stored import iter_scores, read_lines, read_record, record_to_json
+from ..stored import iter_scores, read_lines, read_record, read_spec, record_to_json
 from ..types import Evidence, Json, Prediction, Score
 from . import failures, terminal
 from . import sample as one
@@ -51,7 +51,7 @@ def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool, patie
 
 def _unfinished(folder: Path) -> list[str]:
     """Return what there is of a run that left no record: it runs still, or was killed."""
-    spec = one.spec_of(folder)
+    spec = read_spec(folder)
     made = {name: sum(1 for _ in read_lines(folder, name)) for name in ("predictions", "evidence")}
     told = f"UNFINISHED: {made['predictions']} outputs"
     told += f", {made['evidence']} of them looked at" if made["evidence"] else ""
