@@ -102,7 +102,7 @@ def _run(pair: Pair, settings: Settings, executor: Executor, show: Progress, say
             )
         if (settings.until != "score" or shard) and (done := finished(pair.folder)) is not None:
             return Outcome(pair.spec, pair.folder, done)
-        store.write_json("options.json", {key: str(value) for key, value in pair.suite_options.items()})
+        store.write_json("options.json", {k: str(v) for k, v in pair.suite_options.items() if k != "offline"})
         if pair.asked is not None:
             store.write_json("asked.json", dict(pair.asked))
         plugins = (pair.model, pair.suite, pair.eyes)

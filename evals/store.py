@@ -113,7 +113,9 @@ class RunStore:
     @property
     def over(self) -> bool:
         """Whether the run was ended meanwhile by the process that takes its shards together: it took over our files."""
-        return self.writer != MAIN and not all(self._path(each).exists() for each in self._files)
+        return self.writer != MAIN and not all(
+            self._path(each).exists() for each in list(self._files)
+        )  # a thread adds to them
 
     @property
     def damage(self) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,34 @@ Who = tuple[tuple[str, Json], ...]
 
 def workers(folder: Path) -> list[dict[str, Json]]:
     """Return the workers of a run, a row for each stage of each: what environment.json tells, and where.jsonl since."""
-    outputs: dict[Who, int] = {}
-    batches: dict[Who, set[int]] = {}
+    found: dict[Who, tuple[Counter[str], set[int]]] = {}
     for row in (*_told(folder), *_noted(folder)):
         try:
-            numbers, count = _numbers(str(row["batches"])), int(row["outputs"])
-            who = tuple(sorted((key, value) for key, value in row.items() if key not in ("batches", "outputs")))
-            outputs[who] = outputs.get(who, 0) + count
-            batches.setdefault(who, set()).update(numbers)
-        except (KeyError, ValueError, TypeError):  # of no weight: a line that a kill has cut
+            numbers, sums = _numbers(str(row["batches"])), {key: float(row[key]) for key in _SUMS if key in row}
+            who = tuple(sorted((key, value) for key, value in row.items() if key not in (*_SUMS, "batches", _MOST)))
+            count, batches = found.setdefault(who, (Counter(), set()))
+            count.update(sums)
+            count[_MOST] = max(count[_MOST], int(row.get(_MOST, 0)))
+            batches |= numbers
+        except (KeyError, ValueError, TypeError):  # of no weight: a line that was changed by hand
             continue
-    return [{**dict(who), "outputs": count, "batches": _ranges(batches[who])} for who, count in outputs.items()]
+    return [_row(who, count, batches) for who, (count, batches) in found.items()]
+
+
+_SUMS, _MOST = ("outputs", "seconds"), "gpu_bytes"
+
+
+def _row(who: Who, count: Counter[str], batches: set[int]) -> dict[str, Json]:
+    told: dict[str, Json] = {"outputs": int(count["outputs"]), "seconds": round(count["seconds"], 4)}
+    more = {_MOST: count[_MOST]} if count[_MOST] else {}
+    return {**dict(who), **told, **more, "batches": _ranges(batches)}
+
+
+def pace(folder: Path, stage: str) -> float | None:
+    """Return the seconds that one worker took for an output of a stage; None where nothing tells."""
+    rows = [each for each in workers(folder) if each.get("stage") == stage and each["outputs"]]
+    outputs = sum(each["outputs"] for each in rows)
+    return sum(each["seconds"] for each in rows) / outputs if outputs else None
 
 
 def _told(folder: Path) -> Iterator[Mapping[str, Any]]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from .. import screen
 from ..errors import Incomplete, JanusEvalError, UsageError
 from ..files import read_json
+from ..stored import read_lines
 from . import flags
 from . import launch as launching
+from .estimate import estimate, hands
 
 if TYPE_CHECKING:
     from ..evaluation import Outcome
@@ -176,7 +178,7 @@ def _summary(outcome: Outcome) -> list[str]:
 
 
 def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
-    plans = [_preview(pair, args.batch_size) for pair in planned]
+    plans = [_preview(pair, args) for pair in planned]
     if args.json:
         screen.machine(screen.as_json(plans, indent=2))
         return 0
@@ -186,7 +188,7 @@ def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
     return 0
 
 
-def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
+def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
     """Return the plan of one run: what it will make, where, how large, and what must be fetched first."""
     from ..members import disk_need
 
@@ -196,7 +198,7 @@ def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
         "folder": str(pair.folder),
         "samples": len(pair.samples),
         "outputs": f"{outputs} ({pair.suite.kind})",
-        "batch size": batch_size,
+        "batch size": args.batch_size,
         "observer": pair.suite.observer if isinstance(pair.suite.observer, str) else "none",
         "signature": pair.spec.signature,
     }
@@ -205,10 +207,10 @@ def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
         lines["disk"] += f" for pictures of {pair.model.here.image_size} px"
     free = shutil.disk_usage(_existing(pair.folder)).free
     lines["disk free"] = f"{free / 1e9:,.1f} GB"
-    done = pair.folder / "predictions" / "0.jsonl"
-    if done.exists():
-        with done.open("rb") as file:
-            lines["on disk already"] = f"{sum(1 for _ in file)} outputs"
+    lines |= estimate(pair, hands(args), args.executor or ("ray" if hands(args) > 1 else "local"))
+    there = len({(row["kind"], row["sample_id"], row["index"]) for row in read_lines(pair.folder, "predictions")})
+    if there:
+        lines["on disk already"] = f"{there} outputs"
     for who, card in (("model", pair.spec.model_card), ("observer", pair.spec.observer_card)):
         if "missing" in card:
             lines[f"{who} lacks"] = card["missing"]

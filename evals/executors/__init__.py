@@ -47,7 +47,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A batch and what came of each item; None for one that was not tried any more. `where` tells who made it."""
+    """A batch and what came of each item; None for one that was not tried any more. `where` tells who made it, and
+    the seconds and the bytes of a GPU that it took."""
 
     batch: Batch
     outputs: Sequence[Made | Evidence | Failed | None]

@@ -121,7 +121,7 @@ class Pool:
             return None
         actor.batches.remove(batch)
         assert actor.told is not None
-        done = Done(batch, found, actor.told["where"])
+        done = Done(batch, found[0], {**actor.told["where"], **found[1]})
         self.done.append(done)
         return done
 

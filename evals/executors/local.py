@@ -43,7 +43,8 @@ class Local:
 
     def next(self) -> Done:
         batch = self._waiting.popleft()
-        return Done(batch, self._workers[batch.stage].work(batch), {"host": socket.gethostname(), "pid": os.getpid()})
+        outputs, cost = self._workers[batch.stage].work(batch)
+        return Done(batch, outputs, {"host": socket.gethostname(), "pid": os.getpid(), **cost})
 
     def close(self) -> None:
         """Nothing was started."""

@@ -196,7 +196,7 @@ class Ray:
                 image = item[1].image if isinstance(item, tuple) else None
                 places.append(None if image is None else (0, len(loose)))
                 loose += [] if image is None else [_bytes(image)]
-        return actor.handle.look.remote(travels, places, loose, *refs)
+        return actor.handle.look.remote(travels, places, (loose, None), *refs)
 
 
 def _bytes(path: Path) -> bytes:

@@ -42,7 +42,7 @@ class Slurm:
         import submitit
 
         try:
-            executor = submitit.AutoExecutor(self.logs(output) / "%j", cluster=self._cluster)
+            executor = submitit.AutoExecutor(self.logs(output), cluster=self._cluster)
             executor.update_parameters(name="janus-eval", **self._options)
         except (RuntimeError, ValueError) as error:
             raise EnvironmentProblem(f"--executor slurm: {' '.join(str(error).split())}") from error
@@ -57,5 +57,7 @@ class Slurm:
 
 
 def _last(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+    """Return what went wrong: the last line of the traceback that submitit sets between lines of dashes."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    ends = [place for place, line in enumerate(lines) if set(line) == {"-"} and place]
+    return lines[ends[-1] - 1] if ends else " ".join(lines)[:300] or type(error).__name__

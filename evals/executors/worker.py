@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -30,9 +31,15 @@ class Worker:
         call: Any = partial(_asked, cast(Model, plugin)) if stage == "predict" else cast(Eyes, plugin).observe
         self._call: Elastic[Any, Any] = Elastic(call)
 
-    def work(self, batch: Batch) -> list[Any]:
-        """Return what came of each item of a batch."""
-        return tried(self._call, batch.items, self._stage, batch.patience)
+    def work(self, batch: Batch) -> tuple[list[Any], Mapping[str, Json]]:
+        """Return what came of each item of a batch, and what it cost: seconds, and bytes of a GPU at most."""
+        began = time.perf_counter()
+        found = tried(self._call, batch.items, self._stage, batch.patience)
+        cost: dict[str, Json] = {"seconds": round(time.perf_counter() - began, 4)}
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            cost["gpu_bytes"] = torch.cuda.max_memory_allocated()
+        return found, cost
 
 
 def _asked(model: Model, jobs: Sequence[Job]) -> Sequence[Output]:
@@ -82,17 +89,20 @@ class Remote:
         """Return the largest batch of these jobs that is expected to fit here."""
         return cast(Model, self._worker.plugin).batch_size(jobs)
 
-    def draw(self, batch: Batch) -> list[Made | Failed | None]:
-        """Return the outputs of a batch of jobs, each picture as the bytes that the store keeps."""
-        found = self._worker.work(batch)
+    def draw(self, batch: Batch) -> tuple[list[Made | Failed | None], Mapping[str, Json]]:
+        """Return the outputs of a batch of jobs, each picture as the bytes that the store keeps, and their cost."""
+        found, cost = self._worker.work(batch)
         jobs = cast("Sequence[Job]", batch.items)
-        return [_encoded(out) if job.kind == "image" else out for job, out in zip(jobs, found, strict=True)]
+        return [_encoded(out) if job.kind == "image" else out for job, out in zip(jobs, found, strict=True)], cost
 
-    def look(self, batch: Batch, places: Sequence[tuple[int, int] | None], *made: Sequence[Any]) -> list[Any]:
-        """Return the evidence of a batch of pairs; a pair's picture is the n-th output of the m-th of `made`."""
+    def look(
+        self, batch: Batch, places: Sequence[tuple[int, int] | None], *made: tuple[Sequence[Any], Any]
+    ) -> tuple[list[Any], Mapping[str, Json]]:
+        """Return the evidence of a batch of pairs, and its cost; a pair's picture is the n-th output of the m-th of
+        `made`, each as `draw` returns it."""
         with tempfile.TemporaryDirectory(prefix="janus-eval-") as folder:
             pairs = [
-                _with_picture(pair, Path(folder) / str(number), None if at is None else made[at[0]][at[1]])
+                _with_picture(pair, Path(folder) / str(number), None if at is None else made[at[0]][0][at[1]])
                 for number, (pair, at) in enumerate(zip(cast("Sequence[Pair]", batch.items), places, strict=True))
             ]
             return self._worker.work(replace(batch, items=pairs))
