@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from queue import SimpleQueue
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .errors import (
     EnvironmentProblem,
@@ -19,9 +19,10 @@ from .errors import (
     UsageError,
     without_secrets,
 )
+from .pictures import Made
 from .registry import missing_package
 from .store import RunStore
-from .types import Output, Prediction
+from .types import Prediction
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -72,6 +73,11 @@ class Budget:
         self.why: dict[tuple[str, int], str] = {}
         self.lock = Lock()
 
+    @property
+    def left(self) -> int:
+        """How many more may fail before the run stops."""
+        return max(0, self.most - self.count)
+
     def note(
         self, stage: str, sample_id: str, index: int, error: str, *, counts: bool = True, lasting: bool = False
     ) -> None:
@@ -94,19 +100,22 @@ class Budget:
             )
 
 
-def guarded(
-    call: Callable[[Sequence[T]], list[R]],
-    items: Sequence[T],
-    budget: Budget,
-    stage: str,
-    name: Callable[[T], tuple[str, int]],
-) -> list[tuple[T, R]]:
-    """Return the outputs of a batch; where the batch fails, those of its members that succeed alone.
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why an item gave no output. `counts` is False for a gap in the data, `lasting` where asking again cannot help."""
 
-    The one place that catches Exception: a failure is written down for its sample and counted.
+    error: str
+    counts: bool = True
+    lasting: bool = False
+
+
+def tried(call: Callable[[Sequence[T]], list[R]], items: Sequence[T], stage: str, patience: int) -> list[Any]:
+    """Return the outputs of a batch; where the batch fails, those of its members that succeed alone, else a Failed.
+
+    The one place that catches Exception. After `patience` failures and one the rest is left as None.
     """
     try:
-        return list(zip(items, call(items), strict=True))
+        return list(call(items))
     except (EnvironmentProblem, Incomplete, Locked, UsageError):
         raise
     except ModuleNotFoundError as error:  # of the machine, not of this sample
@@ -115,37 +124,32 @@ def guarded(
         raise EnvironmentProblem(f"the device cannot hold even one sample: {error}") from error
     except Exception as error:
         if len(items) == 1:
-            sample_id, index = name(items[0])
             # A picture that a folder lacks is a gap in the data, named among the missing, not a fault.
-            budget.note(
-                stage,
-                sample_id,
-                index,
-                _told(error),
-                counts=not isinstance(error, InvalidImage),
-                lasting=isinstance(error, JanusEvalError) and error.lasting,
-            )
-            return []
-    return [pair for item in items for pair in guarded(call, [item], budget, stage, name)]
+            counts = not isinstance(error, InvalidImage)
+            return [Failed(told(error), counts, isinstance(error, JanusEvalError) and error.lasting)]
+    found: list[Any] = []
+    for item in items:
+        over = sum(isinstance(each, Failed) and each.counts for each in found) > patience
+        found += [None] if over else tried(call, [item], stage, patience)
+    return found
 
 
 def put(
-    store: RunStore, batch: Sequence[tuple[Prediction, Output]], writers: ThreadPoolExecutor, budget: Budget
-) -> None:
-    """Store a batch; a picture that fails while it is fetched costs only itself."""
+    store: RunStore, batch: Sequence[tuple[Prediction, Made]], writers: ThreadPoolExecutor, budget: Budget
+) -> list[Prediction]:
+    """Store a batch and return what then lies there; a picture that fails while it is fetched costs only itself."""
     try:
-        store.add_predictions(batch, writers)
+        return store.add_predictions(batch, writers)
     except (EnvironmentProblem, UsageError):
         raise
     except Exception as error:
         if len(batch) > 1:
-            for each in batch:
-                put(store, [each], writers, budget)
-            return
-        budget.note("predict", batch[0][0].sample_id, batch[0][0].index, _told(error))
+            return [made for each in batch for made in put(store, [each], writers, budget)]
+        budget.note("predict", batch[0][0].sample_id, batch[0][0].index, told(error))
+        return []
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """Return our own errors as their line, any other with its traceback."""
     return str(error) if isinstance(error, JanusEvalError) else traceback.format_exc()
 
@@ -154,32 +158,3 @@ def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Yield the items in order, `size` at a time."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def handed_out(
-    workers: Sequence[Elastic[T, R]],
-    work_items: Sequence[Sequence[T]],
-    work: Callable[[Elastic[T, R], Sequence[T]], list[tuple[T, R]]],
-) -> Iterator[list[tuple[T, R]]]:
-    """Yield the results of the chunks as they come, each made by whichever worker is free."""
-    if len(workers) == 1:
-        yield from (work(workers[0], chunk) for chunk in work_items)
-        return
-    free: SimpleQueue[Elastic[T, R]] = SimpleQueue()
-    for each in workers:
-        free.put(each)
-
-    def one(chunk: Sequence[T]) -> list[tuple[T, R]]:
-        worker = free.get()
-        try:
-            return work(worker, chunk)
-        finally:
-            free.put(worker)
-
-    with ThreadPoolExecutor(len(workers)) as pool:
-        pending = [pool.submit(one, chunk) for chunk in work_items]
-        try:
-            yield from (each.result() for each in as_completed(pending))
-        finally:
-            for each in pending:
-                each.cancel()

@@ -7,21 +7,27 @@ import gc
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-from . import screen
+from . import registry, screen
 from .environment import environment
 from .errors import JanusEvalError, UsageError
+from .executors import Executor, Making
+from .executors.local import Local
+from .flow import Progress
 from .plan import Pair, pairs
 from .plugins import Benchmark, ModelAdapter
 from .progress import progress
 from .request import Machine, Patience, Request
 from .reuse import reuse
-from .runner import Progress, Settings, run
+from .runner import Settings, run, share
+from .settle import MAIN
+from .sharing import again, agree, part
 from .store import RunStore
-from .stored import finished
+from .stored import finished, read_spec
 from .types import RunRecord, RunSpec, Stage
 
 Say = Callable[[str], None]
@@ -30,13 +36,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run ended: with a record, or with an error. `bug` is the traceback of an error that is not ours."""
+    """How one run ended: with a record, with a shard's `share` of it (outputs to have and had by stage), or with an
+    error. `bug` is the traceback of an error that is not ours."""
 
     spec: RunSpec
     folder: Path
-    record: RunRecord | None
+    record: RunRecord | None = None
     error: Exception | None = None
     bug: str = ""
+    share: Mapping[Making, tuple[int, int]] | None = None
 
     @property
     def title(self) -> str:
@@ -45,23 +53,30 @@ class Outcome:
 
 
 def carry_out(
-    planned: list[Pair], settings: Settings, *, show: Progress = progress, say: Say | None = None
+    planned: list[Pair],
+    settings: Settings,
+    executor: Executor | None = None,
+    *,
+    show: Progress = progress,
+    say: Say | None = None,
 ) -> Iterator[Outcome]:
     """Run the pairs one after the other and yield how each ended; one that fails takes no other with it.
 
     The pairs are taken off the list: what is done with is held by nobody and freed. A model is closed
     after its last suite, an observer where the next pair needs another.
     """
+    executor = executor or Local()
     while planned:
         pair = planned.pop(0)
         after = planned[0] if planned else None
         try:
-            outcome = Outcome(pair.spec, pair.folder, _run(pair, settings, show, say or screen.say))
+            here = Local() if pair.model.here.independent else executor  # an endpoint is asked from here
+            outcome = _run(pair, settings, here, show, say or screen.say)
         except JanusEvalError as error:
-            outcome = Outcome(pair.spec, pair.folder, None, error.with_traceback(None))
+            outcome = Outcome(pair.spec, pair.folder, error=error.with_traceback(None))
         except (Exception, SystemExit) as error:  # a plugin's sys.exit() ends its own run alone
             told = traceback.format_exc()
-            outcome = Outcome(pair.spec, pair.folder, None, _bare(error), told)
+            outcome = Outcome(pair.spec, pair.folder, error=_bare(error), bug=told)
         finally:
             _leave(pair, after)
         del pair, after
@@ -77,38 +92,41 @@ def _bare(error: Exception | SystemExit) -> Exception:
     return error.with_traceback(None)
 
 
-def _run(pair: Pair, settings: Settings, show: Progress, say: Say) -> RunRecord:
-    with RunStore(pair.folder, pair.spec) as store:
+def _run(pair: Pair, settings: Settings, executor: Executor, show: Progress, say: Say) -> Outcome:
+    shard = settings.shard
+    with RunStore(pair.folder, pair.spec, shard.writer if shard else MAIN) as store:
         if pair.nameless and store.predictions():
             raise UsageError(
                 f"{pair.folder} holds outputs of a {pair.spec.model} that cannot be told from this one: give tag= or "
                 "step=, or let its card name its weights"
             )
-        if settings.until != "score" and (done := finished(pair.folder)) is not None:
-            return done
-        store.write_json("options.json", {key: str(value) for key, value in pair.suite_options.items()})
+        if (settings.until != "score" or shard) and (done := finished(pair.folder)) is not None:
+            return Outcome(pair.spec, pair.folder, done)
+        store.write_json("options.json", {k: str(v) for k, v in pair.suite_options.items() if k != "offline"})
         if pair.asked is not None:
             store.write_json("asked.json", dict(pair.asked))
+        plugins = (pair.model, pair.suite, pair.eyes)
+        if told := pair.model.here.begin(pair.folder):
+            say(told)
+        if shard:
+            agree(store)
+            made = share(pair.spec, *plugins, store, pair.samples, settings, show, executor)
+            return Outcome(pair.spec, pair.folder, share=made)
         taken = "" if pair.nameless else reuse(store)
         if taken:
             say(taken)
-        for told in filter(None, [each.begin(pair.folder) for each in pair.makers]):
-            say(told)
-        record = run(pair.spec, pair.makers, pair.suite, pair.eyes, store, pair.samples, settings, show, environment)
+        record = run(pair.spec, *plugins, store, pair.samples, settings, show, environment, executor)
         for line in dict.fromkeys(store.damage):
             say(f"warning: {line}")
-    return record
+    return Outcome(pair.spec, pair.folder, record)
 
 
 def _leave(pair: Pair, after: Pair | None) -> None:
     """Close what the next pair does not need."""
-    if pair.makers[0] is not pair.model:  # worker processes are one pair's
-        for each in pair.makers:
-            each.close()
-    if pair.owned and (after is None or after.model is not pair.model):
-        pair.model.close()
-    if pair.eyes is not None and (after is None or after.eyes is not pair.eyes):
-        pair.eyes.close()
+    if pair.owned and (after is None or after.model.here is not pair.model.here):
+        pair.model.here.close()
+    if pair.eyes is not None and (after is None or after.eyes is None or after.eyes.here is not pair.eyes.here):
+        pair.eyes.here.close()
 
 
 def free_memory() -> None:
@@ -121,6 +139,21 @@ def free_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
         if trim is not None:
             trim(0)
+
+
+def finish(folder: Path, request: Request, executor: Executor, settings: Settings) -> Outcome:
+    """Take the shards of a run together and end it: make what is missing, score, write the record.
+
+    `request` says what of a request moves no outputs (patience, device, offline).
+    """
+    try:
+        pair, who = again(folder, request, executor)
+    except JanusEvalError as error:
+        return Outcome(read_spec(folder), folder, error=error)
+    (outcome,) = carry_out([pair], settings, who)
+    if outcome.record is not None:
+        part(folder)
+    return outcome
 
 
 # -- from Python --------------------------------------------------------------------------------------
@@ -161,13 +194,15 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
     canary: bool = True,
     offline: bool = False,
     until: Stage = "score",
+    executor: str = "",
+    executor_options: Mapping[str, Any] | None = None,
 ) -> RunRecord | list[RunRecord]:
     """Run models on suites from Python, as `janus-eval run` does, and return the record, or a list of several.
 
     `model` and `benchmark` are registered names, objects (`ModelAdapter`, `Benchmark`), or a sequence of
     either. An object whose weights change is told apart by `step` or `tag`, or by "weights" in its card;
     without any of these a stored run of it is refused. `until` is the stage behind which
-    each run stops. Of several runs all are carried out; the first error
+    each run stops; `executor` names who computes (local, ray). Of several runs all are carried out; the first error
     is raised at the end. Raises JanusEvalError.
     """
     several = not _is_one(model) or not _is_one(benchmark)
@@ -178,16 +213,21 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
         options={**(benchmark_options or {}), **(observer_options or {})},
         data=_text(data),
         limit=_text(limit),
-        ids=None if ids is None else tuple(filter(None, ids.split(",")) if isinstance(ids, str) else ids),
+        ids=_ids(ids),
         seed=seed,
         tag=tag,
         step=step,
         output=Path(output),
-        machine=Machine(device, dtype, batch_size, base_url, offline, _text(max_cost), canary),
+        machine=Machine(
+            *(device, dtype, batch_size, base_url, offline, _text(max_cost), canary),
+            executor=executor,
+            executor_options=dict(executor_options or {}),
+        ),
         patience=Patience(max_errors, allow_unscored, ask_refused),
         until=until,
     )
-    outcomes = list(carry_out(pairs(request), settings_of(request)))
+    with closing(executor_of(request.machine)) as who:
+        outcomes = list(carry_out(pairs(request, who), settings_of(request), who))
     for each in outcomes:
         if each.error is not None:
             raise each.error
@@ -198,19 +238,26 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
 def settings_of(request: Request) -> Settings:
     """Return what of a request moves only time and patience."""
     machine, patience = request.machine, request.patience
-    return Settings(
-        machine.batch_size,
-        patience.max_errors,
-        patience.allow_unscored,
-        machine.offline,
-        request.until,
-        patience.ask_refused,
-    )
+    ways = (machine.offline, request.until, patience.ask_refused, request.shard)
+    return Settings(machine.batch_size, patience.max_errors, patience.allow_unscored, *ways)
 
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def executor_of(machine: Machine) -> Executor:
+    """Return who computes: this process, unless another executor, or several devices, are asked for."""
+    devices = machine.device if machine.device and "," in machine.device else None
+    options = {**machine.executor_options, **({"devices": devices} if devices else {})}
+    return registry.create("executors", machine.executor or ("ray" if devices else "local"), **options)
+
+
 def _is_one(what: Any) -> bool:
     return isinstance(what, str) or not isinstance(what, Sequence)
+
+
+def _ids(told: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    if told is None:
+        return None
+    return tuple(each for each in told.split(",") if each) if isinstance(told, str) else tuple(told)

@@ -11,7 +11,8 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -109,6 +110,25 @@ def publish(path: Path, data: bytes) -> None:
 
 def publish_lines(path: Path, lines: Iterable[bytes]) -> None:
     """Write a file, as `publish` does, from pieces that are never all in memory."""
+    with _draft(path, lines) as draft:
+        draft.replace(path)
+
+
+_COUNT = itertools.count()
+
+
+def publish_new(path: Path, data: bytes) -> None:
+    """Write a file where there is none yet; where several processes try at once, one of them does it.
+
+    By link(2), which fails where the name is taken, on network file systems too.
+    """
+    with _draft(path, (data,)) as draft, suppress(FileExistsError):
+        os.link(draft, path)
+
+
+@contextmanager
+def _draft(path: Path, lines: Iterable[bytes]) -> Generator[Path]:
+    """Give a whole file beside `path`, which is gone afterwards, as are those of killed processes of this machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     start = f".part-{path.name[:60]}-{socket.gethostname()[:60]}-"
     for left in path.parent.glob(f"{glob.escape(start)}*"):
@@ -121,13 +141,9 @@ def publish_lines(path: Path, lines: Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.chmod(0o644)
-        draft.replace(path)
-    except BaseException:
+        yield draft
+    finally:
         draft.unlink(missing_ok=True)
-        raise
-
-
-_COUNT = itertools.count()
 
 
 def _lives(pid: str) -> bool:

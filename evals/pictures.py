@@ -6,14 +6,16 @@ import io
 import struct
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
-from .errors import InvalidImage, why_undecodable
+from .errors import EnvironmentProblem, InvalidImage, why_undecodable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+
+    from .types import Output
 
 MOST_PIXELS: Final = 178_956_970
 """PIL's own limit against decompression bombs: twice its MAX_IMAGE_PIXELS."""
@@ -182,3 +184,22 @@ def _of_floats(values: NDArray[Any]) -> NDArray[np.uint8]:
     if not (low >= 0 and high <= 255):  # a NaN is in no range
         raise InvalidImage(f"holds float values from {low:g} to {high:g}: {_NO_KIND}")
     return (values * (255 if high <= 1 else 1) + 0.5).astype(np.uint8)
+
+
+Made: TypeAlias = "Output | bytes"
+"""An output as it comes to the store; `bytes` are a picture's that was encoded elsewhere."""
+
+
+def picture_bytes(output: Made) -> bytes:
+    """Return the bytes to store: a finished file's as they are, a picture's as PNG."""
+    if isinstance(output, bytes):
+        return output
+    if isinstance(output, Path):
+        try:
+            return output.read_bytes()
+        except OSError as error:
+            raise EnvironmentProblem(f"{output} cannot be read: {error.strerror}") from error
+    picture: Image | Any = output() if callable(output) else output
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import members, registry
 from .environment import harness_version
 from .errors import EnvironmentProblem, UsageError, hint
+from .executors import Executor, Plugin
 from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .request import Request
 from .samples import distinct, fingerprint, select
 from .types import Json, RunSpec, Sample
-from .workers import WorkerModel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,11 +36,10 @@ class Pair:
 
     spec: RunSpec
     folder: Path
-    model: Model
+    model: Plugin[Model]
     suite: Suite
-    eyes: Eyes | None
+    eyes: Plugin[Eyes] | None
     samples: Sequence[Sample]
-    makers: Sequence[Model]
     suite_options: Mapping[str, Json]
     owned: bool = True
     nameless: bool = False
@@ -62,11 +61,17 @@ class _Made:
     moving: Mapping[str, Json]
     factory: Any = None
 
+    @property
+    def travels(self) -> Plugin[Any]:
+        """The plugin, and what makes an equal one elsewhere where it is no object of the caller's."""
+        return Plugin(self.plugin, self.name if self.factory else "", self.options if self.factory else {})
 
-def pairs(request: Request, *, tolerant: bool = False) -> list[Pair]:
+
+def pairs(request: Request, executor: Executor | None = None, *, tolerant: bool = False) -> list[Pair]:
     """Return every run that is asked for, checked before any starts: a model's side by side, its drawings first.
 
-    With `tolerant` nothing is fetched, and a card says under "missing" what is not there.
+    A model's card is asked of the `executor`: its device is known where it works. With `tolerant` nothing is fetched or
+    started, and a card says under "missing" what is not there.
     """
     if tolerant:
         request = replace(request, machine=replace(request.machine, offline=True))
@@ -84,7 +89,8 @@ def pairs(request: Request, *, tolerant: bool = False) -> list[Pair]:
             if eyes and before and (eyes.name, eyes.options) == (before.name, before.options):
                 eyes = before
             before = eyes
-            found.append(_pair(model, suite, eyes, request, contents, tolerant=tolerant))
+            there = None if tolerant else executor
+            found.append(_pair(model, suite, eyes, request, contents, there, tolerant=tolerant))
         if not tolerant:  # a ceiling that cannot hold is said now, not when it is reached
             model.plugin.cost(sum(map(_pictures, found)) - drawn)
     return found
@@ -133,6 +139,8 @@ def _model(entry: str | ModelAdapter, request: Request) -> _Made:
         model = members.model(entry)
         if request.model_options:
             raise UsageError(f"model options are for registered models; {type(entry).__name__} is made already")
+        if "," in (request.machine.device or "") or request.machine.executor not in ("", "local"):
+            raise UsageError(f"{type(entry).__name__} lives in this process; give one device and no executor")
         return _Made(model.name or type(entry).__name__, model, {}, {})
     name = registry.resolve("models", entry)
     machine, accepted = request.machine, registry.parameters("models", name)
@@ -181,7 +189,7 @@ def _eyes(suite: _Made, request: Request, world: str) -> _Made | None:
     eyes = members.observer(registry.create("observers", name, **options), name)
     if request.until != "predict":
         eyes.needs()  # a package that lacks is said now, not after the runs before this one
-    return _Made(name, eyes, options, registry.moving("observers", name, options, {*eyes.inert, "task"}))
+    return _Made(name, eyes, options, registry.moving("observers", name, options, {*eyes.inert, "task"}), name)
 
 
 def _only(accepted: Mapping[str, object], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,6 +205,7 @@ def _pair(
     observer: _Made | None,
     request: Request,
     contents: dict[int, str],
+    executor: Executor | None,
     *,
     tolerant: bool,
 ) -> Pair:
@@ -208,7 +217,7 @@ def _pair(
         raise UsageError(f"{benchmark.name} asks for {suite.kind} outputs, {made.name} gives only: {able}")
     every = distinct(benchmark.name, suite.samples())
     samples, limit = select(every, request.limit, request.ids)
-    model_card = _card(made, tolerant=tolerant)
+    model_card = _card(made, tolerant=tolerant, executor=executor)
     spec = RunSpec(
         model=made.name,
         benchmark=benchmark.name,
@@ -233,11 +242,10 @@ def _pair(
     return Pair(
         spec=spec,
         folder=request.output / folder_name(spec),
-        model=model,
+        model=made.travels,
         suite=suite,
-        eyes=observer.plugin if observer else None,
+        eyes=observer.travels if observer else None,
         samples=samples,
-        makers=_makers(made, model_card, request) or [model],
         suite_options=benchmark.options,
         owned=owned,
         nameless=not owned and "weights" not in model_card and not request.tag and request.step is None,
@@ -268,10 +276,10 @@ def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._")
 
 
-def _card(made: _Made, *, tolerant: bool) -> Mapping[str, Json]:
+def _card(made: _Made, *, tolerant: bool, executor: Executor | None = None) -> Mapping[str, Json]:
     """Return a plugin's knobs; a plan that is only looked at says what is missing instead of fetching it."""
     try:
-        card: Mapping[str, Json] = made.plugin.card
+        card: Mapping[str, Json] = made.plugin.card if executor is None else executor.card(made.travels)
         json.dumps(dict(card), sort_keys=True)
     except ModuleNotFoundError as error:
         problem = registry.missing_package(error, made.name)
@@ -307,17 +315,3 @@ def _content(benchmark: _Made, samples: Sequence[Sample], known: dict[int, str])
     if key not in known:
         known[key] = fingerprint(benchmark.name, samples)
     return {"samples": known[key]}
-
-
-def _makers(made: _Made, card: Mapping[str, Json], request: Request) -> list[Model]:
-    """Return a worker process for each of several devices; none where one device does."""
-    devices = (request.machine.device or "").split(",")
-    if len(devices) < 2:
-        return []
-    if made.factory is None:
-        raise UsageError(f"--device {request.machine.device}: {made.name} lives in this process; give one device")
-    kinds = frozenset(made.plugin.kinds)
-    return [
-        members.model(WorkerModel(made.name, {**made.options, "device": each}, kinds, card), made.name)
-        for each in devices
-    ]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from .errors import EnvironmentProblem, UsageError, hint, nearest
 from .types import Json
 
-Group = Literal["models", "benchmarks", "observers"]
+Group = Literal["models", "benchmarks", "observers", "executors"]
 
 _EXTRAS = {
     "torch": "hf",
@@ -28,6 +28,8 @@ _EXTRAS = {
     "datasets": "data",
     "mmdet": "mmdet",
     "cv2": "geneval",
+    "ray": "ray",
+    "submitit": "slurm",
     "pycocotools": "geneval",
 }
 

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from .endpoint.address import Address
 from .errors import UsageError
 from .plugins import Benchmark, ModelAdapter
+from .shards import Shard
 from .types import Json, Stage
 
 
@@ -21,6 +22,7 @@ class Machine:
 
     `max_cost` is what a paid model's drawings may cost, in US$, or "none"; `canary` looks at a few drawings of a
     service before the others are paid for.
+    `executor` is a registered name, made with `executor_options`; "" is this process, or Ray for several devices.
     """
 
     device: str | None = None
@@ -30,6 +32,8 @@ class Machine:
     offline: bool = False
     max_cost: str | None = None
     canary: bool = True
+    executor: str = ""
+    executor_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Request:
     `model_options` go to each model's factory, `options` to every suite, and every observer of one,
     that takes them. `data` is a path, a data world or empty for the suite's own; `limit` a number of
     samples, a share below 1 or a range A-B, `ids` samples by name; `tag` and `step` tell apart what a
-    changing model was when it was asked; `until` is the stage behind which it stops.
+    changing model was when it was asked; `until` is the stage behind which it stops; of a `shard` only its
+    share is made, and nothing is scored.
     Raises UsageError for what cannot be meant.
     """
 
@@ -67,6 +72,7 @@ class Request:
     machine: Machine = Machine()
     patience: Patience = Patience()
     until: Stage = "score"
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         for flag, found in (("--model", self.models), ("--bench", self.benchmarks)):

@@ -4,45 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 from . import members, reasoning
 from .assets.fetch import fetch
-from .batches import Budget, Elastic, chunks, guarded, handed_out, put
+from .batches import Budget
 from .errors import Incomplete, UsageError
+from .executors import Executor, Making, Plugin
 from .files import disk
-from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
+from .flow import Flow, Progress
+from .plugins import Benchmark, Eyes, Model, Suite
+from .shards import Shard
 from .store import RunStore
 from .stored import Key
-from .types import (
-    Answer,
-    Evidence,
-    Job,
-    Output,
-    Prediction,
-    Refusal,
-    RunRecord,
-    RunSpec,
-    Sample,
-    Stage,
-    job_seed,
-)
+from .types import Evidence, Job, Prediction, RunRecord, RunSpec, Sample, Stage, job_seed
 from .verdicts import answers_nothing, key_of, metrics, record_of, verdicts
-
-
-class Ticker(Protocol):
-    """A progress bar of one stage."""
-
-    def __call__(self, done: int, /) -> None: ...
-
-
-Progress = Callable[[str, int, int], AbstractContextManager[Ticker]]
-"""Opens a progress bar: (label, total, already done)."""
+from .where import workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,43 +34,29 @@ class Settings:
     offline: bool = False
     until: Stage = "score"
     ask_refused: bool = False
+    shard: Shard | None = None
 
 
 def run(
     spec: RunSpec,
-    models: Sequence[ModelAdapter],
+    model: Plugin[Model],
     benchmark: Benchmark,
-    observer: Observer | None,
+    observer: Plugin[Eyes] | None,
     store: RunStore,
     samples: Sequence[Sample],
     settings: Settings,
     progress: Progress,
     environment: Callable[[], Mapping[str, object]],
+    executor: Executor,
 ) -> RunRecord:
     """Carry a run as far as it goes and return its record; what is on disk already is not made again.
 
-    `models` are one adapter, or one for each device: batches are handed out to whichever is free.
     It stops behind the stage `settings.until`; the same run goes on from there.
     Raises Incomplete where more than `settings.max_errors` outputs fail.
     """
-    makers, suite = [members.model(each) for each in models], members.benchmark(benchmark)
-    eyes = members.observer(observer) if observer else None
-    jobs = _jobs(spec, makers[0], suite, samples)
-    paths = _image_paths(suite, samples, store.folder / "images")
-    budget = Budget(store, settings.max_errors)
-    course = _Course(spec, makers, suite, eyes, samples, jobs, store, settings, budget, environment)
+    course = _Course.of(spec, model, benchmark, observer, store, samples, settings, environment)
     try:
-        have = {key: each for key, each in store.predictions().items() if not (each.refused and settings.ask_refused)}
-        lacking = sum(key_of(job) not in have for job in jobs)
-        if lacking:
-            store.check_room(members.disk_need(suite, makers[0], lacking))
-            if settings.until != "predict":
-                _fetch_first(eyes, settings)
-            have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
-        predictions = _read(jobs, have, suite)
-        del have  # of a million rows, the memory of a second table
-        eyes = None if settings.until == "predict" else eyes
-        evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
+        predictions, evidence = course.make(executor, progress)
         return course.end(predictions, evidence, course.goal)
     except BaseException as stopped:
         if isinstance(stopped, Incomplete) or not isinstance(stopped, Exception):  # too many failures, or a signal
@@ -99,14 +64,33 @@ def run(
         raise
 
 
+def share(
+    spec: RunSpec,
+    model: Plugin[Model],
+    benchmark: Benchmark,
+    observer: Plugin[Eyes] | None,
+    store: RunStore,
+    samples: Sequence[Sample],
+    settings: Settings,
+    progress: Progress,
+    executor: Executor,
+) -> Mapping[Making, tuple[int, int]]:
+    """Make one shard of a run and return, by stage, how many outputs it is to have and how many there are."""
+    course = _Course.of(spec, model, benchmark, observer, store, samples, settings, dict)
+    flow = course.flow(executor, progress)
+    flow.run()
+    stages: tuple[Making, ...] = ("predict", "observe") if course.eyes else ("predict",)
+    return {stage: flow.progressed(stage) for stage in stages}
+
+
 @dataclass(frozen=True)
 class _Course:
     """One run under way, with all that its end needs."""
 
     spec: RunSpec
-    makers: Sequence[Model]
+    model: Plugin[Model]
     suite: Suite
-    eyes: Eyes | None
+    eyes: Plugin[Eyes] | None
     samples: Sequence[Sample]
     jobs: Sequence[Job]
     store: RunStore
@@ -114,6 +98,79 @@ class _Course:
     budget: Budget
     environment: Callable[[], Mapping[str, object]]
     started: float = field(default_factory=time.time)
+
+    @classmethod
+    def of(
+        cls,
+        spec: RunSpec,
+        model: Plugin[Model],
+        benchmark: Benchmark,
+        observer: Plugin[Eyes] | None,
+        store: RunStore,
+        samples: Sequence[Sample],
+        settings: Settings,
+        environment: Callable[[], Mapping[str, object]],
+    ) -> _Course:
+        """Return a run that is about to start."""
+        suite = members.benchmark(benchmark)
+        jobs = _jobs(spec, model.here, suite, samples)
+        budget = Budget(store, settings.max_errors)
+        eyes = None if settings.until == "predict" else observer
+        return cls(spec, model, suite, eyes, samples, jobs, store, settings, budget, environment)
+
+    def make(self, executor: Executor, progress: Progress) -> tuple[Mapping[Key, Prediction], Mapping[Key, Evidence]]:
+        """Make what is missing and return what there is then."""
+        have = self._there()
+        told, evidence = _read(self.jobs, have, self.suite), self._evidence(have)
+        unseen = self.eyes and any(key not in evidence and not answers_nothing(each) for key, each in told.items())
+        if len(told) == len(self.jobs) and not unseen:
+            return told, evidence
+        flow = self.flow(executor, progress, (have, evidence))
+        flow.run()
+        return _read(self.jobs, flow.made, self.suite), self._evidence(flow.made)
+
+    def _there(self) -> Mapping[Key, Prediction]:
+        """Return the outputs that stand; a refusal does not where it is to be asked again."""
+        ask = self.settings.ask_refused
+        return {key: each for key, each in self.store.predictions().items() if not (each.refused and ask)}
+
+    def _evidence(self, have: Mapping[Key, Prediction]) -> Mapping[Key, Evidence]:
+        return self.store.evidence(_read(self.jobs, have, self.suite)) if self.eyes else {}
+
+    def flow(
+        self,
+        executor: Executor,
+        progress: Progress,
+        there: tuple[Mapping[Key, Prediction], Mapping[Key, Evidence]] | None = None,
+    ) -> Flow:
+        """Return what makes the rest of the run, or its shard's; `there` is what the store has, read by now."""
+        have = self._there() if there is None else there[0]
+        evidence = self._evidence(have) if there is None else there[1]
+        executor.take("predict", self.model)
+        executor.take("observe", self.eyes)
+        lacking = sum(key_of(job) not in have for job in self.jobs)
+        if lacking:
+            count = self.settings.shard.count if self.settings.shard else 1
+            self.store.check_room(members.disk_need(self.suite, self.model.here, lacking) // count)
+            _fetch_first(self.eyes, self.settings)
+        paths = _image_paths(self.suite, self.samples, self.store.folder / "images")
+        return Flow(
+            *(self.jobs, self.suite, self.model, self.eyes, self.store, executor, progress, self.budget, paths),
+            sizes=self._sizes(executor),
+            made=dict(have),
+            seen=set(evidence),
+            shard=self.settings.shard,
+        )
+
+    def _sizes(self, executor: Executor) -> Mapping[str, int]:
+        """Return the batch sizes of plan.json, chosen now where the run has none yet."""
+        planned, asked = self.store.plan(), self.settings.batch_size
+        wanted: dict[str, int] = {}
+        if "predict" not in planned:
+            wanted["predict"] = max(1, min(asked or executor.batch_size(self.jobs), len(self.jobs)))
+        if self.eyes and "observe" not in planned:
+            wanted["observe"] = max(1, asked or self.eyes.here.batch_size)
+        return self.store.settle_plan(wanted) if wanted else planned
 
     @property
     def goal(self) -> str:
@@ -128,11 +185,13 @@ class _Course:
         until, allow = self.settings.until, self.settings.allow_unscored
         observed = self.eyes is not None and until != "predict"
         waits = "" if until == "score" else f"not scored yet: the run was to stop behind {until}"
+        self.store.settle([key_of(job) for job in self.jobs], predictions)
         scores = verdicts(
             self.jobs, predictions, evidence, self.suite, self.budget, why, observed=observed, waits=waits
         )
-        told = {**self.environment(), "seconds": round(time.time() - self.started, 3)}
-        spent = self.makers[0].spent()
+        told: dict[str, object] = {**self.environment(), "seconds": round(time.time() - self.started, 3)}
+        told["workers"] = workers(self.store.folder)
+        spent = self.model.here.spent()
         told |= {"paid": dict(spent)} if spent else {}
         numbers = {} if waits else metrics(self.suite, self.samples, scores, self.spec.limit, allow_unscored=allow)
         found = record_of(self.spec, self.suite, self.jobs, predictions, scores, numbers, self.budget, told)
@@ -152,16 +211,14 @@ class _Course:
         """
         with suppress(Exception):
             have = self.store.predictions()
-            predictions = _read(self.jobs, have, self.suite)
-            eyes = None if self.settings.until == "predict" else self.eyes
-            evidence = self.store.evidence(predictions) if eyes else {}
-            whole = len(predictions) == len(self.jobs) and (eyes is None or len(evidence) == len(predictions))
+            predictions, evidence = _read(self.jobs, have, self.suite), self._evidence(have)
+            whole = len(predictions) == len(self.jobs) and (self.eyes is None or len(evidence) == len(predictions))
             self.end(predictions, evidence, self.goal if whole else "interrupted")
 
 
-def _fetch_first(eyes: Eyes | None, settings: Settings) -> None:
+def _fetch_first(eyes: Plugin[Eyes] | None, settings: Settings) -> None:
     """Fetch what the observer lacks: its absence shall not be found out after hours of drawing."""
-    for name in eyes.needs() if eyes else ():
+    for name in eyes.here.needs() if eyes else ():
         fetch(name, offline=settings.offline)
 
 
@@ -198,115 +255,7 @@ def _image_paths(suite: Suite, samples: Sequence[Sample], root: Path) -> Callabl
 # -- stages -------------------------------------------------------------------------------------------
 
 
-def _predict(
-    jobs: Sequence[Job],
-    have: Mapping[Key, Prediction],
-    models: Sequence[Model],
-    store: RunStore,
-    paths: Callable[[Job], Path],
-    settings: Settings,
-    progress: Progress,
-    budget: Budget,
-) -> Mapping[Key, Prediction]:
-    """Make what is missing and return all predictions that the store then has."""
-    missing = [job for job in jobs if key_of(job) not in have]
-    wanted = settings.batch_size or models[0].batch_size(jobs)
-    size = store.batch_size("predict", max(1, min(wanted, len(jobs))))
-    # A batch is made whole even when one picture of it is missing: its members must see the same
-    # neighbours as in an uninterrupted run. What has no neighbours (an endpoint that is paid by request)
-    # is asked for what is missing alone.
-    asked = missing if models[0].independent else jobs
-    todo = [chunk for chunk in chunks(asked, size) if any(key_of(job) not in have for job in chunk)]
-    workers = [Elastic[Job, Output](partial(_asked, model)) for model in models]
-
-    def work(worker: Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:
-        return guarded(worker, chunk, budget, "predict", lambda job: (job.sample.id, job.index))
-
-    # A batch is put on disk while the next one is computed; one at a time, so that a kill loses
-    # no more than the batch in flight.
-    with (
-        ThreadPoolExecutor(4) as writers,
-        ThreadPoolExecutor(1) as storing,
-        progress("predict", len(jobs), len(jobs) - len(missing)) as tick,
-    ):
-        stored = storing.submit(int)
-        for made in handed_out(workers, todo, work):
-            keep = [(_at(job, paths), output) for job, output in made if key_of(job) not in have]
-            stored.result()
-            stored = storing.submit(put, store, keep, writers, budget)
-            tick(len(keep))
-        stored.result()
-    return store.predictions()
-
-
-def _asked(model: Model, jobs: Sequence[Job]) -> Sequence[Output]:
-    """Return the model's outputs. Raises TypeError for what is no output of its job's kind."""
-    outputs = model.predict(jobs)
-    for job, output in zip(jobs, outputs, strict=False):  # their number is the caller's to check
-        if not _fits(job, output):
-            raise TypeError(f"{job.kind} was asked for, the model gave {output!r:.80}")
-    return outputs
-
-
-def _fits(job: Job, output: Any) -> bool:
-    if isinstance(output, Refusal):
-        return True
-    if job.kind == "text":
-        said: Any = output.text if isinstance(output, Answer) else output
-        return isinstance(said, str)
-    if job.kind == "image":
-        return callable(output) or isinstance(output, Path) or hasattr(output, "save")  # a PIL picture, not imported
-    if not isinstance(output, tuple | list) or len(output) != len(job.sample.options):
-        return False
-    return all(isinstance(each, int | float) and each == each for each in output)  # a NaN is no likelihood
-
-
 def _read(jobs: Sequence[Job], have: Mapping[Key, Prediction], suite: Suite) -> dict[Key, Prediction]:
     """Return the run's outputs as they are observed and scored: reasoning is told, and taken off where asked."""
     strip = suite.reasoning == "strip"
     return {key: reasoning.read(have[key], strip=strip) for key in map(key_of, jobs) if key in have}
-
-
-def _observe(
-    jobs: Sequence[Job],
-    predictions: Mapping[Key, Prediction],
-    eyes: Eyes,
-    store: RunStore,
-    settings: Settings,
-    progress: Progress,
-    budget: Budget,
-) -> dict[Key, Evidence]:
-    have = store.evidence(predictions)
-    made = [(job.sample, predictions[key_of(job)]) for job in jobs if key_of(job) in predictions]
-    pairs = [pair for pair in made if not answers_nothing(pair[1])]
-    missing = [pair for pair in pairs if _pair_key(pair) not in have]
-    if missing:
-        size = store.batch_size("observe", max(1, settings.batch_size or eyes.batch_size))
-        elastic: Elastic[tuple[Sample, Prediction], Evidence] = Elastic(eyes.observe)
-        with progress("observe", len(pairs), len(pairs) - len(missing)) as tick:
-            for chunk in chunks(missing if eyes.independent else pairs, size):
-                todo = [pair for pair in chunk if _pair_key(pair) not in have]
-                if not todo:
-                    continue
-                seen = guarded(elastic, chunk, budget, "observe", lambda pair: (pair[1].sample_id, pair[1].index))
-                keep = [(pair[1], evidence) for pair, evidence in seen if _pair_key(pair) not in have]
-                store.add_evidence(keep)  # before the errors are counted: they may stop the run
-                for prediction, evidence in keep:
-                    if evidence.error is not None:
-                        where = (prediction.sample_id, prediction.index)
-                        budget.note("observe", *where, evidence.error, lasting=evidence.lasting)
-                tick(len(todo))
-        have = store.evidence(predictions)
-    return have
-
-
-# -- small parts --------------------------------------------------------------------------------------
-
-
-def _pair_key(pair: tuple[Sample, Prediction]) -> Key:
-    return (pair[1].kind, pair[1].sample_id, pair[1].index)
-
-
-def _at(job: Job, paths: Callable[[Job], Path]) -> Prediction:
-    image = paths(job) if job.kind == "image" else None
-    return Prediction(job.sample.id, job.index, job.kind, image=image)

@@ -5,12 +5,14 @@
       options.json         the benchmark's options, so that its samples can be built again
       asked.json           the request, so that it can be asked again; addresses without their secrets
       plan.json            batch sizes, kept so that a resumed run forms the same batches
-      predictions/0.jsonl  append-only, one file a worker, each line with a checksum
+      predictions/0.jsonl  append-only, each line with a checksum; a shard writes a file of its own beside it, and the
+                           end of a run leaves all lines in this one, in the order of what was asked
       service/             a paid service's journal, what its canary drew, pictures that are not in images/ yet
       latency.jsonl        seconds of each reply that a service gave; they differ between equal runs
       images/              pictures, where the benchmark's official scripts look for them
       evidence/0.jsonl     what the observer saw, each line tied to the bytes that it saw
       errors.jsonl         what went wrong, for the reader; never read back
+      where.jsonl          who made which batch, until environment.json tells it
       environment.json     machine, packages, times: what may differ between equal runs
       scores.jsonl         one Score a line, sorted
       record.json          written last: its presence means that the run is whole; stage.json or interrupted.json
@@ -23,7 +25,6 @@ cannot be trusted, and because they read results with jq and pandas.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -33,7 +34,7 @@ from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from .errors import EnvironmentProblem, UsageError
 from .files import (
@@ -45,37 +46,42 @@ from .files import (
     lock,
     publish,
     publish_lines,
+    publish_new,
     read_json,
     seal,
     seal_of,
-    unseal,
     write_all,
 )
+from .pictures import Made, picture_bytes
+from .settle import MAIN, settle
 from .stored import Key, Line, Stored, prediction_digests, record_to_json
-from .types import Answer, Evidence, Json, Output, Prediction, Refusal, RunRecord, RunSpec, Score
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from .types import Answer, Evidence, Json, Prediction, Refusal, RunRecord, RunSpec, Score
 
 
 class RunStore:
-    """One run's folder, held by this process until `close`.
+    """One run's folder, held by this process until `close`; with a `writer` of its own it is held together with others.
 
+    Such a writer (a shard) touches no file of another one: it appends to files of its own name and publishes what all
+    share by link(2); no lock is asked for, because locks do not reach other machines on many file systems.
     Raises Locked where another process holds it, UsageError where the folder belongs to another
     spec, EnvironmentProblem where it cannot be written.
     """
 
-    def __init__(self, folder: Path, spec: RunSpec) -> None:
+    def __init__(self, folder: Path, spec: RunSpec, writer: str = MAIN) -> None:
         self.folder = folder
         self.spec = spec
+        self.writer = writer
         self._stored = Stored(folder)
+        self._texts: dict[Json, Json] = {}
         self._files: dict[str, IO[bytes]] = {}
+        self._lock: IO[str] | None = None
         with disk(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = lock(folder / ".lock")
+            if writer == MAIN:
+                self._lock = lock(folder / ".lock")
         try:
             check_inside(folder, "predictions", "evidence", SERVICE, f"{SERVICE}/canary")
-            for left in folder.glob(".part-*"):  # of a process that was killed: the run is ours now
+            for left in folder.glob(".part-*") if writer == MAIN else ():  # of a process that was killed
                 left.unlink(missing_ok=True)
             self._check_spec()
         except BaseException:
@@ -86,7 +92,8 @@ class RunStore:
         """Let go of the run; everything appended so far is already on disk."""
         for each in self._files.values():
             each.close()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def __enter__(self) -> RunStore:
         return self
@@ -96,15 +103,21 @@ class RunStore:
 
     def _check_spec(self) -> None:
         path = self.folder / "spec.json"
-        if path.exists():
-            try:
-                stored = RunSpec.from_json(read_json(path))
-            except (KeyError, TypeError, AttributeError) as error:
-                raise UsageError(f"{path} is damaged: {error!r}; remove it to take up the run again") from error
-            if stored.digest != self.spec.digest:
-                raise UsageError(f"{self.folder} holds another run (#{stored.digest}, asked #{self.spec.digest})")
-        else:
-            self.write_json("spec.json", self.spec.to_json())
+        if not path.exists():
+            self.write_new("spec.json", self.spec.to_json())
+        try:
+            stored = RunSpec.from_json(read_json(path))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"{path} is damaged: {error!r}; remove it to take up the run again") from error
+        if stored.digest != self.spec.digest:
+            raise UsageError(f"{self.folder} holds another run (#{stored.digest}, asked #{self.spec.digest})")
+
+    @property
+    def over(self) -> bool:
+        """Whether the run was ended meanwhile by the process that takes its shards together: it took over our files."""
+        return self.writer != MAIN and not all(
+            self._path(each).exists() for each in list(self._files)
+        )  # a thread adds to them
 
     @property
     def damage(self) -> Sequence[str]:
@@ -122,16 +135,22 @@ class RunStore:
 
     # -- batch sizes ------------------------------------------------------------------------------
 
-    def batch_size(self, stage: str, wanted: int) -> int:
-        """Return the batch size of a stage: the first one ever used for this run, else `wanted`."""
+    def plan(self) -> dict[str, int]:
+        """Return the batch sizes of the stages that are planned: the first ones ever used for this run."""
         path = self.folder / "plan.json"
         plan: Any = read_json(path) if path.exists() else {}
         if not isinstance(plan, dict) or not all(type(size) is int and size > 0 for size in plan.values()):
             raise UsageError(f"{path} is damaged: no batch sizes in {plan!r}; remove it to choose them anew")
-        if stage not in plan:
-            plan[stage] = wanted
-            self.write_json("plan.json", plan)
-        return plan[stage]
+        return plan
+
+    def settle_plan(self, wanted: Mapping[str, int]) -> dict[str, int]:
+        """Return the batch sizes, with those `wanted` for stages that had none; of several writers one sets them."""
+        if not (self.folder / "plan.json").exists():
+            self.write_new("plan.json", dict(wanted))
+        plan = self.plan()
+        if wanted.keys() - plan.keys():
+            self.write_json("plan.json", {**wanted, **plan})
+        return {**wanted, **plan}
 
     # -- predictions ------------------------------------------------------------------------------
 
@@ -139,8 +158,8 @@ class RunStore:
         """Return every whole prediction; damaged lines and pictures are named in `damage`."""
         return self._stored.predictions()
 
-    def add_predictions(self, batch: Sequence[tuple[Prediction, Output]], pool: ThreadPoolExecutor) -> None:
-        """Put a batch on disk, all or nothing: pictures first, then their lines, then fsync.
+    def add_predictions(self, batch: Sequence[tuple[Prediction, Made]], pool: ThreadPoolExecutor) -> list[Prediction]:
+        """Put a batch on disk, all or nothing: pictures first, then their lines, then fsync; return what lies there.
 
         A Prediction of kind image carries the path at which its picture shall lie.
         """
@@ -150,18 +169,24 @@ class RunStore:
         for _, output in batch:  # what a paid service sent stands in the run now
             if isinstance(output, Path) and output.parent == self.folder / SERVICE:
                 output.unlink(missing_ok=True)
+        return [self._stored.prediction(line, self._texts) for line in lines]
 
-    def _note_seconds(self, batch: Sequence[tuple[Prediction, Output]]) -> None:
+    def _note_seconds(self, batch: Sequence[tuple[Prediction, Made]]) -> None:
         rows = [
             dump({"sample_id": each.sample_id, "index": each.index, "seconds": round(output.seconds, 3)}) + "\n"
             for each, output in batch
             if isinstance(output, Answer) and output.seconds is not None
         ]
+        self._note("latency", rows)
+
+    def _note(self, name: str, rows: Sequence[str]) -> None:
+        """Append lines of modest worth: no checksum, no fsync; a shard's own file until the run's end."""
+        path = self.folder / (f"{name}.jsonl" if self.writer == MAIN else f"{name}-{self.writer}.jsonl")
         if rows:
-            with disk(self.folder), (self.folder / "latency.jsonl").open("a", encoding="utf-8") as file:
+            with disk(self.folder), path.open("a", encoding="utf-8") as file:
                 file.write("".join(rows))
 
-    def _store_output(self, prediction: Prediction, output: Output) -> dict[str, Json]:
+    def _store_output(self, prediction: Prediction, output: Made) -> dict[str, Json]:
         line: dict[str, Json] = {
             "sample_id": prediction.sample_id,
             "index": prediction.index,
@@ -179,7 +204,7 @@ class RunStore:
             path = prediction.image
             if path is None:
                 raise ValueError(f"no path for the picture of {prediction.sample_id}")
-            data = _picture_bytes(output)
+            data = picture_bytes(output)
             with disk(self.folder):
                 self._place(path)
                 publish(path, data)
@@ -247,8 +272,35 @@ class RunStore:
 
     def add_error(self, stage: str, sample_id: str, index: int, error: str) -> None:
         """Note a failure for the reader of the run."""
-        with disk(self.folder), (self.folder / "errors.jsonl").open("a", encoding="utf-8") as file:
-            file.write(dump({"stage": stage, "sample_id": sample_id, "index": index, "error": error}) + "\n")
+        self._note("errors", [dump({"stage": stage, "sample_id": sample_id, "index": index, "error": error}) + "\n"])
+
+    def add_where(self, row: Mapping[str, Json]) -> None:
+        """Note who made a batch."""
+        told = row if self.writer == MAIN else {**row, "writer": self.writer}
+        self._note("where", [seal(told) + "\n"])
+
+    def settle(self, keys: Sequence[Key], predictions: Mapping[Key, Prediction]) -> None:
+        """Leave what all writers wrote as if one had written it in the order of `keys`."""
+
+        def fits(key: Key, row: Line) -> bool:
+            if "of" not in row:
+                return row.get("image") is None or self._stored.picture_is_whole(row)
+            made = predictions.get(key)
+            return row.get("error") is None and made is not None and row["of"] == prediction_digests({key: made})[key]
+
+        for stream in ("predictions", "evidence"):
+            held = self._files.pop(stream, None)
+            if held is not None:
+                held.close()
+            torn = any(path.parent.name == stream for path in self._stored.torn)
+            with disk(self.folder):
+                settle(self.folder, stream, keys, fits, torn=torn)
+        self._stored.torn.clear()
+        with disk(self.folder):
+            for name in ("errors", "latency", "where"):
+                for path in sorted(self.folder.glob(f"{name}-*.jsonl")):
+                    self._note(name, [path.read_text(encoding="utf-8", errors="replace")])
+                    path.unlink()
 
     def finish(self, scores: Iterable[Score], record: RunRecord) -> None:
         """Write scores.jsonl, environment.json and, last, record.json; stage.json of a run that was to stop behind an
@@ -266,41 +318,38 @@ class RunStore:
         self.write_json("environment.json", dict(record.environment))
         self.write_json(name, row | {"sum": seal_of(row)})
         with disk(self.folder):
-            for other in RECORDS:
+            for other in (*RECORDS, "where.jsonl"):  # environment.json tells who made what
                 if other != name:
                     (self.folder / other).unlink(missing_ok=True)
-            if record.state == "finished":
-                self._heal()
             if not record.missing:  # a kill may leave what stands in images/ already
                 for left in (self.folder / SERVICE).glob("*.png"):
                     left.unlink(missing_ok=True)
 
-    def _heal(self) -> None:
-        """Leave torn lines out of their files: what they held was made again, and need not be told again."""
-        for path in self._stored.torn:
-            held = self._files.pop(path.parent.name, None)
-            if held is not None:
-                held.close()
-            with path.open("rb") as file:
-                publish_lines(path, (line for line in file if unseal(line) is not None))
-        self._stored.torn.clear()
-
     def write_json(self, name: str, value: Json) -> None:
         """Write one JSON file of the run by write, fsync, rename."""
-        text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-        # Of a lone surrogate, of a file's name that is no UTF-8, the escape is valid JSON.
-        self.write_bytes(name, text.encode("utf-8", "backslashreplace"))
+        self.write_bytes(name, _json_bytes(value))
+
+    def write_new(self, name: str, value: Json) -> None:
+        """Write one JSON file of the run unless it is there; of several writers one does."""
+        if self.writer == MAIN:
+            self.write_json(name, value)
+            return
+        with disk(self.folder):
+            publish_new(self.folder / name, _json_bytes(value))
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write one file of the run by write, fsync, rename."""
         with disk(self.folder):
             publish(self.folder / name, data)
 
+    def _path(self, stream: str) -> Path:
+        return self.folder / stream / f"{self.writer}.jsonl"
+
     def _append(self, stream: str, rows: Sequence[Line]) -> None:
         data = "".join(seal(row) + "\n" for row in rows).encode()
         with disk(self.folder):
             if stream not in self._files:
-                path = self.folder / stream / "0.jsonl"
+                path = self._path(stream)
                 path.parent.mkdir(exist_ok=True)
                 self._files[stream] = os.fdopen(os.open(path, _APPEND, 0o644), "ab", buffering=0)
                 torn = not _ends_a_line(path)
@@ -321,6 +370,12 @@ def _ends_a_line(path: Path) -> bool:
         return file.read() == b"\n"
 
 
+def _json_bytes(value: Json) -> bytes:
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    # Of a lone surrogate, of a file's name that is no UTF-8, the escape is valid JSON.
+    return text.encode("utf-8", "backslashreplace")
+
+
 def _key(prediction: Prediction) -> Key:
     return (prediction.kind, prediction.sample_id, prediction.index)
 
@@ -335,16 +390,3 @@ def _score_lines(scores: Iterable[Score], digest: Any) -> Iterator[bytes]:
 def _flat(score: Score) -> dict[str, Json]:
     """Return a score's fields; `asdict` would copy its details deeply, at a third of a rescoring's time."""
     return {each.name: getattr(score, each.name) for each in fields(score)}
-
-
-def _picture_bytes(output: Output) -> bytes:
-    """Return the bytes to store: a finished file's as they are, a picture's as PNG."""
-    if isinstance(output, Path):
-        try:
-            return output.read_bytes()
-        except OSError as error:
-            raise EnvironmentProblem(f"{output} cannot be read: {error.strerror}") from error
-    picture: Image | Any = output() if callable(output) else output
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -33,38 +33,47 @@ class Stored:
         """Return every whole prediction."""
         texts: dict[Json, Json] = {}  # a million answers are "Yes" and "No": held once
         found: dict[Key, Prediction] = {}
-        pictures: dict[Key, Line] = {}
+        pictures: dict[Key, list[Line]] = {}
+        refused: dict[Key, Prediction] = {}
         for row in self._lines("predictions"):
-            key = line_key(row)
-            if "refused" in row and key in found:  # an output stands, whichever line comes last
-                continue
-            found[key] = self._prediction(row, texts)
             if row.get("image") is not None:
-                pictures[key] = row
-        for key in self._torn(pictures):
-            del found[key]
-        return found
+                pictures.setdefault(line_key(row), []).append(row)
+            elif "refused" in row:
+                refused[line_key(row)] = self.prediction(row, texts)
+            else:
+                found[line_key(row)] = self.prediction(row, texts)
+        # An output stands, whichever line comes last.
+        return refused | found | {key: self.prediction(row, texts) for key, row in self._whole(pictures).items()}
 
     def prediction_lines(self) -> dict[Key, Line]:
         """Return the lines of the predictions whose checksum, and whose picture's, is right."""
         rows: dict[Key, Line] = {}
+        pictures: dict[Key, list[Line]] = {}
         for row in self._lines("predictions"):
-            if "refused" not in row or line_key(row) not in rows:
+            if "refused" not in row or line_key(row) not in rows:  # an output stands, whichever line comes last
                 rows[line_key(row)] = row
-        for key in self._torn({key: row for key, row in rows.items() if row.get("image") is not None}):
-            del rows[key]
-        return rows
+            if row.get("image") is not None:
+                pictures.setdefault(line_key(row), []).append(row)
+        whole = self._whole(pictures)
+        return {key: whole.get(key, row) for key, row in rows.items() if key not in pictures or key in whole}
 
-    def _torn(self, pictures: Mapping[Key, Line]) -> list[Key]:
-        """Return, and name in `damage`, those whose picture is not what its line says."""
+    def _whole(self, pictures: Mapping[Key, Sequence[Line]]) -> dict[Key, Line]:
+        """Return the last line of each key whose picture is what the line says; those without are named in `damage`.
+
+        Of two writers of one picture one came later: its bytes lie there, and its line fits them.
+        """
         with ThreadPoolExecutor(8) as pool:
-            whole = list(pool.map(self._picture_is_whole, pictures.values()))
-        torn = [key for key, is_whole in zip(pictures, whole, strict=True) if not is_whole]
-        for key in torn:
-            self.damage.append(f"{pictures[key]['image']} of {self.folder} is damaged or missing: it is made again")
-        return torn
+            chosen = list(pool.map(self._fitting, pictures.values()))
+        for rows, row in zip(pictures.values(), chosen, strict=True):
+            if row is None:
+                self.damage.append(f"{rows[-1]['image']} of {self.folder} is damaged or missing: it is made again")
+        return {key: row for key, row in zip(pictures, chosen, strict=True) if row is not None}
 
-    def _prediction(self, row: Line, texts: dict[Json, Json]) -> Prediction:
+    def _fitting(self, rows: Sequence[Line]) -> Line | None:
+        return next(filter(self.picture_is_whole, reversed(rows)), None)
+
+    def prediction(self, row: Line, texts: dict[Json, Json]) -> Prediction:
+        """Return what a line holds; equal short texts are held once, in `texts`."""
         likelihoods, text = row.get("likelihoods"), row.get("text")
         return Prediction(
             sample_id=row["sample_id"],
@@ -77,7 +86,8 @@ class Stored:
             refused=row.get("refused", ""),
         )
 
-    def _picture_is_whole(self, row: Line) -> bool:
+    def picture_is_whole(self, row: Line) -> bool:
+        """Return whether the picture of a line lies in this run and has the bytes that the line tells of."""
         path = self.folder / row["image"]
         if not path.is_relative_to(self.folder) or ".." in path.parts[len(self.folder.parts) :]:
             return False  # no picture of this run lies elsewhere
@@ -100,10 +110,10 @@ class Stored:
         return {line_key(row): row for row in rows if row["of"] == digests.get(line_key(row))}
 
     def _lines(self, stream: str) -> Iterator[dict[str, Json]]:
-        for path in _files(self.folder, stream):
+        for path in files(self.folder, stream):
             with disk(self.folder), path.open("rb") as file:
                 for number, line in enumerate(file, 1):
-                    row = _read_line(line, stream)
+                    row = read_line(line, stream)
                     if row is None:
                         self.torn.add(path)
                         self.damage.append(f"{path} line {number} is damaged: its sample is computed again")
@@ -111,11 +121,12 @@ class Stored:
                         yield row
 
 
-def _files(folder: Path, stream: str) -> list[Path]:
+def files(folder: Path, stream: str) -> list[Path]:
+    """Return the files of `predictions` or `evidence`, one of each writer."""
     return sorted(path for path in (folder / stream).glob("*.jsonl") if path.is_file() or path.is_dir())
 
 
-def _read_line(line: bytes, stream: str) -> dict[str, Json] | None:
+def read_line(line: bytes, stream: str) -> dict[str, Json] | None:
     """Return the row of a stored line; None where it is not whole, or does not hold what such a line holds."""
     row = unseal(line)
     if row is None or [type(row.get(name)) for name in ("kind", "sample_id", "index")] != [str, str, int]:
@@ -158,17 +169,17 @@ def _digest(prediction: Prediction) -> str:
 
 def read_lines(folder: Path, stream: str) -> Iterator[dict[str, Json]]:
     """Yield the whole lines of a run's `predictions` or `evidence`; damaged ones are passed over."""
-    for path in _files(folder, stream):
+    for path in files(folder, stream):
         with path.open("rb") as file:
             for line in file:
-                row = _read_line(line, stream)
+                row = read_line(line, stream)
                 if row is not None:
                     yield row
 
 
 def lines_of(folder: Path, stream: str, sample_id: str) -> list[dict[str, Json]]:
     """Return the whole lines of one sample in `predictions` or `evidence`, found without reading the others."""
-    rows = [_read_line(line, stream) for path in _files(folder, stream) for line in _with_id(path, sample_id)]
+    rows = [read_line(line, stream) for path in files(folder, stream) for line in _with_id(path, sample_id)]
     return [row for row in rows if row is not None and row["sample_id"] == sample_id]
 
 
@@ -211,6 +222,15 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
             raise UsageError(f"{path}: no finished run here (no record.json in it or one level below)")
         found += inside
     return found
+
+
+def read_spec(folder: Path) -> RunSpec:
+    """Return what a run was asked, also of one that has no record. Raises UsageError where it does not say."""
+    path = folder / "spec.json"
+    try:
+        return RunSpec.from_json(read_json(path))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is damaged: {error!r}") from error
 
 
 def finished(folder: Path) -> RunRecord | None:

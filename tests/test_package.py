@@ -105,7 +105,7 @@ def test_nothing_below_the_commands_knows_argparse() -> None:
 
 
 def test_the_runner_asks_for_no_member_by_string() -> None:
-    for name in ("runner", "batches", "plan", "evaluation", "reuse", "workers", "store", "stored"):
+    for name in ("runner", "batches", "plan", "evaluation", "reuse", "flow", "store", "stored"):
         text = (ROOT / "evals" / f"{name}.py").read_text(encoding="utf-8")
         asked = re.findall(r"(?:getattr|hasattr)\((?!self, each\.name|score, each\.name|output, \"save\"|ctypes)", text)
         assert asked == [], name

@@ -180,6 +180,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
 
     run = command("run", _run, "run models on benchmarks; run the same command again to resume")
     running.add(run)
+    running.add_finish(command("finish", _finish, "take the shards of a run together: make what is missing, score"))
     score = command("score", _score, "score outputs made elsewhere, without the model")
     scoring.add(score)
     converting.add(command("convert", _convert, "turn a file or folder of another harness into rows that score reads"))
@@ -209,6 +210,7 @@ def _show_arguments(show: argparse.ArgumentParser) -> None:
     show.add_argument("--id", metavar="SAMPLE", help="show one sample: prompt, outputs, evidence, verdict")
     show.add_argument("--question", action="store_true", help="with --id: read a very large table for the question too")
     show.add_argument("--failed", action="store_true", help="list the samples that were not correct")
+    show.add_argument("--where", action="store_true", help="tell which worker made what")
     show.add_argument("--draw", type=flags.path, metavar="FILE.png", help="draw the pictures and what was seen on them")
     show.add_argument("--count", type=int, default=16, metavar="N", help="how many pictures to draw (default: 16)")
     show.add_argument("--json", action="store_true", help="print JSON")
@@ -250,6 +252,10 @@ def _run(args: argparse.Namespace) -> int:
     return running.run(args)
 
 
+def _finish(args: argparse.Namespace) -> int:
+    return running.finish(args)
+
+
 def _score(args: argparse.Namespace) -> int:
     return scoring.score(args)
 
@@ -281,7 +287,8 @@ def _show(args: argparse.Namespace) -> int:
         count = show.pictures(args.run, args.draw, sample=args.id, failed=args.failed, count=max(1, args.count))
         screen.out([f"{count} pictures drawn: {args.draw}"])
         return 0
-    return show.show(args.run, sample=args.id, failed=args.failed, as_json=args.json, patient=args.question)
+    asked = {"sample": args.id, "failed": args.failed, "where": args.where}
+    return show.show(args.run, **asked, as_json=args.json, patient=args.question)
 
 
 def _doctor(args: argparse.Namespace) -> int:

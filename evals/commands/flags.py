@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import inspect
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any
 from .. import registry
 from ..errors import UsageError
 from ..request import Machine, Patience, Request
+from ..shards import Shard
 from ..types import Json
 
 _OWN = {"data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images", "pattern"}
@@ -130,6 +132,35 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offline", action="store_true", help="never touch the network")
 
 
+HANDS = ("workers", "observers", "gpus_per_worker", "gpus_per_observer", "model_python", "ray_address")
+"""Options of an executor that have flags of their own."""
+
+
+def add_executor(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say who does the work: this process, a cluster, an array of jobs."""
+    group = parser.add_argument_group("more than one device or machine (docs/scale.md)")
+    told = "local (default), ray (default of several devices) or slurm"
+    group.add_argument("--executor", type=words, metavar="NAME", help=told)
+    group.add_argument("--ray-address", metavar="ADDR", help="local (a cluster of its own, default), auto or HOST:PORT")
+    group.add_argument("--workers", metavar="N", help="processes with the model (default: one a GPU); shards of slurm")
+    group.add_argument("--observers", metavar="N", help="processes with the scorer (default: one for four workers)")
+    group.add_argument("--gpus-per-worker", metavar="X", help="share of a GPU (default: 0.75)")
+    group.add_argument("--gpus-per-observer", metavar="X", help="share of a GPU (default: 0.25)")
+    group.add_argument("--model-python", type=path, metavar="PATH", help="the interpreter that the model needs (ray)")
+    told = "submitit's options: partition, account, time, array_parallelism, cluster=local, ..."
+    group.add_argument("--slurm", action="append", default=[], metavar="K=V", help=told)
+
+
+def _hands(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the executor's options that were given. Raises UsageError where there is no executor to take them."""
+    given = {name: vars(args)[name] for name in HANDS if vars(args).get(name) is not None}
+    if args.slurm:
+        given["slurm"] = key_values(args.slurm, "--slurm")
+    if given and not args.executor and not (args.device and "," in args.device):
+        raise UsageError(f"--{next(iter(given)).replace('_', '-')} is for --executor ray or slurm")
+    return given
+
+
 def machine_of(args: argparse.Namespace) -> Machine:
     """Return where the work is done."""
     text: str = vars(args).get("batch_size", "auto")
@@ -137,22 +168,24 @@ def machine_of(args: argparse.Namespace) -> Machine:
         raise UsageError(f"--batch-size {text!r}: expected auto or a whole number from 1")
     size = None if text == "auto" else int(text)
     more = vars(args)  # of `run` alone
-    return Machine(
-        args.device,
-        args.dtype,
-        size,
-        more.get("base_url"),
-        args.offline,
-        more.get("max_cost"),
-        not more.get("no_canary"),
-    )
+    paid = (more.get("max_cost"), not more.get("no_canary"))
+    found = Machine(args.device, args.dtype, size, more.get("base_url"), args.offline, *paid)
+    if "executor" not in more:
+        return found
+    return replace(found, executor=args.executor or "", executor_options=_hands(args))
+
+
+def nameless(args: argparse.Namespace, output: Path | None = None) -> Request:
+    """Return what of a command line says where and how patiently a run is done that is stored already."""
+    asked = Request(("again",), ("again",), output=output or args.output, machine=machine_of(args))
+    refused = vars(args).get("ask_refused", False)
+    return replace(asked, patience=Patience(args.max_errors, args.allow_unscored, refused))
 
 
 def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
     """Return what `janus-eval run` was asked for; `again` is what a stored run was asked."""
     if again is not None:
-        kept = Request(("again",), ("again",), output=args.output, machine=machine_of(args))
-        return replace(kept, patience=Patience(args.max_errors, args.allow_unscored, args.ask_refused)).again(again)
+        return nameless(args).again(again)
     for flag, given in (("-m/--model", args.model), ("-b/--bench", args.bench)):
         if not given:
             raise UsageError(f"the following arguments are required: {flag} (see janus-eval run --help)")
@@ -180,4 +213,5 @@ def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
         machine=machine_of(args),
         patience=Patience(args.max_errors, args.allow_unscored, args.ask_refused),
         until=args.until,
+        shard=None if args.shard is None else Shard.parse(args.shard, os.environ),
     )

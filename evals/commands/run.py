@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import screen
 from ..errors import Incomplete, JanusEvalError, UsageError
 from ..files import read_json
+from ..stored import read_lines
 from . import flags
+from . import launch as launching
+from .estimate import estimate, hands
 
 if TYPE_CHECKING:
     from ..evaluation import Outcome
@@ -46,31 +50,66 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("--no-canary", action="store_true", help=told)
     told = "stop behind a stage; the same command without it goes on from there (predict needs no scorer)"
     run.add_argument("--until", choices=("predict", "observe", "score"), default="score", help=told)
+    told = "compute only the I-th of N shares (from 0); auto: Slurm's array, auto/N: Kubernetes' index"
+    run.add_argument("--shard", type=flags.words, metavar="I/N|auto", help=told)
     run.add_argument("-n", "--dry-run", action="store_true", help="print the plan and do nothing")
     run.add_argument("--json", action="store_true", help="print the records as JSON")
     run.add_argument("--again", type=flags.path, metavar="RUN", help="ask again what a stored run was asked")
     flags.add_reading(run)
     flags.add_machine(run)
+    flags.add_executor(run)
+
+
+def add_finish(finish: argparse.ArgumentParser) -> None:
+    """Add the flags of `janus-eval finish`."""
+    finish.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="a run that shards computed")
+    finish.add_argument("--max-errors", type=int, default=10, metavar="N", help="stop after more (default: 10)")
+    finish.add_argument("--allow-unscored", action="store_true", help="keep the headline number of an unwhole run")
+    finish.add_argument("--json", action="store_true", help="print the records as JSON")
+    flags.add_machine(finish)
+    flags.add_executor(finish)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry the request out and return the exit code: that of the first run that did not end well."""
-    from ..evaluation import carry_out, settings_of
+    from ..evaluation import carry_out, executor_of, settings_of
     from ..plan import pairs
 
     request = flags.request_of(args) if args.again is None else _again(args)
-    planned = pairs(request, tolerant=args.dry_run)
-    if args.again is not None:
-        _check_same(args.again, planned[0])
     if args.dry_run:
-        return _say_plan(planned, args)
-    alone = len(planned) == 1
+        return _say_plan(pairs(request, tolerant=True), args)
+    if request.machine.executor == "slurm":
+        args.runs = launching.launch(request)
+        vars(args).update(dict.fromkeys(vars(args).keys() & flags.HANDS), executor="", slurm=[])
+        return finish(args)
+    with closing(executor_of(request.machine)) as executor:
+        planned = pairs(request, executor)
+        if args.again is not None:
+            _check_same(args.again, planned[0])
+        return tell(carry_out(planned, settings_of(request), executor), args, alone=len(planned) == 1)
+
+
+def finish(args: argparse.Namespace) -> int:
+    """Take the shards of each run together, score it, and return the exit code."""
+    from ..evaluation import executor_of, settings_of
+    from ..evaluation import finish as end
+
+    request = flags.nameless(args, output=Path())
+    with closing(executor_of(request.machine)) as executor:
+        ended = (end(each, request, executor, settings_of(request)) for each in args.runs)
+        return tell(ended, args, alone=len(args.runs) == 1)
+
+
+def tell(outcomes: Iterable[Outcome], args: argparse.Namespace, *, alone: bool) -> int:
+    """Print how each run ended and return the exit code."""
     records: list[Any] = []
     code = 0
-    for outcome in carry_out(planned, settings_of(request)):
+    for outcome in outcomes:
         code = code or _exit_code(outcome)
         if outcome.record is not None:
             records.append(outcome.record)
+        if outcome.share is not None:
+            screen.say(_share(outcome))
         if outcome.record is not None and not args.json:
             screen.out(_summary(outcome))
         if outcome.bug:
@@ -82,6 +121,13 @@ def run(args: argparse.Namespace) -> int:
 
         screen.machine(screen.as_json([record_to_json(each) for each in records], indent=2))
     return code
+
+
+def _share(outcome: Outcome) -> str:
+    assert outcome.share is not None
+    words = {"predict": "outputs", "observe": "looked at"}
+    told = ", ".join(f"{had} of {total} {words[stage]}" for stage, (total, had) in outcome.share.items())
+    return f"{outcome.title}: this shard has {told}; when all have: janus-eval finish {outcome.folder}"
 
 
 def _again(args: argparse.Namespace) -> Request:
@@ -117,6 +163,8 @@ def _check_same(run: Path, planned: Pair) -> None:
 
 
 def _exit_code(outcome: Outcome) -> int:
+    if outcome.share is not None:
+        return 0 if all(had == total for total, had in outcome.share.values()) else Incomplete.exit_code
     if outcome.record is not None:
         record = outcome.record
         staged = record.state in ("predicted", "observed") and not record.missing and not record.counts["errors"]
@@ -135,7 +183,7 @@ def _summary(outcome: Outcome) -> list[str]:
 
 
 def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
-    plans = [_preview(pair, args.batch_size) for pair in planned]
+    plans = [_preview(pair, args) for pair in planned]
     if args.json:
         screen.machine(screen.as_json(plans, indent=2))
         return 0
@@ -145,7 +193,7 @@ def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
     return 0
 
 
-def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
+def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
     """Return the plan of one run: what it will make, where, how large, and what must be fetched first."""
     from ..members import disk_need
 
@@ -155,26 +203,26 @@ def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
         "folder": str(pair.folder),
         "samples": len(pair.samples),
         "outputs": f"{outputs} ({pair.suite.kind})",
-        "batch size": batch_size,
+        "batch size": args.batch_size,
         "observer": pair.suite.observer if isinstance(pair.suite.observer, str) else "none",
         "signature": pair.spec.signature,
     }
-    lines["disk"] = f"about {disk_need(pair.suite, pair.model, outputs) / 1e6:,.1f} MB"
+    lines["disk"] = f"about {disk_need(pair.suite, pair.model.here, outputs) / 1e6:,.1f} MB"
     if pair.suite.kind == "image":
-        lines["disk"] += f" for pictures of {pair.model.image_size} px"
+        lines["disk"] += f" for pictures of {pair.model.here.image_size} px"
     if pair.suite.kind == "image" and (cost := _cost(pair, outputs)):
         lines["cost"] = cost
     free = shutil.disk_usage(_existing(pair.folder)).free
     lines["disk free"] = f"{free / 1e9:,.1f} GB"
-    done = pair.folder / "predictions" / "0.jsonl"
-    if done.exists():
-        with done.open("rb") as file:
-            lines["on disk already"] = f"{sum(1 for _ in file)} outputs"
+    lines |= estimate(pair, hands(args), args.executor or ("ray" if hands(args) > 1 else "local"))
+    there = len({(row["kind"], row["sample_id"], row["index"]) for row in read_lines(pair.folder, "predictions")})
+    if there:
+        lines["on disk already"] = f"{there} outputs"
     for who, card in (("model", pair.spec.model_card), ("observer", pair.spec.observer_card)):
         if "missing" in card:
             lines[f"{who} lacks"] = card["missing"]
             lines["signature"] = "known once everything is here"
-    for who, needs in (("model", pair.model.needs()), ("observer", pair.eyes.needs() if pair.eyes else ())):
+    for who, needs in (("model", pair.model.here.needs()), ("observer", pair.eyes.here.needs() if pair.eyes else ())):
         if needs:
             lines[f"{who} needs"] = "; ".join(f"{name} (janus-eval data fetch {name})" for name in needs)
     return lines
@@ -182,7 +230,7 @@ def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
 
 def _cost(pair: Pair, pictures: int) -> str:
     try:
-        return pair.model.cost(pictures)
+        return pair.model.here.cost(pictures)
     except UsageError as error:
         return f"refused: {error}"
 

@@ -12,8 +12,8 @@ from .. import members, registry
 from ..errors import JanusEvalError, UsageError, hint
 from ..files import read_json
 from ..plugins import Suite
-from ..stored import iter_scores, lines_of, read_lines, scores_of
-from ..types import Json, Picture, RunSpec, Sample
+from ..stored import iter_scores, lines_of, read_lines, read_spec, scores_of
+from ..types import Json, Picture, Sample
 
 Line = str | Callable[[], bytes]
 """A line of text, or what reads the picture that stands there."""
@@ -24,18 +24,9 @@ _LONG = 4000
 """Longer texts are cut on the terminal; `--json` has them whole."""
 
 
-def spec_of(folder: Path) -> RunSpec:
-    """Return what a run was asked, also of one that has no record. Raises UsageError where it does not say."""
-    path = folder / "spec.json"
-    try:
-        return RunSpec.from_json(read_json(path))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged: {error!r}") from error
-
-
 def suite_of(folder: Path) -> Suite:
     """Return the suite of a stored run, made again from its options; nothing is fetched for it."""
-    name = spec_of(folder).benchmark
+    name = read_spec(folder).benchmark
     options = read_json(folder / "options.json")
     if not isinstance(options, dict):
         raise UsageError(f"{folder / 'options.json'} is damaged: no JSON object")
@@ -80,7 +71,7 @@ def known_of(folder: Path, sample: str, *, patient: bool = False) -> Known:
         kept = {stream: [row for row in rows if index in (None, row["index"])] for stream, rows in found.items()}
         if any(kept.values()):
             return Known(folder, *_asked(folder, wanted, patient=patient), kept)
-    spec_of(folder)  # a folder that is no run is said before a sample that is not in it
+    read_spec(folder)  # a folder that is no run is said before a sample that is not in it
     ids = {each.sample_id for each in iter_scores(folder)} if scored else set[str]()
     ids |= set() if scored else {row["sample_id"] for row in read_lines(folder, "predictions")}
     raise UsageError(f"{folder} has no sample {sample!r}{hint(sample, ids)}")
@@ -88,7 +79,7 @@ def known_of(folder: Path, sample: str, *, patient: bool = False) -> Known:
 
 def _asked(folder: Path, sample_id: str, *, patient: bool) -> tuple[Sample | None, str]:
     """Return a sample as the run's data hold it today, and why there is none or what to doubt in it."""
-    card = spec_of(folder).benchmark_card
+    card = read_spec(folder).benchmark_card
     rows = card.get("rows")
     if isinstance(rows, int) and rows > _MANY and not patient:
         return None, f"the question stands among {rows:,} rows, which take a while to read: --question reads them"

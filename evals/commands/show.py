@@ -11,14 +11,23 @@ from pathlib import Path
 from .. import screen
 from ..errors import EnvironmentProblem, UsageError
 from ..files import RECORDS
-from ..stored import iter_scores, read_lines, read_record, record_to_json
+from ..stored import iter_scores, read_lines, read_record, read_spec, record_to_json
 from ..types import Evidence, Json, Prediction, Score
+from ..where import workers
 from . import failures, terminal
 from . import sample as one
 
 
-def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool, patient: bool = False) -> int:
-    """Print what `show RUN [--id SAMPLE] [--failed] [--json]` asks for, and return the exit code."""
+def show(
+    folder: Path,
+    *,
+    sample: str | None,
+    failed: bool,
+    as_json: bool,
+    patient: bool = False,
+    where: bool = False,
+) -> int:
+    """Print what `show RUN [--id SAMPLE] [--failed] [--where] [--json]` asks for, and return the exit code."""
     if sample is not None:
         known = one.known_of(folder, sample, patient=patient)
         if as_json:
@@ -29,6 +38,8 @@ def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool, patie
                     screen.out([each])
                 elif shown := terminal.picture(each):
                     screen.machine(shown)
+    elif where:
+        _where(folder, as_json=as_json)
     elif failed:
         _failed(folder, as_json=as_json)
     elif as_json:
@@ -51,12 +62,28 @@ def show(folder: Path, *, sample: str | None, failed: bool, as_json: bool, patie
 
 def _unfinished(folder: Path) -> list[str]:
     """Return what there is of a run that left no record: it runs still, or was killed."""
-    spec = one.spec_of(folder)
+    spec = read_spec(folder)
     made = {name: sum(1 for _ in read_lines(folder, name)) for name in ("predictions", "evidence")}
     told = f"UNFINISHED: {made['predictions']} outputs"
     told += f", {made['evidence']} of them looked at" if made["evidence"] else ""
     told += "; the same command goes on from here"
     return [f"{spec.model} on {spec.benchmark}", told, f"signature: {spec.signature}", f"run: {folder}"]
+
+
+def _where(folder: Path, *, as_json: bool) -> None:
+    """Print who made what: a line for each stage of each worker, with the numbers of its batches."""
+    read_spec(folder)  # a folder that is no run is said
+    rows = workers(folder)
+    if as_json:
+        screen.machine(screen.as_json(rows, indent=2))
+        return
+    if not rows:
+        raise UsageError(f"{folder} does not tell who made what: nothing is made yet, or by an older version")
+    for each in rows:
+        who = f"{each.get('stage', '?'):<8} {each.get('host', '?')} pid {each.get('pid', '?')}"
+        more = [str(each[key]) for key in ("device", "writer") if key in each]
+        told = f"{each['outputs']} outputs in {each['seconds']:.1f} s, batches {each['batches']}"
+        screen.out([f"{', '.join([who, *more])}: {told}"])
 
 
 def _failed(folder: Path, *, as_json: bool) -> None:

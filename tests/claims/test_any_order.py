@@ -72,6 +72,9 @@ def test_any_number_of_workers_gives_the_same_scores(world: World, tries: list[r
     expected = comparable(folder_of(tmp_path / "whole"))
     for number, chance in enumerate(tries):
         output = tmp_path / str(number)
-        devices = ",".join(["cpu"] * chance.randint(2, 3))
-        assert world.run(output, "--device", devices, "--batch-size", str(chance.randint(1, 9))).code == 0
+        count = chance.randint(2, 4)
+        for shard in chance.sample(range(count), count):
+            asked = ("--shard", f"{shard}/{count}", "--batch-size", str(chance.randint(1, 9)))
+            assert world.run(output, *asked).code == 0
+        assert world.call("finish", str(folder_of(output))).code == 0
         assert comparable(folder_of(output)) == expected

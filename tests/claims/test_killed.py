@@ -108,8 +108,9 @@ def test_a_resume_with_other_batches_and_workers_gives_the_same_bytes(
     for number, chance in enumerate(tries):
         output = tmp_path / str(number)
         for _ in range(2):
-            size, devices = str(chance.randint(1, 50)), ",".join(["cpu"] * chance.choice([1, 1, 2, 3]))
-            asked = ("--batch-size", size, "--device", devices)
+            count = chance.choice([1, 1, 2, 3])
+            shard = () if count == 1 else ("--shard", f"{chance.randrange(count)}/{count}")
+            asked = ("--batch-size", str(chance.randint(1, 50)), *shard)
             at = str(chance.randint(20, operations))
             world.run(output, *asked, faults_root=output, faults_kill_at=at)
         done = world.run(output, "--batch-size", str(chance.randint(1, 50)))

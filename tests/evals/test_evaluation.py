@@ -89,7 +89,7 @@ def test_drawings_come_before_answers(tmp_path: Path) -> None:
     request = Request(("janus-toy",), ("pope", "geneval", "gqa", "dpg_bench"), output=tmp_path)
     planned = pairs(request)
     assert [each.spec.benchmark for each in planned] == ["geneval", "dpg_bench", "pope", "gqa"]
-    assert len({id(each.model) for each in planned}) == 1
+    assert len({id(each.model.here) for each in planned}) == 1
 
 
 def test_a_suite_is_read_once_for_several_models(tmp_path: Path) -> None:

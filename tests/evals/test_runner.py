@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from janus_eval.evals import members
 from janus_eval.evals.errors import EnvironmentProblem, Incomplete
+from janus_eval.evals.executors import Plugin
+from janus_eval.evals.executors.local import Local
 from janus_eval.evals.progress import progress
 from janus_eval.evals.runner import Settings, run
 from janus_eval.evals.store import RunStore
@@ -30,14 +33,15 @@ def carry_out(folder: Path, model: Any = None, eye: Any = None, **settings: Any)
     with RunStore(folder, spec()) as store:
         return run(
             spec(),
-            [model or Painter()],
+            Plugin(members.model(model or Painter())),
             benchmark,
-            eye or Eye(),
+            Plugin(members.observer(eye or Eye())),
             store,
             benchmark.samples(),
             Settings(**settings),
             progress,
             dict,
+            Local(),
         )
 
 
@@ -173,7 +177,8 @@ def test_a_score_that_is_no_number_is_no_verdict(tmp_path: Path) -> None:
 
     with RunStore(tmp_path, spec()) as store:
         samples = Redness().samples()
-        record = run(spec(), [Painter()], Broken(), Eye(), store, samples, Settings(), progress, dict)
+        painter, eye = Plugin(members.model(Painter())), Plugin(members.observer(Eye()))
+        record = run(spec(), painter, Broken(), eye, store, samples, Settings(), progress, dict, Local())
     assert record.counts["scored"] == 0 and not record.complete
     assert read_scores(tmp_path)[0].reason.startswith("unscored: the rule gave nan")
 
@@ -235,7 +240,8 @@ def test_what_is_no_likelihood_of_each_option_is_a_failure(tmp_path: Path, outpu
 
     benchmark = Choice()
     with RunStore(tmp_path, spec()) as store:
-        record = run(spec(), [Options()], benchmark, None, store, benchmark.samples(), Settings(), progress, dict)
+        model, samples = Plugin(members.model(Options())), benchmark.samples()
+        record = run(spec(), model, benchmark, None, store, samples, Settings(), progress, dict, Local())
     assert record.counts["errors"] == record.counts["expected"] and record.counts["predicted"] == 0
 
 

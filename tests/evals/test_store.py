@@ -156,7 +156,7 @@ def test_a_damaged_spec_is_named(tmp_path: Path, text: str) -> None:
 def test_a_damaged_plan_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "plan.json").write_text(text)
     with RunStore(tmp_path, spec()) as store, pytest.raises(UsageError, match=r"plan\.json is damaged"):
-        store.batch_size("predict", 4)
+        store.plan()
 
 
 @pytest.mark.claim("R4")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from janus_eval.evals.errors import EnvironmentProblem
 from janus_eval.evals.files import publish
 from janus_eval.evals.types import Evidence, Job, Metric, Prediction, Sample, Score
 from PIL import Image
@@ -33,16 +35,23 @@ class Painter:
     """Paints a square in the colour of its job's seed."""
 
     kinds = frozenset(["image"])
-    card = {"weights": "none"}
     inert = ("device",)
     image_size = 8
 
     def __init__(self, *, device: str = "cpu") -> None:
         self.device = device
 
+    @property
+    def card(self) -> dict[str, str]:
+        if os.environ.get("SQUARES_LACKS"):
+            raise EnvironmentProblem("the painter's weights are not on this machine")
+        return {"weights": "none", "device": os.environ.get("SQUARES_DEVICE", "cpu")}
+
     def predict(self, jobs: Sequence[Job]) -> list[Any]:
         for job in jobs:
             note("painted", job.sample.id, job.index, job.seed)
+            if job.sample.id == os.environ.get("SQUARES_KILLER"):
+                os.kill(os.getpid(), signal.SIGKILL)
         pause()
         colours = [tuple(hashlib.sha256(str(job.seed).encode()).digest()[:3]) for job in jobs]
         return [Image.new("RGB", (8, 8), colour) for colour in colours]
