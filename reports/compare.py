@@ -227,10 +227,7 @@ def explain(first: Path, second: Path, *, form: Format = "text", width: int | No
         for key in dict.fromkeys([*around[0], *around[1]])
         if around[0].get(key) != around[1].get(key)
     ]
-    if rows:
-        said = f"{len(rows)} knobs differ" if len(rows) > 1 else "1 knob differs"
-    else:
-        said = _no_knob(records[0])
+    said = (f"{len(rows)} knobs differ" if len(rows) > 1 else "1 knob differs") if rows else _no_knob(records[0])
     notes = [said + ".", *(f"{name}: {spec.signature}" for name, spec in zip("AB", specs, strict=True))]
     groups = [Group("Knobs (they enter the signature)", tuple(rows)), Group("Environment", tuple(outside))]
     heads = (Head("knob", "Knob", number=False), Head("a", "A", number=False), Head("b", "B", number=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from email.message import Message
 
 import pytest
@@ -29,7 +30,7 @@ def test_requests_begin_apart_from_each_other() -> None:
     for _ in range(4):
         with pace.turn(never) as began:
             begun.append(began)
-    assert all(later - earlier >= 0.049 for earlier, later in zip(begun, begun[1:], strict=False))
+    assert all(later - earlier >= 0.049 for earlier, later in itertools.pairwise(begun))
 
 
 def test_a_429_halves_what_runs_at_once_and_good_replies_give_it_back() -> None:
