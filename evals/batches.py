@@ -68,7 +68,7 @@ class Budget:
         self.store = store
         self.most = most
         self.count = 0
-        self.refused = 0
+        self.lasting = 0
         self.why: dict[tuple[str, int], str] = {}
         self.lock = Lock()
 
@@ -82,11 +82,11 @@ class Budget:
         with self.lock:
             self.why[sample_id, index] = why
             self.count += counts
-            self.refused += counts and lasting
+            self.lasting += counts and lasting
             self.store.add_error(stage, sample_id, index, error)
         if self.count > self.most:
             mend = "run the same command again to resume"
-            if self.refused == self.count:
+            if self.lasting == self.count:
                 mend = "the same command would be refused again: mend what the line says, or leave these samples out"
             raise Incomplete(
                 f"stopped after {self.count} failed outputs (--max-errors {self.most}); the last: {last}; "
@@ -107,7 +107,7 @@ def guarded(
     """
     try:
         return list(zip(items, call(items), strict=True))
-    except (EnvironmentProblem, Locked, UsageError):
+    except (EnvironmentProblem, Incomplete, Locked, UsageError):
         raise
     except ModuleNotFoundError as error:  # of the machine, not of this sample
         raise missing_package(error, stage) from error

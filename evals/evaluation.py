@@ -154,6 +154,9 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
     base_url: str | None = None,
     max_errors: int = 10,
     allow_unscored: bool = False,
+    ask_refused: bool = False,
+    max_cost: float | str | None = None,
+    canary: bool = True,
     offline: bool = False,
     until: Stage = "score",
 ) -> RunRecord | list[RunRecord]:
@@ -182,8 +185,10 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
         tag=tag,
         step=step,
         output=Path(output),
-        machine=Machine(device, dtype, batch_size, base_url, offline),
-        patience=Patience(max_errors, allow_unscored),
+        machine=Machine(
+            device, dtype, batch_size, base_url, offline, None if max_cost is None else str(max_cost), canary
+        ),
+        patience=Patience(max_errors, allow_unscored, ask_refused),
         until=until,
     )
     outcomes = list(carry_out(pairs(request), settings_of(request)))
@@ -197,7 +202,14 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
 def settings_of(request: Request) -> Settings:
     """Return what of a request moves only time and patience."""
     machine, patience = request.machine, request.patience
-    return Settings(machine.batch_size, patience.max_errors, patience.allow_unscored, machine.offline, request.until)
+    return Settings(
+        machine.batch_size,
+        patience.max_errors,
+        patience.allow_unscored,
+        machine.offline,
+        request.until,
+        patience.ask_refused,
+    )
 
 
 def _is_one(what: Any) -> bool:

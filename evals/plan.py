@@ -78,13 +78,20 @@ def pairs(request: Request, *, tolerant: bool = False) -> list[Pair]:
         model = _model(entry, request)
         mine = [_suite(each, request, model.plugin.world, suites) for each in _once("benchmarks", request.benchmarks)]
         before: _Made | None = None
+        drawn = sum(map(_pictures, found))
         for suite in sorted(mine, key=lambda each: each.plugin.kind != "image"):
             eyes = _eyes(suite, request, model.plugin.world)
             if eyes and before and (eyes.name, eyes.options) == (before.name, before.options):
                 eyes = before
             before = eyes
             found.append(_pair(model, suite, eyes, request, contents, tolerant=tolerant))
+        if not tolerant:  # a ceiling that cannot hold is said now, not when it is reached
+            model.plugin.cost(sum(map(_pictures, found)) - drawn)
     return found
+
+
+def _pictures(pair: Pair) -> int:
+    return len(pair.samples) * pair.suite.outputs if pair.suite.kind == "image" else 0
 
 
 # -- plugins ------------------------------------------------------------------------------------------
@@ -115,6 +122,10 @@ def _check_names(request: Request) -> None:
         "base_url" in registry.parameters("models", each) for each in models
     ):
         raise UsageError(f"--base-url: no endpoint is asked by {', '.join(models)}; did you mean -m openai:NAME?")
+    paid = [each for each in models if "max_cost" in registry.parameters("models", each)]
+    if request.machine.max_cost not in (None, "none") and len(paid) != 1:
+        told = f"it holds for one of {', '.join(paid)}: ask them one by one" if paid else "nothing is paid for here"
+        raise UsageError(f"--max-cost {request.machine.max_cost}: {told}")
 
 
 def _model(entry: str | ModelAdapter, request: Request) -> _Made:
@@ -127,6 +138,7 @@ def _model(entry: str | ModelAdapter, request: Request) -> _Made:
     machine, accepted = request.machine, registry.parameters("models", name)
     device = machine.device.split(",")[0] if machine.device else None
     given = {"device": device, "dtype": machine.dtype, "base_url": machine.base_url, "offline": machine.offline or None}
+    given |= {"max_cost": machine.max_cost, "canary": None if machine.canary else False}
     options = _only(accepted, given) | dict(request.model_options)
     model = members.model(registry.create("models", name, **options), name)
     return _Made(name, model, options, registry.moving("models", name, options, model.inert), name)

@@ -63,6 +63,18 @@ class ModelMembers(Protocol):
         """Return the assets (janus-eval data fetch NAME) that it lacks on this machine."""
         return ()
 
+    def cost(self, pictures: int) -> str:
+        """Return in words what so many pictures of it cost, "" for nothing. Raises UsageError where they may not."""
+        del pictures
+        return ""
+
+    def begin(self, folder: Path) -> None:
+        """Take a run's folder, before it is asked for anything there: what it pays for is kept in it as it comes."""
+
+    def spent(self) -> Mapping[str, Json]:
+        """Return what the run in that folder has cost so far, for its environment.json; {} for nothing."""
+        return {}
+
     def close(self) -> None:
         """Give back memory, processes, connections; called once, after its last suite."""
 

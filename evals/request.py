@@ -17,21 +17,29 @@ from .types import Json, Stage
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where and how the work is done. `device` may be several, comma-joined; None leaves a choice to the plugins."""
+    """Where and how the work is done. `device` may be several, comma-joined; None leaves a choice to the plugins.
+
+    `max_cost` is what a paid model's drawings may cost, in US$, or "none"; `canary` looks at a few drawings of a
+    service before the others are paid for.
+    """
 
     device: str | None = None
     dtype: str | None = None
     batch_size: int | None = None
     base_url: str | None = None
     offline: bool = False
+    max_cost: str | None = None
+    canary: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How much may fail: `max_errors` outputs before a run stops; `allow_unscored` keeps an unwhole headline."""
+    """How much may fail: `max_errors` outputs before a run stops; `allow_unscored` keeps an unwhole headline;
+    `ask_refused` asks a service again for what it refused."""
 
     max_errors: int = 10
     allow_unscored: bool = False
+    ask_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

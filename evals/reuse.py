@@ -27,7 +27,9 @@ def reuse(store: RunStore) -> str:
         return ""
     taken = store.take_predictions(best)
     pictures = sum(each.image is not None for each in taken.values())
-    told = [f"{count} {what}" for count, what in ((pictures, "pictures"), (len(taken) - pictures, "answers")) if count]
+    refused = sum(bool(each.refused) for each in taken.values())
+    made = ((pictures, "pictures"), (len(taken) - pictures - refused, "answers"), (refused, "refusals"))
+    told = [f"{count} {what}" for count, what in made if count]
     spec = _spec(best.folder)
     if spec is not None and spec.evidence_key == store.spec.evidence_key:
         seen = store.take_evidence(best, taken)

@@ -25,6 +25,7 @@ from .types import (
     Job,
     Output,
     Prediction,
+    Refusal,
     RunRecord,
     RunSpec,
     Sample,
@@ -53,6 +54,7 @@ class Settings:
     allow_unscored: bool = False
     offline: bool = False
     until: Stage = "score"
+    ask_refused: bool = False
 
 
 def run(
@@ -77,9 +79,11 @@ def run(
     jobs = _jobs(spec, makers[0], suite, samples)
     paths = _image_paths(suite, samples, store.folder / "images")
     budget = Budget(store, settings.max_errors)
-    course = _Course(spec, suite, eyes, samples, jobs, store, settings, budget, environment)
+    for each in makers:
+        each.begin(store.folder)
+    course = _Course(spec, makers, suite, eyes, samples, jobs, store, settings, budget, environment)
     try:
-        have = store.predictions()
+        have = {key: each for key, each in store.predictions().items() if not (each.refused and settings.ask_refused)}
         lacking = sum(key_of(job) not in have for job in jobs)
         if lacking:
             store.check_room(members.disk_need(suite, makers[0], lacking))
@@ -102,6 +106,7 @@ class _Course:
     """One run under way, with all that its end needs."""
 
     spec: RunSpec
+    makers: Sequence[Model]
     suite: Suite
     eyes: Eyes | None
     samples: Sequence[Sample]
@@ -129,11 +134,14 @@ class _Course:
             self.jobs, predictions, evidence, self.suite, self.budget, why, observed=observed, waits=waits
         )
         told = {**self.environment(), "seconds": round(time.time() - self.started, 3)}
+        spent = self.makers[0].spent()
+        told |= {"paid": dict(spent)} if spent else {}
         numbers = {} if waits else metrics(self.suite, self.samples, scores, self.spec.limit, allow_unscored=allow)
         found = record_of(self.spec, self.suite, self.jobs, predictions, scores, numbers, self.budget, told)
         record = replace(found, state=state)
         if state == "finished":
-            made, seen = list(predictions.values()), list(evidence.values())
+            made = [each for each in predictions.values() if not each.refused]
+            seen = list(evidence.values())
             with disk(self.store.folder):
                 self.suite.export(self.store.folder, self.samples, made, seen, scores)
         self.store.finish(scores, record)
@@ -243,6 +251,8 @@ def _asked(model: Model, jobs: Sequence[Job]) -> Sequence[Output]:
 
 
 def _fits(job: Job, output: Any) -> bool:
+    if isinstance(output, Refusal):
+        return True
     if job.kind == "text":
         said: Any = output.text if isinstance(output, Answer) else output
         return isinstance(said, str)

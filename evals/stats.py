@@ -156,13 +156,14 @@ _WHY = (
     (NOT_ASKED, NOT_ASKED),
     (NO_ROW, "without a row"),
     ("missing: not made", "not made"),
+    ("refused", "refused"),
     ("missing", "failed"),
     ("invalid image", "with an invalid picture"),
     ("no answer", "without an answer"),
     ("no right answer", "without a right answer"),
 )
 """How reasons begin, and what outputs with such a reason are called."""
-_FAILURES = ("failed", "without a row", "with an invalid picture", "without a verdict", "not made", "answer")
+_FAILURES = ("failed", "refused", "without a row", "with an invalid picture", "without a verdict", "not made", "answer")
 
 
 def failed(metric: Metric) -> bool:

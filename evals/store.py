@@ -50,7 +50,7 @@ from .files import (
     write_all,
 )
 from .stored import Key, Line, Stored, prediction_digests, record_to_json
-from .types import Answer, Evidence, Json, Output, Prediction, RunRecord, RunSpec, Score
+from .types import Answer, Evidence, Json, Output, Prediction, Refusal, RunRecord, RunSpec, Score
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -162,7 +162,9 @@ class RunStore:
             "index": prediction.index,
             "kind": prediction.kind,
         }
-        if prediction.kind == "text":
+        if isinstance(output, Refusal):
+            line["refused"] = str(output)
+        elif prediction.kind == "text":
             said = output if isinstance(output, Answer) else Answer(str(output))
             line["text"] = said.text
             line |= {key: each for key, each in (("finish", said.finish), ("usage", dict(said.usage))) if each}

@@ -36,6 +36,8 @@ class Stored:
         pictures: dict[Key, Line] = {}
         for row in self._lines("predictions"):
             key = line_key(row)
+            if "refused" in row and key in found:  # an output stands, whichever line comes last
+                continue
             found[key] = self._prediction(row, texts)
             if row.get("image") is not None:
                 pictures[key] = row
@@ -45,7 +47,10 @@ class Stored:
 
     def prediction_lines(self) -> dict[Key, Line]:
         """Return the lines of the predictions whose checksum, and whose picture's, is right."""
-        rows: dict[Key, Line] = {line_key(row): row for row in self._lines("predictions")}
+        rows: dict[Key, Line] = {}
+        for row in self._lines("predictions"):
+            if "refused" not in row or line_key(row) not in rows:
+                rows[line_key(row)] = row
         for key in self._torn({key: row for key, row in rows.items() if row.get("image") is not None}):
             del rows[key]
         return rows
@@ -69,6 +74,7 @@ class Stored:
             image=self.folder / row["image"] if row.get("image") is not None else None,
             likelihoods=None if likelihoods is None else tuple(likelihoods),
             finish=str(row.get("finish", "")),
+            refused=row.get("refused", ""),
         )
 
     def _picture_is_whole(self, row: Line) -> bool:
@@ -117,7 +123,7 @@ def _read_line(line: bytes, stream: str) -> dict[str, Json] | None:
     if stream == "evidence":
         form: Mapping[str, tuple[type, ...]] = {"of": (str,), "error": (str, type(None))}
     else:
-        form = _FORMS.get(row["kind"], {"kind": ()})
+        form = _REFUSED if "refused" in row else _FORMS.get(row["kind"], {"kind": ()})
     fits = all(type(row.get(name)) in types for name, types in form.items()) and ("data" in row or stream != "evidence")
     numbers = row.get("likelihoods")
     plain = numbers is None or all(type(each) in (int, float) for each in numbers)
@@ -130,6 +136,7 @@ _FORMS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "image": {"image": (str,), "bytes": (int,), "sha256": (str,)},
 }
 """What a line of each kind must hold, by type."""
+_REFUSED: Mapping[str, tuple[type, ...]] = {"refused": (str,), "image": (type(None),)}
 
 
 def line_key(row: Line) -> Key:

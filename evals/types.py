@@ -96,10 +96,21 @@ class Answer:
     seconds: float | None = None
 
 
-Output: TypeAlias = "str | Answer | tuple[float, ...] | Image | Path | Callable[[], Image]"
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A service's own no to one job, with its code and its words: no verdict, and not asked again unasked."""
+
+    code: str
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" if self.message else self.code
+
+
+Output: TypeAlias = "str | Answer | tuple[float, ...] | Image | Path | Callable[[], Image] | Refusal"
 """What an adapter returns for a job: a text, alone or with how it came about; a log-likelihood for each
-option; a picture; a finished image file (its bytes are kept); or a picture still under way, fetched on a
-writer thread."""
+option; a picture; a finished image file (its bytes are kept); a picture still under way, fetched on a
+writer thread; or a refusal in place of any of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,7 @@ class Prediction:
     """A model's output at rest. `image` is an absolute path of a picture file, `finish` as in `Answer`.
 
     `reasoning` is "closed" or "unclosed" for a text that holds what a thinking model writes before its answer.
+    `refused` is a service's own no, in words: there is no output then.
     """
 
     sample_id: str
@@ -117,6 +129,7 @@ class Prediction:
     likelihoods: tuple[float, ...] | None = None
     finish: str = ""
     reasoning: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +283,8 @@ class RunRecord:
     """All that a table needs of one run.
 
     `counts` has at least expected, predicted, scored, unparsed, unscored, invalid_images, errors; `cut` are
-    the answers that a limit of tokens cut, `refused` those of the errors that the same command meets again.
+    the answers that a limit of tokens cut, `lasting` those of the errors that the same command meets again,
+    `refused` the outputs that a service refused to give: they are among the predicted, and no errors.
     `complete` is False where a sample is missing; `headline` names the metric a table shows first.
     `state` is "finished", "interrupted" for what a run left that was stopped before its end, "predicted" or
     "observed" for one that was to stop there: it has no metrics yet. `sealed` is False

@@ -34,7 +34,8 @@ def verdicts(
             why = budget.why.get((job.sample.id, job.index))
             scores.append(_no_verdict(job, f"missing: {f'the model failed: {why}' if why else nothing}"))
         elif answers_nothing(predictions[key]):
-            scores.append(_no_verdict(job, reasoning.NO_ANSWER))
+            refused = predictions[key].refused
+            scores.append(_no_verdict(job, f"refused: {refused}" if refused else reasoning.NO_ANSWER))
         elif observed and job.kind == suite.kind and key not in evidence:
             why = budget.why.get((job.sample.id, job.index), "it gave no evidence")
             scores.append(_no_verdict(job, f"unscored: the observer failed: {why}"))
@@ -109,7 +110,8 @@ def record_of(
         "invalid_images": len(invalid),
         "errors": budget.count,
         "cut": sum(each.finish == CUT for each in predictions.values()),
-        "refused": budget.refused,
+        "lasting": budget.lasting,
+        "refused": sum(bool(each.refused) for each in predictions.values()),
     }
     held = reasoning.counted(predictions.values(), strip=suite.reasoning == "strip")
     counts |= {f"reasoning_{how}": count for how, count in held.items()}
@@ -130,5 +132,5 @@ def key_of(job: Job) -> Key:
 
 
 def answers_nothing(prediction: Prediction) -> bool:
-    """Return whether an answer holds nothing but reasoning."""
-    return prediction.kind == "text" and prediction.text is None
+    """Return whether there is nothing to look at or score: a refusal, or an answer that is nothing but reasoning."""
+    return bool(prediction.refused) or (prediction.kind == "text" and prediction.text is None)

@@ -30,8 +30,10 @@ def marks(record: RunRecord) -> list[str]:
     if lost > 0:
         found.append(f"{lost} of {counts['expected']} missing")
     unscored = counts.get("unscored", 0) - max(0, lost)
-    if unscored > 0:
-        found.append(f"{unscored} unscored")
+    refused = min(counts.get("refused", 0), max(0, unscored))  # records of before count errors there
+    found += [f"{refused} refused"] if refused else []
+    if unscored > refused:
+        found.append(f"{unscored - refused} unscored")
     if not record.complete and not spec.limit and lost <= 0 and unscored <= 0 and record.state == "finished":
         found.append("incomplete")
     return found

@@ -14,7 +14,7 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
     """Return the lines printed after a run: every metric with its interval, the counts, the signature."""
     counts = record.counts
     lines = [f"{record.spec.model} on {record.spec.benchmark}", "", *metric_lines(record.metrics, record.headline), ""]
-    shown = ("expected", "scored", "unparsed", "cut", "unscored", "invalid_images", "errors", "refused")
+    shown = ("expected", "scored", "unparsed", "cut", "unscored", "invalid_images", "errors", "lasting", "refused")
     shown += tuple(key for key in counts if key.startswith("reasoning_"))
     lines.append("  ".join(f"{key}={counts[key]}" for key in shown if counts.get(key) or key in ("expected", "scored")))
     if any(each.low is not None for each in record.metrics.values()):
@@ -33,11 +33,24 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
             "writes them as the suite's server takes them"
         )
     elif not record.complete:
-        what = f"{len(record.missing)} outputs missing" if record.missing else f"{counts['unscored']} without a verdict"
-        state = "INTERRUPTED" if record.state == "interrupted" else "INCOMPLETE"
-        lines.append(f"{state}: {what}; {record.headline} is withheld; run the same command again to resume")
-        lines += _reasons(folder)
+        lines += [_incomplete(record), *_reasons(folder)]
     return [*lines, f"signature: {record.spec.signature}", f"run: {folder}"]
+
+
+def _incomplete(record: RunRecord) -> str:
+    """Return the line about what a run lacks, and the command that mends it."""
+    counts = record.counts
+    what = f"{len(record.missing)} outputs missing" if record.missing else f"{counts['unscored']} without a verdict"
+    state = "INTERRUPTED" if record.state == "interrupted" else "INCOMPLETE"
+    headline = record.metrics.get(record.headline)
+    stands = headline is not None and headline.value is not None
+    mend = "run the same command again to resume"
+    if counts.get("refused") and counts["refused"] == counts["unscored"]:
+        what = f"{counts['refused']} refused by the service"
+        mend = "--ask-refused asks for them again"
+        mend += "" if stands else ", --allow-unscored keeps the number without them"
+    told = "is over the rest" if stands else "is withheld"
+    return f"{state}: {what}; {record.headline} {told}; {mend}"
 
 
 def _cut(counts: Mapping[str, int], folder: Path) -> str:

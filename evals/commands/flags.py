@@ -136,14 +136,23 @@ def machine_of(args: argparse.Namespace) -> Machine:
     if text != "auto" and (not text.isdecimal() or int(text) < 1):
         raise UsageError(f"--batch-size {text!r}: expected auto or a whole number from 1")
     size = None if text == "auto" else int(text)
-    return Machine(args.device, args.dtype, size, vars(args).get("base_url"), args.offline)
+    more = vars(args)  # of `run` alone
+    return Machine(
+        args.device,
+        args.dtype,
+        size,
+        more.get("base_url"),
+        args.offline,
+        more.get("max_cost"),
+        not more.get("no_canary"),
+    )
 
 
 def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
     """Return what `janus-eval run` was asked for; `again` is what a stored run was asked."""
     if again is not None:
         kept = Request(("again",), ("again",), output=args.output, machine=machine_of(args))
-        return replace(kept, patience=Patience(args.max_errors, args.allow_unscored)).again(again)
+        return replace(kept, patience=Patience(args.max_errors, args.allow_unscored, args.ask_refused)).again(again)
     for flag, given in (("-m/--model", args.model), ("-b/--bench", args.bench)):
         if not given:
             raise UsageError(f"the following arguments are required: {flag} (see janus-eval run --help)")
@@ -169,6 +178,6 @@ def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
         step=args.step,
         output=args.output,
         machine=machine_of(args),
-        patience=Patience(args.max_errors, args.allow_unscored),
+        patience=Patience(args.max_errors, args.allow_unscored, args.ask_refused),
         until=args.until,
     )

@@ -39,6 +39,11 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("--base-url", type=flags.words, metavar="URL", help="an OpenAI-compatible endpoint of the model")
     run.add_argument("--max-errors", type=int, default=10, metavar="N", help="stop after more failures (default: 10)")
     run.add_argument("--allow-unscored", action="store_true", help="keep the headline number of an unwhole run")
+    run.add_argument("--ask-refused", action="store_true", help="ask a service again for what it refused to draw")
+    told = "what the drawings of a paid model may cost, in US$; none: no ceiling"
+    run.add_argument("--max-cost", type=flags.words, metavar="USD|none", help=told)
+    told = "do not look at four drawings of a service before the others are paid for"
+    run.add_argument("--no-canary", action="store_true", help=told)
     told = "stop behind a stage; the same command without it goes on from there (predict needs no scorer)"
     run.add_argument("--until", choices=("predict", "observe", "score"), default="score", help=told)
     run.add_argument("-n", "--dry-run", action="store_true", help="print the plan and do nothing")
@@ -157,6 +162,8 @@ def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
     lines["disk"] = f"about {disk_need(pair.suite, pair.model, outputs) / 1e6:,.1f} MB"
     if pair.suite.kind == "image":
         lines["disk"] += f" for pictures of {pair.model.image_size} px"
+    if pair.suite.kind == "image" and (cost := _cost(pair, outputs)):
+        lines["cost"] = cost
     free = shutil.disk_usage(_existing(pair.folder)).free
     lines["disk free"] = f"{free / 1e9:,.1f} GB"
     done = pair.folder / "predictions" / "0.jsonl"
@@ -171,6 +178,13 @@ def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
         if needs:
             lines[f"{who} needs"] = "; ".join(f"{name} (janus-eval data fetch {name})" for name in needs)
     return lines
+
+
+def _cost(pair: Pair, pictures: int) -> str:
+    try:
+        return pair.model.cost(pictures)
+    except UsageError as error:
+        return f"refused: {error}"
 
 
 def _existing(path: Path) -> Path:

@@ -168,6 +168,7 @@ def _output(known: Known, index: int, width: int) -> Iterator[Line]:
                 yield partial(_bytes, path)
         else:
             yield from _field("answer", row.get("text", row.get("likelihoods")), width)
+            yield from _field("refused", row.get("refused"), width)
         if row.get("finish") != "stop":
             yield from _field("ended", row.get("finish", ""), width)
     for row in rows["evidence"]:

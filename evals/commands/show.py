@@ -113,7 +113,7 @@ def _is_wanted(score: Score, sample: str | None, failed: bool) -> bool:
 
 def _prediction(folder: Path, key: tuple[str, int], made: Mapping[tuple[str, int], Mapping[str, Json]]) -> Prediction:
     row = made.get(key)
-    path = (folder / row["image"]).resolve() if row else None
+    path = (folder / row["image"]).resolve() if row and row.get("image") is not None else None
     if path is not None and not path.is_relative_to(folder.resolve()):
         raise UsageError(f"{folder} names a picture outside of itself: {path}")
     return Prediction(key[0], key[1], "image", image=path)

@@ -122,7 +122,7 @@ def _detail(
         found["image"] = line["sha256"]
         found["file"] = line["image"]
         pictures.append(Wanted(line["sha256"], (run.folder / line["image"]).read_bytes))
-    for name in ("text", "finish", "likelihoods"):
+    for name in ("text", "finish", "likelihoods", "refused"):
         if line is not None and line.get(name):
             found[name] = line[name]
     found["scores"] = [

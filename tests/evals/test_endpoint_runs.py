@@ -139,7 +139,7 @@ def test_what_is_no_answer_moves_no_metric(service: Service, tmp_path: Path, row
 def test_a_refusal_that_repeats_is_not_told_to_be_asked_again(service: Service, tmp_path: Path) -> None:
     service.reply = lambda body: Fault(400, json.dumps({"error": {"message": "the context holds 4096 tokens"}}))
     record = pope(service, tmp_path)
-    assert (record.counts["refused"], record.counts["errors"]) == (6, 6)
+    assert (record.counts["lasting"], record.counts["errors"]) == (6, 6)
     with pytest.raises(Incomplete, match=r"the context holds 4096 tokens.*would be refused again") as caught:
         evaluate("openai:m", "pope", data="toy", output=tmp_path, base_url=service.url, max_errors=3)
     assert "run the same command" not in str(caught.value)

@@ -84,6 +84,7 @@ def test_a_folder_made_by_anyone_is_scored_and_what_is_wrong_with_it_is_counted(
         "unparsed": 0,
         "unscored": 2,
         "cut": 0,
+        "lasting": 0,
         "refused": 0,
         "invalid_images": 1,
         "errors": 0,
