@@ -92,6 +92,8 @@ def _run(pair: Pair, settings: Settings, show: Progress, say: Say) -> RunRecord:
         taken = "" if pair.nameless else reuse(store)
         if taken:
             say(taken)
+        for told in filter(None, [each.begin(pair.folder) for each in pair.makers]):
+            say(told)
         record = run(pair.spec, pair.makers, pair.suite, pair.eyes, store, pair.samples, settings, show, environment)
         for line in dict.fromkeys(store.damage):
             say(f"warning: {line}")
@@ -174,20 +176,14 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
         benchmarks=(benchmark,) if _is_one(benchmark) else tuple(benchmark),
         model_options=dict(model_options or {}),
         options={**(benchmark_options or {}), **(observer_options or {})},
-        data=None if data is None else str(data),
-        limit=None if limit is None else str(limit),
-        ids=tuple(each for each in ids.split(",") if each)
-        if isinstance(ids, str)
-        else ids
-        if ids is None
-        else tuple(ids),
+        data=_text(data),
+        limit=_text(limit),
+        ids=None if ids is None else tuple(filter(None, ids.split(",")) if isinstance(ids, str) else ids),
         seed=seed,
         tag=tag,
         step=step,
         output=Path(output),
-        machine=Machine(
-            device, dtype, batch_size, base_url, offline, None if max_cost is None else str(max_cost), canary
-        ),
+        machine=Machine(device, dtype, batch_size, base_url, offline, _text(max_cost), canary),
         patience=Patience(max_errors, allow_unscored, ask_refused),
         until=until,
     )
@@ -210,6 +206,10 @@ def settings_of(request: Request) -> Settings:
         request.until,
         patience.ask_refused,
     )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _is_one(what: Any) -> bool:

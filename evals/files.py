@@ -60,6 +60,8 @@ def read_json(path: Path) -> Any:
 
 READS = (1, 2)
 """The formats of a record that this version reads."""
+SERVICE = "service"
+"""The folder of a run in which a paid service's pictures arrive."""
 RECORDS = ("record.json", "stage.json", "interrupted.json")
 """The record of a finished run; of one that was to stop behind an earlier stage; what an interrupted one left."""
 

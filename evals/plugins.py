@@ -68,8 +68,11 @@ class ModelMembers(Protocol):
         del pictures
         return ""
 
-    def begin(self, folder: Path) -> None:
-        """Take a run's folder, before it is asked for anything there: what it pays for is kept in it as it comes."""
+    def begin(self, folder: Path) -> str:
+        """Take a run's folder, before it is asked for anything there: what it pays for is kept in it as it comes.
+        Return what is to be said of what was found there, "" for nothing."""
+        del folder
+        return ""
 
     def spent(self) -> Mapping[str, Json]:
         """Return what the run in that folder has cost so far, for its environment.json; {} for nothing."""

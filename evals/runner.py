@@ -79,8 +79,6 @@ def run(
     jobs = _jobs(spec, makers[0], suite, samples)
     paths = _image_paths(suite, samples, store.folder / "images")
     budget = Budget(store, settings.max_errors)
-    for each in makers:
-        each.begin(store.folder)
     course = _Course(spec, makers, suite, eyes, samples, jobs, store, settings, budget, environment)
     try:
         have = {key: each for key, each in store.predictions().items() if not (each.refused and settings.ask_refused)}

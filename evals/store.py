@@ -6,6 +6,7 @@
       asked.json           the request, so that it can be asked again; addresses without their secrets
       plan.json            batch sizes, kept so that a resumed run forms the same batches
       predictions/0.jsonl  append-only, one file a worker, each line with a checksum
+      service/             a paid service's journal, what its canary drew, pictures that are not in images/ yet
       latency.jsonl        seconds of each reply that a service gave; they differ between equal runs
       images/              pictures, where the benchmark's official scripts look for them
       evidence/0.jsonl     what the observer saw, each line tied to the bytes that it saw
@@ -37,6 +38,7 @@ from typing import IO, TYPE_CHECKING, Any
 from .errors import EnvironmentProblem, UsageError
 from .files import (
     RECORDS,
+    SERVICE,
     check_inside,
     disk,
     dump,
@@ -72,7 +74,7 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = lock(folder / ".lock")
         try:
-            check_inside(folder, "predictions", "evidence")
+            check_inside(folder, "predictions", "evidence", SERVICE, f"{SERVICE}/canary")
             for left in folder.glob(".part-*"):  # of a process that was killed: the run is ours now
                 left.unlink(missing_ok=True)
             self._check_spec()
@@ -145,6 +147,9 @@ class RunStore:
         lines = list(pool.map(self._store_output, *zip(*batch, strict=True))) if batch else []
         self._append("predictions", lines)
         self._note_seconds(batch)
+        for _, output in batch:  # what a paid service sent stands in the run now
+            if isinstance(output, Path) and output.parent == self.folder / SERVICE:
+                output.unlink(missing_ok=True)
 
     def _note_seconds(self, batch: Sequence[tuple[Prediction, Output]]) -> None:
         rows = [
@@ -266,6 +271,9 @@ class RunStore:
                     (self.folder / other).unlink(missing_ok=True)
             if record.state == "finished":
                 self._heal()
+            if not record.missing:  # a kill may leave what stands in images/ already
+                for left in (self.folder / SERVICE).glob("*.png"):
+                    left.unlink(missing_ok=True)
 
     def _heal(self) -> None:
         """Leave torn lines out of their files: what they held was made again, and need not be told again."""

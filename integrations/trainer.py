@@ -193,6 +193,15 @@ class _Weighed:
     def needs(self) -> Sequence[str]:
         return self._adapter.needs()
 
+    def cost(self, pictures: int) -> str:
+        return self._adapter.cost(pictures)
+
+    def begin(self, folder: Path) -> str:
+        return self._adapter.begin(folder)
+
+    def spent(self) -> Mapping[str, Json]:
+        return self._adapter.spent()
+
     def close(self) -> None:
         self._adapter.close()
 

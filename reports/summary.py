@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..evals import stats
 from ..evals.stored import Stored, iter_scores
-from ..evals.types import CUT, PART, Metric, RunRecord
+from ..evals.types import CUT, PART, Json, Metric, RunRecord
 
 
 def run_summary(record: RunRecord, folder: Path) -> list[str]:
@@ -23,6 +23,8 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
         lines.append(f"LIMITED to {record.spec.limit}: not comparable with a whole run")
     if counts.get("cut"):
         lines.append(_cut(counts, folder))
+    if record.environment.get("paid"):
+        lines.append(_paid(record.environment["paid"]))
     if not record.sealed:
         lines.append("UNSEALED: a record of format 1 has no checksum: nothing says whether it was changed")
     if record.state in ("predicted", "observed"):
@@ -35,6 +37,19 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
     elif not record.complete:
         lines += [_incomplete(record), *_reasons(folder)]
     return [*lines, f"signature: {record.spec.signature}", f"run: {folder}"]
+
+
+def _paid(paid: Mapping[str, Json]) -> str:
+    """Return the line about what a service's drawings have cost."""
+    told = f"paid: {paid.get('usd', 0):.2f} US$ for {paid.get('pictures', 0):,} pictures"
+    if paid.get("of_unknown_price"):
+        told += f", {paid['of_unknown_price']:,} of them of unknown price"
+    if paid.get("perhaps_paid"):
+        more = f"{paid['perhaps_usd']:.2f} US$ more for {paid['perhaps_paid']:,} without an answer"
+        told += f"; perhaps {more}"
+    canary: Json = paid.get("canary") or {}
+    told += "; the service draws not alike twice" if canary.get("deterministic") is False else ""
+    return f"{told} (price {paid.get('price', 'unknown')})"
 
 
 def _incomplete(record: RunRecord) -> str:

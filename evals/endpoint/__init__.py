@@ -1,1 +1,2 @@
-"""The client of OpenAI-compatible endpoints: an address, one bounded POST, a message's parts, what a reply says."""
+"""The client of OpenAI-compatible endpoints: an address, one bounded request, a message's parts, what a reply
+says, and drawings that are paid for."""

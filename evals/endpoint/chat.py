@@ -11,15 +11,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from email.message import Message
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 from ..assets.download import retry_after
 from ..errors import EnvironmentProblem, UsageError
 from .address import Address, elsewhere
+from .pace import Pace
 from .replies import (
-    Drawing,
+    Declined,
+    Lost,
     NotTheApi,
+    Passing,
     Refused,
     Reply,
     RequestFailed,
@@ -27,11 +32,10 @@ from .replies import (
     clean,
     error_code,
     read_body,
-    read_drawing,
     read_reply,
     server_words,
 )
-from .transport import Broken, Late, Response, Stopped, TooLarge, Unreached, Wire, basic
+from .transport import Broken, Late, Response, Stopped, TooLarge, TransportError, Unreached, Wire, basic
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,7 +45,13 @@ _PERMISSION = frozenset({401, 402, 403, 404, 405, 407})
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
 _OFFICIAL = "https://api.openai.com/v1"
 _LARGEST_REPLY = 32 << 20
-_LARGEST_DRAWING = 256 << 20
+_MANY = 1 << 16
+"""Requests at once where the caller's own threads are the limit."""
+_BUSY = frozenset({503, 529})
+"""The statuses of a server that did not begin."""
+_NO_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_MONEY_CAME = "once that is mended, the same command goes on from here"
+_MODERATION = frozenset({"content_policy_violation", "moderation_blocked", "content_filter", "contentfilter"})
 _FIRST_KNOCKS = 2.0
 """Seconds between two tries of an address that nobody has answered at: it is wrong, or a server is starting."""
 _UNTAKEN = re.compile(
@@ -107,14 +117,8 @@ def read_key(key_env: str, key_file: Path | None, base_url: str | None) -> str:
     return "none"
 
 
-class _Passing(Exception):
-    """A failure that a later try may not meet. `wait` is what the server asks for, in seconds."""
-
-    def __init__(
-        self, reason: str, wait: float | None = None, *, everybody: bool = False, unreached: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.reason, self.wait, self.everybody, self.unreached = reason, wait, everybody, unreached
+def _now() -> None:
+    """Do nothing before a request goes out."""
 
 
 class Chat:
@@ -127,8 +131,16 @@ class Chat:
     does not take a parameter, by the parameter's name.
     """
 
-    def __init__(self, terms: Terms, key: str, who: str, remedies: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        key: str,
+        who: str,
+        remedies: Mapping[str, str] | None = None,
+        pace: Pace | None = None,
+    ) -> None:
         address = terms.endpoint
+        self._pace = pace or Pace(_MANY)
         self._wire = Wire(address)
         self._headers = _headers(address, key)
         self._secrets = tuple(each for each in (key, *address.secrets) if each != "none")
@@ -158,11 +170,6 @@ class Chat:
         reply, seconds = self._post("/chat/completions", body, read_reply, _LARGEST_REPLY)
         return replace(reply, seconds=seconds)
 
-    def draw(self, model: str, prompt: str, options: Mapping[str, Any]) -> Drawing:
-        """Return one picture for a prompt. Raises RequestFailed, EnvironmentProblem and UsageError."""
-        body = {"model": model, "prompt": prompt, "n": 1, **options}
-        return self._post("/images/generations", body, read_drawing, _LARGEST_DRAWING)[0]
-
     def gather(self, function: Callable[[T], R], items: Sequence[T], workers: int) -> list[R]:
         """Call `function` on all items at once, `workers` at a time; on an error or Ctrl-C stop the others."""
         self._stop.clear()
@@ -185,52 +192,92 @@ class Chat:
         self, path: str, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], R], most: int
     ) -> tuple[R, float]:
         """Return what `read` makes of the reply, and the seconds that the reply took."""
-        data = json.dumps(body).encode()
-        tries = self._terms.max_retries + 1
-        met: list[_Passing] = []
-        for attempt in range(tries):
-            self._hold()
-            started = time.monotonic()
+        met: list[Passing] = []
+        while len(met) <= self._terms.max_retries:
+            if met:
+                self.back_off(met)
             try:
-                result = read(read_body(*self._once(path, data, most, body)))
-            except NotTheApi as error:
-                met.append(_Passing(f"gave a reply that is not the API's: {error}"))
-            except ServerError as error:
-                met.append(self._inside(error, body))
-            except _Passing as error:
+                return self.once(path, body, read, most)[:2]
+            except Passing as error:
                 met.append(error)
-            else:
-                self._succeeded = True
-                return result, time.monotonic() - started
-            if attempt + 1 < tries:
-                self._back_off(met[-1], attempt)
-        told = f"{self._told(met[-1].reason)} ({tries} {'try' if tries == 1 else 'tries'})"
-        if not self._answered and all(each.unreached for each in met):
-            raise EnvironmentProblem(f"{told}: check the address and the network")
-        raise RequestFailed(told)
+        raise self.gave_up(met)
 
-    def _once(self, path: str, data: bytes, most: int, body: Mapping[str, Any]) -> tuple[bytes, str]:
-        """Send a request once and return the body of a success, and its content's type."""
+    def once(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        read: Callable[[Mapping[str, Any]], R],
+        most: int,
+        *,
+        seconds: float | None = None,
+        before: Callable[[], None] = _now,
+    ) -> tuple[R, float, Message]:
+        """Ask once, when it is its turn; return what `read` makes of the reply, the seconds that it took, its headers.
+
+        `before` is called when nothing stands between it and the request. Raises Passing where another try may do
+        better, else RequestFailed, EnvironmentProblem and UsageError.
+        """
+        with self._pace.turn(self._stop.is_set) as began:
+            self._hold()
+            before()
+            started = time.monotonic()
+            response = self._sent(path, json.dumps(body).encode(), most, seconds or self._terms.timeout)
+            self._pace.learn(began, response.status, response.headers)
+            if not 200 <= response.status < 300:
+                raise self._status(response, body)
+            try:
+                found = read(read_body(self._without_secrets(response.body), response.headers.get_content_type()))
+            except NotTheApi as error:
+                raise Passing(f"gave a reply that is not the API's: {error}", lost=True) from None
+            except ServerError as error:
+                raise self._inside(error, body) from None
+            self._succeeded = True
+            return found, time.monotonic() - started, response.headers
+
+    def _sent(self, path: str, data: bytes, most: int, seconds: float) -> Response:
+        """Send a request once and return what came, whatever its status."""
         try:
-            response = self._wire.post(
-                path, data, self._headers, seconds=self._terms.timeout, most=most, stopped=self._stop.is_set
-            )
+            response = self._wire.post(path, data, self._headers, seconds=seconds, most=most, stopped=self._stop.is_set)
         except Unreached as error:
             if not error.passing:
                 raise self._first_or_failed(f"cannot be reached: {error}: check the address") from None
-            raise _Passing(f"cannot be reached ({error})", unreached=True) from None
+            raise Passing(f"cannot be reached ({error})", unreached=True) from None
         except Late:
-            raise _Passing(f"gave no answer within {self._terms.timeout:g} s") from None
+            raise Passing(f"gave no answer within {seconds:g} s", late=True) from None
         except Broken as error:
-            raise _Passing(f"broke the connection: {error}") from None
+            raise Passing(f"broke the connection: {error}", lost=True) from None
         except TooLarge as error:
-            raise RequestFailed(self._told(f"gave a reply that is too large: {error}")) from None
+            raise Lost(self._told(f"gave a reply that is too large: {error}")) from None
         except Stopped:
-            raise RequestFailed(f"{self._who}: stopped") from None
+            raise Lost(f"{self._who}: stopped") from None
         self._answered = True
-        if 200 <= response.status < 300:
-            return self._without_secrets(response.body), response.headers.get_content_type()
-        raise self._status(response, body)
+        return response
+
+    def fetch(self, url: str, most: int, seconds: float) -> bytes:
+        """Return what lies at an address that a reply names: at the endpoint itself, or at another host by https.
+
+        The key goes to the endpoint alone. Raises RequestFailed, which repeats nothing of the address: it is a key.
+        """
+        here = self._wire.address
+        try:
+            target = Address.parse(urljoin(here.origin + here.path + "/", url), "the picture's address")
+            wire, headers = self._wire, self._headers
+            if target.origin != here.origin:
+                if target.scheme != "https" or target.local or re.fullmatch(r"[\d.]+|.*:.*", target.host, re.ASCII):
+                    raise RequestFailed(
+                        self._told("sent a picture's address that is not asked: no https of a named host")
+                    )
+                wire, headers = Wire(target), {"User-Agent": "janus-eval"}
+            elif target != here:
+                wire = Wire(replace(target, user=here.user, password=here.password))
+            found = wire.get("", headers, seconds=seconds, most=most, stopped=self._stop.is_set)
+        except (UsageError, ValueError):
+            raise RequestFailed(self._told("sent a picture's address that cannot be read")) from None
+        except TransportError as error:
+            raise RequestFailed(self._told(f"did not give the picture that it sent the address of: {error}")) from None
+        if found.status != 200:
+            raise RequestFailed(self._told(f"answered {found.status} for the picture that it sent the address of"))
+        return found.body
 
     def _status(self, response: Response, body: Mapping[str, Any]) -> Exception:
         """Return the error that a status stands for."""
@@ -239,28 +286,31 @@ class Chat:
             return self._first_or_failed(
                 f"answered {response.status}, a redirect to {target}, which is not followed: give that address"
             )
-        if response.status == 429 and error_code(response.body) == "insufficient_quota":
-            return EnvironmentProblem(self._told("has no quota left for this account"))
+        code = error_code(response.body).lower()
+        if response.status == 402 or code in _NO_MONEY:
+            return EnvironmentProblem(self._told(f"has no quota left for this account ({code or 402})", _MONEY_CAME))
         asked = _wait(response.headers.get("Retry-After"))
         if response.status in _TRANSIENT and asked is not None and asked > self._terms.longest_wait:
             return RequestFailed(self._told(f"answered {response.status} and asks to wait {asked:.0f} s"))
         # A server that refuses a key may repeat it in part.
         words = "" if response.status == 401 else server_words(response.body)
-        return self._refused(response.status, words, body, asked)
+        return self._refused(response.status, words, body, asked, code)
 
-    def _inside(self, error: ServerError, body: Mapping[str, Any]) -> _Passing:
-        """Return a passing error under a status of success; raise one that its body names as lasting."""
-        if error.code:
-            found = self._refused(error.code, str(error), body, None)
-            if not isinstance(found, _Passing):
-                raise found
-            return found
-        return _Passing(f"answered with an error: {error}")
+    def _inside(self, error: ServerError, body: Mapping[str, Any]) -> Exception:
+        """Return what an error under a status of success is: a passing one where its body names no status."""
+        if error.code or error.name in _MODERATION:
+            return self._refused(error.code or 400, str(error), body, None, error.name)
+        return Passing(f"answered with an error: {error}", lost=True)
 
-    def _refused(self, status: int, words: str, body: Mapping[str, Any], asked: float | None) -> Exception:
+    def _refused(
+        self, status: int, words: str, body: Mapping[str, Any], asked: float | None, code: str = ""
+    ) -> Exception:
         text = f"answered {status}" + (f": {words}" if words else "")
+        if code in _MODERATION and 400 <= status < 500:
+            return Declined(self._told(text), code, clean(words, self._secrets))
         if status in _TRANSIENT:
-            return _Passing(text, asked, everybody=asked is not None or status == 429)
+            lost = status >= 500 and status not in _BUSY
+            return Passing(text, asked, everybody=asked is not None or status == 429, lost=lost)
         if status in _PERMISSION:
             return self._first_or_failed(text, "check the key, the model's name and the address")
         name = next((name for name in body if re.search(rf"\b{name}\b", words) and name in self._remedies), None)
@@ -287,10 +337,27 @@ class Chat:
 
     # -- waiting ----------------------------------------------------------------------------------
 
-    def _back_off(self, met: _Passing, attempt: int) -> None:
+    def stopped(self) -> bool:
+        """Say whether the caller wants nothing any more."""
+        return self._stop.is_set()
+
+    @property
+    def retries(self) -> int:
+        """Return how often a request is asked again."""
+        return self._terms.max_retries
+
+    def gave_up(self, met: Sequence[Passing]) -> Exception:
+        """Return what a request comes to that met only these."""
+        told = f"{self._told(met[-1].reason)} ({len(met)} {'try' if len(met) == 1 else 'tries'})"
+        if not self._answered and all(each.unreached for each in met):
+            return EnvironmentProblem(f"{told}: check the address and the network")
+        return RequestFailed(told)
+
+    def back_off(self, tries: Sequence[Passing]) -> None:
         """Wait before the next try: what the server asks for, else 1, 2, 4 ... of `first_wait`, or down to a half."""
+        met = tries[-1]
         longest = _FIRST_KNOCKS if met.unreached and not self._answered else self._terms.longest_wait
-        pause = min(self._terms.first_wait * 2**attempt, longest) * self._jitter.uniform(0.5, 1.0)
+        pause = min(self._terms.first_wait * 2 ** (len(tries) - 1), longest) * self._jitter.uniform(0.5, 1.0)
         seconds = pause if met.wait is None else met.wait
         if not met.everybody:
             self._stop.wait(seconds)

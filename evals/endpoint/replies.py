@@ -17,10 +17,16 @@ _ELSEWHERE = ("reasoning_content", "reasoning", "thinking")
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 """What equal requests have in common; cache hits and times differ between them."""
+_DRAWN = ("size", "quality", "output_format", "background")
+_TOKENS = ("input_tokens", "input_text_tokens", "input_image_tokens", "output_tokens", "total_tokens")
 
 
 class RequestFailed(JanusEvalError):
     """One request got no usable reply; others may."""
+
+
+class Lost(RequestFailed):
+    """What was asked for did not come whole, or is of no use, and may be paid all the same."""
 
 
 class Refused(RequestFailed):
@@ -29,16 +35,46 @@ class Refused(RequestFailed):
     lasting = True
 
 
+class Declined(Refused):
+    """The service's moderation does not give what it was asked for; `code` and `words` are its own."""
+
+    def __init__(self, told: str, code: str, words: str) -> None:
+        super().__init__(told)
+        self.code, self.words = code, words
+
+
+class Passing(Exception):
+    """A failure that a later try may not meet. `wait` is what the server asks for, in seconds.
+
+    `lost` says that the request went out and its reply did not come whole: what it asked for may be paid all the same.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        wait: float | None = None,
+        *,
+        everybody: bool = False,
+        unreached: bool = False,
+        lost: bool = False,
+        late: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.reason, self.wait, self.everybody, self.unreached = reason, wait, everybody, unreached
+        self.lost, self.late = lost or late, late
+
+
 class NotTheApi(Exception):
     """A body that is not what the interface promises; the message says what it is."""
 
 
 class ServerError(Exception):
-    """An error under a status of success; `code` is the status that the body names, 0 where it names none."""
+    """An error under a status of success; `code` is the status that the body names, 0 where it names none, `name`
+    its word for the error."""
 
-    def __init__(self, words: str, code: int = 0) -> None:
+    def __init__(self, words: str, code: int = 0, name: str = "") -> None:
         super().__init__(words)
-        self.code = code
+        self.code, self.name = code, name
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +97,17 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """An encoded picture, and the prompt that the service made of ours where it says so."""
+    """An encoded picture, or the address at which it lies, and what the service says of it.
+
+    `revised_prompt` is what it made of ours; `told` are size, quality and format as it drew; `usage` counts tokens.
+    """
 
     image: bytes
+    url: str
     model: str
     revised_prompt: str = ""
+    told: Mapping[str, str] = field(default_factory=dict[str, str])
+    usage: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def answer_of(reply: Reply, who: str, *, remedy: str, answer_from: AnswerFrom | None = None) -> str:
@@ -121,7 +163,7 @@ def read_body(body: bytes, kind: str) -> Mapping[str, Any]:
     if not isinstance(row, dict):
         raise NotTheApi(f"a JSON {type(row).__name__} in place of an object")
     if row.get("error"):
-        raise ServerError(server_words(body) or "an error without words", _code(row["error"]))
+        raise ServerError(server_words(body) or "an error without words", _code(row["error"]), error_code(body))
     return row
 
 
@@ -152,17 +194,30 @@ def read_reply(row: Mapping[str, Any]) -> Reply:
 
 
 def read_drawing(row: Mapping[str, Any]) -> Drawing:
-    """Return the picture of /images/generations. Raises NotTheApi, RequestFailed where it is an address."""
+    """Return the picture of /images/generations, or where it lies. Raises NotTheApi."""
     one = _first(row, "data")
-    if not isinstance(one.get("b64_json"), str):
-        if "url" in one:
-            raise RequestFailed("the service sent an address in place of a picture: ask with image_format=b64_json")
-        raise NotTheApi("no b64_json")
-    try:
-        image = base64.b64decode(one["b64_json"], validate=True)
-    except ValueError:
-        raise NotTheApi("a picture that is no base64") from None
-    return Drawing(image, _text(row, "model"), _text(one, "revised_prompt"))
+    image, url = b"", ""
+    if isinstance(one.get("b64_json"), str):
+        try:
+            image = base64.b64decode(one["b64_json"], validate=True)
+        except ValueError:
+            raise NotTheApi("a picture that is no base64") from None
+    elif isinstance(one.get("url"), str) and one["url"]:
+        url = one["url"]
+    else:
+        raise NotTheApi("neither b64_json nor url")
+    usage: Any = row.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    parts: Any = usage.get("input_tokens_details")
+    counts = {**usage, **{f"input_{key}": each for key, each in parts.items()}} if isinstance(parts, dict) else usage
+    return Drawing(
+        image,
+        url,
+        model=clean(_text(row, "model"), (), 100),
+        revised_prompt=_text(one, "revised_prompt"),
+        told={name: clean(row[name], (), 40) for name in _DRAWN if isinstance(row.get(name), str)},
+        usage={name: counts[name] for name in _TOKENS if type(counts.get(name)) is int and counts[name] >= 0},
+    )
 
 
 def _first(row: Mapping[str, Any], name: str) -> Mapping[str, Any]:

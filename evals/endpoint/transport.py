@@ -1,4 +1,4 @@
-"""One POST over HTTP: to one host, until one deadline, of bounded size, over no redirect."""
+"""One request over HTTP: to one host, until one deadline, of bounded size, over no redirect."""
 
 from __future__ import annotations
 
@@ -94,10 +94,26 @@ class Wire:
         `most` bounds the body's bytes, unpacked; of an error's body the first 64 kB are read. A status
         is not judged here, and a redirect is a status.
         """
-        clock = _Clock(time.monotonic() + seconds, stopped)
+        return self._request("POST", path, body, headers, _Clock(time.monotonic() + seconds, stopped), most)
+
+    def get(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        *,
+        seconds: float,
+        most: int,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Response:
+        """Return what lies at a path, as `post` does."""
+        return self._request("GET", path, None, headers, _Clock(time.monotonic() + seconds, stopped), most)
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], clock: _Clock, most: int
+    ) -> Response:
         plug = self._connected(clock)
         try:
-            return self._exchange(plug, clock, path, body, headers, most)
+            return self._exchange(plug, clock, method, path, body, headers, most)
         except TransportError:
             raise
         except (OSError, http.client.HTTPException, ValueError, zlib.error) as error:
@@ -106,7 +122,14 @@ class Wire:
             plug.close()
 
     def _exchange(
-        self, plug: socket.socket, clock: _Clock, path: str, body: bytes, headers: Mapping[str, str], most: int
+        self,
+        plug: socket.socket,
+        clock: _Clock,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        most: int,
     ) -> Response:
         host, port = self.address.where
         connection = http.client.HTTPConnection(host, port)
@@ -118,7 +141,7 @@ class Wire:
             headers = {**headers, **_basic("Proxy-Authorization", self._proxy)}
         # A server that refuses a request may answer before it has read it, and close: the answer is there.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.request("POST", target, body, {**headers, "Accept-Encoding": "identity", "Connection": "close"})
+            connection.request(method, target, body, {**headers, "Accept-Encoding": "identity", "Connection": "close"})
         reply = connection.getresponse()
         if 200 <= reply.status < 300:
             return Response(reply.status, reply.headers, _body(reply, most, whole=True))

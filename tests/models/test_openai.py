@@ -6,7 +6,6 @@ import base64
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,7 +157,7 @@ def test_a_broken_picture_is_never_sent_and_costs_its_neighbours_nothing(service
     [
         ("max_tokens", "-a token_field=max_completion_tokens"),
         ("temperature", "-a temperature=none"),
-        ("response_format", "-a image_format=none"),
+        ("num_inference_steps", "-a steps=none"),
     ],
 )
 def test_a_parameter_that_the_service_does_not_take_says_what_to_type(
@@ -167,7 +166,7 @@ def test_a_parameter_that_the_service_does_not_take_says_what_to_type(
     message = f"Unsupported parameter: '{parameter}' is not supported with this model."
     service.faults = [Fault(400, json.dumps({"error": {"message": message}}))]
     with pytest.raises(UsageError, match=f"{message.rstrip('.')}: type {remedy}$"):
-        model(service).predict([drawing() if parameter == "response_format" else question()])
+        model(service, steps="4", canary="no").predict([drawing() if "steps" in remedy else question()])
 
 
 def test_a_wrong_name_stops_the_run(service: Service) -> None:
@@ -176,23 +175,23 @@ def test_a_wrong_name_stops_the_run(service: Service) -> None:
         model(service).predict([question()])
 
 
-def test_a_drawing_keeps_the_prompt_that_the_service_made(service: Service, tmp_path: Path) -> None:
-    drawn = base64.b64encode(PNG).decode()
+def test_a_drawing_is_a_file_that_keeps_the_prompt_that_the_service_made(service: Service) -> None:
+    drawn = base64.b64encode(JPEG).decode()
     service.reply = lambda body: {"data": [{"b64_json": drawn, "revised_prompt": "a café with a red cat"}]}
-    (picture,) = model(service, size="256x256").predict([drawing()])
-    assert service.asked == [
-        {"model": "tiny", "prompt": "a red cat", "n": 1, "size": "256x256", "response_format": "b64_json"}
-    ]
-    picture.save(tmp_path / "one.png", "PNG", compress_level=1)
-    with Image.open(tmp_path / "one.png") as saved:
-        assert saved.getpixel((0, 0)) == (255, 0, 0)
-        assert saved.text == {"revised_prompt": "a café with a red cat"}
+    adapter = model(service, size="256x256", canary="no")
+    (path,) = adapter.predict([drawing()])
+    asked = {"model": "tiny", "prompt": "a red cat", "n": 1, "size": "256x256", "response_format": "b64_json"}
+    assert service.asked == [asked | {"seed": 5}]
+    with Image.open(path) as saved:
+        assert (saved.format, saved.mode, saved.size) == ("PNG", "RGB", (4, 4))
+        assert saved.text == {"revised_prompt": "a café with a red cat", "model": service.model}
 
 
 def test_a_drawing_that_cannot_be_decoded_fails(service: Service) -> None:
     service.reply = lambda body: {"data": [{"b64_json": base64.b64encode(b"no picture").decode()}]}
     with pytest.raises(RequestFailed, match="cannot be decoded"):
-        model(service).predict([drawing()])
+        model(service, canary="no").predict([drawing()])
+    assert len(service.asked) == 1
 
 
 def test_the_card_holds_the_address_and_no_secret(service: Service) -> None:

@@ -265,15 +265,23 @@ def test_the_limit_of_new_tokens_has_the_name_that_was_chosen(service: Service) 
     assert service.asked[0] == {"model": "m", "messages": ASK, "max_completion_tokens": 3}
 
 
-def test_a_picture_comes_with_the_prompt_that_the_service_made(service: Service) -> None:
-    picture = {"b64_json": base64.b64encode(b"png bytes").decode(), "revised_prompt": "a nicer cat"}
-    service.reply = lambda body: {"data": [picture]}
-    drawing = chat(service).draw("d", "a cat", {"size": "256x256"})
-    assert (drawing.image, drawing.revised_prompt, drawing.model) == (b"png bytes", "a nicer cat", service.model)
-    assert service.asked[0] == {"model": "d", "prompt": "a cat", "n": 1, "size": "256x256"}
-
-
-def test_an_address_in_place_of_a_picture_is_said(service: Service) -> None:
-    service.reply = lambda body: {"data": [{"url": "http://elsewhere/x.png"}]}
-    with pytest.raises(RequestFailed, match="image_format=b64_json"):
-        chat(service).draw("d", "a cat", {})
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://elsewhere.example/x.png?sig=planted",
+        "https://127.0.0.1/planted.png",
+        "https://169.254.169.254/planted",
+        "https://[::1]/planted.png",
+        "https://localhost/planted.png",
+        "file:///planted",
+        "ftp://elsewhere.example/planted",
+        "http://[planted",
+        "https://h:99999/planted",
+    ],
+)
+def test_a_picture_s_address_that_a_reply_names_is_asked_only_at_the_endpoint_or_a_named_host(
+    service: Service, url: str
+) -> None:
+    with pytest.raises(RequestFailed, match="address that") as caught:
+        chat(service).fetch(url, 1000, 5.0)
+    assert "planted" not in str(caught.value) and service.asked == []

@@ -183,7 +183,7 @@ def test_a_withheld_or_empty_reply_is_no_grade() -> None:
 def test_a_picture_that_is_none_is_named() -> None:
     for row, why in (
         ({"data": []}, "empty list"),
-        ({"data": [{}]}, "no b64_json"),
+        ({"data": [{}]}, "neither b64_json nor url"),
         ({"data": [{"b64_json": "ü"}]}, "base64"),
     ):
         with pytest.raises(NotTheApi, match=why):
