@@ -121,6 +121,8 @@ class OpenAIModel:
         self._price = price_of(name, self._size, quality, self._terms.endpoint, price)
         self._max_cost = max_cost
         self._purse = Purse(self._price or Price(origin="unknown"), _ceiling(max_cost))
+        width = self._size.partition("x")[0]
+        self.image_size = int(width) if width.isascii() and width.isdecimal() else 1024
         self._concurrency, self._pace = concurrency, Pace(concurrency, per_minute)
         self._chat: Chat | None = None
         self._images: Images | None = None
@@ -136,7 +138,7 @@ class OpenAIModel:
             "answer_from": self._answer_from,
             "system_prompt": "preset" if self._system_prompt is None else self._system_prompt,
             "images": ",".join(f"{key}={_plain(value)}" for key, value in sorted(self._fields.items())),
-            "seed": "service" if not self._seeded or self._seed == "no" else "sent",
+            "seed": "service" if self._seed == "no" else "sent" if self._seeded else "sent; drawings: service",
         }
 
     # -- what it costs ----------------------------------------------------------------------------

@@ -230,7 +230,7 @@ def explain(first: Path, second: Path, *, form: Format = "text", width: int | No
     if rows:
         said = f"{len(rows)} knobs differ" if len(rows) > 1 else "1 knob differs"
     else:
-        said = "No knob differs: the two runs have one signature"
+        said = _no_knob(records[0])
     notes = [said + ".", *(f"{name}: {spec.signature}" for name, spec in zip("AB", specs, strict=True))]
     groups = [Group("Knobs (they enter the signature)", tuple(rows)), Group("Environment", tuple(outside))]
     heads = (Head("knob", "Knob", number=False), Head("a", "A", number=False), Head("b", "B", number=False))
@@ -342,9 +342,16 @@ def _said(score: Score) -> str:
     return text if len(text) <= 100 else text[:99] + "…"
 
 
+def _no_knob(record: RunRecord) -> str:
+    """Return what two runs of one signature are to each other: not equal where a service drew with seeds of its own."""
+    drawn = "service" in str(record.spec.model_card.get("seed", "")) and "paid" in record.environment
+    said = "No knob differs: the two runs have one signature"
+    return f"{said}, but the service takes no seed: no two of its runs are equal" if drawn else said
+
+
 def _knobs(first: Run, second: Run) -> Table:
     heads = (Head("knob", "Knob", number=False), Head("a", "A", number=False), Head("b", "B", number=False))
     found = differing(first.record.spec, second.record.spec)
     rows = tuple(Row((Cell(key), Cell(a), Cell(b))) for key, (a, b) in found.items())
-    notes = () if rows else ("No knob differs: the two runs have one signature.",)
+    notes = () if rows else (_no_knob(first.record) + ".",)
     return Table("knobs", "Knobs that differ", heads, (Group("", rows),) if rows else (), notes)

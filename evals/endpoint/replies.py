@@ -17,6 +17,8 @@ _ELSEWHERE = ("reasoning_content", "reasoning", "thinking")
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 """What equal requests have in common; cache hits and times differ between them."""
+_LONGEST = 40_000
+"""Characters of a rewritten prompt that are kept: services take 32,000, and a PNG is to stay readable."""
 _DRAWN = ("size", "quality", "output_format", "background")
 _TOKENS = ("input_tokens", "input_text_tokens", "input_image_tokens", "output_tokens", "total_tokens")
 
@@ -214,7 +216,7 @@ def read_drawing(row: Mapping[str, Any]) -> Drawing:
         image,
         url,
         model=clean(_text(row, "model"), (), 100),
-        revised_prompt=_text(one, "revised_prompt"),
+        revised_prompt=_text(one, "revised_prompt")[:_LONGEST].replace("\0", " "),
         told={name: clean(row[name], (), 40) for name in _DRAWN if isinstance(row.get(name), str)},
         usage={name: counts[name] for name in _TOKENS if type(counts.get(name)) is int and counts[name] >= 0},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -81,6 +82,24 @@ def test_kill_9_at_any_instant_pays_again_for_what_was_under_way_alone(
             assert told["usd"] == pytest.approx(0.04 * told["pictures"])
             assert len({*(folder_of(output) / "images").rglob("*.png")}) == N
             assert [*(folder_of(output) / "service").glob("*.png")] == []
+
+
+@pytest.mark.claim("R11")
+def test_an_interrupt_ends_a_drawing_soon_and_counts_it(world: World, tmp_path: Path) -> None:
+    with painting(Studio(hold_from=3, forgets=True)) as studio:
+        more = ("-a", "concurrency=1", "--no-canary")
+        process = begin(world, studio, tmp_path / "runs", *more)
+        while len(studio.asked) < 3:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        begun = time.monotonic()
+        assert ended(process).code == 130 and time.monotonic() - begun < 5
+        studio.hold_from = None
+        done = draw(world, studio, tmp_path / "runs", *more)
+        assert (done.code, studio.billed) == (0, N), done.err
+        assert "may have been paid" not in done.err  # this one had its end written down
+        assert paid(tmp_path / "runs")["perhaps_paid"] == 1
 
 
 @pytest.mark.claim("R4")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from janus_eval.evals import evaluate
+from janus_eval.evals import evaluate, registry
 from janus_eval.evals.commands import cli
 from janus_eval.evals.endpoint.address import Address
 from janus_eval.evals.errors import EnvironmentProblem, Incomplete, UsageError
@@ -92,6 +92,14 @@ def test_knobs_go_into_the_request_and_into_the_card(studio: Studio, tmp_path: P
     assert told == "b=[1],guidance_scale=3.5,negative_prompt=text,num_inference_steps=20,size=8x8,true_cfg_scale=4"
 
 
+def test_a_rewritten_prompt_of_any_kind_harms_no_picture(studio: Studio, tmp_path: Path) -> None:
+    studio.revised = "\x1b[2J\0\u202e\n" + "cats " * 100_000
+    assert draw(studio, tmp_path, 1).complete
+    (prediction,) = Stored(folder(tmp_path)).predictions().values()
+    with Image.open(prediction.image) as picture:
+        assert picture.text["revised_prompt"].startswith("\x1b[2J \u202e\ncats") and picture.size == (8, 8)
+
+
 @pytest.mark.parametrize("extra", ["{", "[1]", '{"seed": 3}', '{"prompt": "a cat"}'])
 def test_extra_fields_that_cannot_be_meant_are_refused(studio: Studio, tmp_path: Path, extra: str) -> None:
     with pytest.raises(UsageError, match="extra"):
@@ -118,13 +126,14 @@ def test_a_picture_that_comes_as_an_address_is_fetched(studio: Studio, tmp_path:
 
 def test_what_a_service_says_of_a_picture_is_kept_with_it(studio: Studio, tmp_path: Path) -> None:
     studio.revised, studio.usage = "a café full of cats", {"input_tokens": 10, "output_tokens": 400}
-    draw(studio, tmp_path, 1, model_options={"price": "5,8,30"})
+    record = draw(studio, tmp_path, 1, model_options={"price": "5,8,30"})
     (prediction,) = Stored(folder(tmp_path)).predictions().values()
     with Image.open(prediction.image) as picture:
         assert picture.text["revised_prompt"] == "a café full of cats"
     (got,) = [row for row in journal(tmp_path) if row["event"] == "got"]
     assert got["usd"] == pytest.approx((10 * 5 + 400 * 30) / 1e6) and got["usage"]["output_tokens"] == 400
     assert (got["request_id"], got["tries"]) == ("req_0.png", 1)
+    assert record.environment["paid"]["usd"] == pytest.approx(0.0121, abs=1e-4)
     assert [row["event"] for row in journal(tmp_path)] == ["asked", "got"]
 
 
@@ -321,6 +330,24 @@ def test_a_name_ends_on_its_day_and_only_where_it_is_the_maker_s() -> None:
     for name in ("gpt-image-1.5", "gpt-image-1.5-2025-12-16"):
         with pytest.raises(UsageError, match="2026-12-01"):
             check_alive(name, maker, date(2026, 12, 1))
+
+
+def test_the_maker_s_service_gets_no_seed_and_the_card_says_so(monkeypatch: pytest.MonkeyPatch, studio: Studio) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    assert registry.create("models", "openai:gpt-image-2").card["seed"] == "sent; drawings: service"
+    assert registry.create("models", "openai:gpt-image-2", base_url=studio.url).card["seed"] == "sent"
+
+
+def test_two_runs_without_seeds_are_not_called_equal(
+    studio: Studio, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    studio.random = True
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        draw(studio, tmp_path / name, 2, model_options={"seed": "no"})
+        (tmp_path / name / "prompts.txt").unlink()
+    assert cli.main(["compare", str(folder(tmp_path / "one")), str(folder(tmp_path / "two"))]) == 0
+    assert "the service takes no seed: no two of its runs are equal" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_price_comes_from_the_user_else_from_the_dated_table() -> None:
