@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +45,6 @@ class Images:
         self.ledger, self.seeded = ledger, seeded
         self._chat, self._model, self._fields, self._seconds = chat, model, fields, seconds
         self._asks_bytes = True
-        self._lock = threading.Lock()
 
     def draw(self, prompt: str, seed: int, sample_id: str, index: int) -> Path | Refusal:
         """Return the file of one drawing: one that has come already, else a new one.

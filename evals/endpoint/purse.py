@@ -217,12 +217,12 @@ class Ledger:
     def _count(self, row: Mapping[str, Json]) -> None:
         sums, usd = self._sums, row.get("usd")
         known = float(usd) if isinstance(usd, int | float) else None
-        if row["event"] == "got":
+        if row.get("event") == "got":
             sums.got, sums.paid, sums.unknown = sums.got + 1, sums.paid + (known or 0.0), sums.unknown + (known is None)
             sums.models |= {str(row["model"])} if row.get("model") else set()
-        elif row["event"] == "lost":
+        elif row.get("event") == "lost":
             sums.lost, sums.perhaps = sums.lost + 1, sums.perhaps + (known or 0.0)
-        elif row["event"] == "refused":
+        elif row.get("event") == "refused":
             sums.refused += 1
 
     def _write(self, row: Mapping[str, Json]) -> None:

@@ -353,7 +353,7 @@ def test_two_runs_without_seeds_are_not_called_equal(
 def test_a_price_comes_from_the_user_else_from_the_dated_table() -> None:
     maker, own = Address.parse("https://api.openai.com/v1"), Address.parse("http://localhost:8000/v1")
     flare = price_of("gpt-image-2.5-flare-2026-09-08", "1024x1024", "medium", maker, None)
-    assert flare is not None and flare.picture == pytest.approx(439 * 30 / 1e6) and "2026-09-26" in flare.origin
+    assert flare is not None and flare.picture == pytest.approx(439 * 30 / 1e6) and "2026-09-09" in flare.origin
     assert flare.of({"input_tokens": 20, "output_tokens": 500}) == pytest.approx((20 * 5 + 500 * 30) / 1e6)
     assert price_of("gpt-image-9", "1024x1024", "low", maker, None) is None
     free = price_of("gpt-image-9", "1024x1024", "low", own, None)
