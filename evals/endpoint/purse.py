@@ -88,10 +88,10 @@ class Purse:
             self._dearest = max(self._dearest, cost)
             self._change.notify_all()
 
-    def owe(self, cost: float) -> None:
-        """Count what was paid before."""
+    def owe(self, cost: float, dearest: float) -> None:
+        """Count what was paid before, and the dearest drawing of it."""
         with self._change:
-            self._paid += cost
+            self._paid, self._dearest = self._paid + cost, max(self._dearest, dearest)
 
     def halt(self, error: Exception | None) -> None:
         """Let nothing more be taken, for this reason; None lets it again."""
@@ -109,6 +109,7 @@ class _Sums:
     lost: int = 0
     paid: float = 0.0
     perhaps: float = 0.0
+    dearest: float = 0.0
     unknown: int = 0
     models: set[str] = field(default_factory=set[str])
 
@@ -212,13 +213,14 @@ class Ledger:
             end = {"event": "got" if came else "lost", "id": key, "usd": row.get("usd"), "why": "killed", "at": _now()}
             self._count(end)
             self._write(end)
-        self.purse.owe(self._sums.paid + self._sums.perhaps)
+        self.purse.owe(self._sums.paid + self._sums.perhaps, self._sums.dearest)
 
     def _count(self, row: Mapping[str, Json]) -> None:
         sums, usd = self._sums, row.get("usd")
         known = float(usd) if isinstance(usd, int | float) else None
         if row.get("event") == "got":
             sums.got, sums.paid, sums.unknown = sums.got + 1, sums.paid + (known or 0.0), sums.unknown + (known is None)
+            sums.dearest = max(sums.dearest, known or 0.0) if "why" not in row else sums.dearest
             sums.models |= {str(row["model"])} if row.get("model") else set()
         elif row.get("event") == "lost":
             sums.lost, sums.perhaps = sums.lost + 1, sums.perhaps + (known or 0.0)

@@ -151,6 +151,14 @@ def test_a_refusal_that_repeats_is_not_told_to_be_asked_again(service: Service, 
         )
 
 
+def test_a_question_that_moderation_declines_is_a_refusal_asked_for_once(service: Service, tmp_path: Path) -> None:
+    declined = json.dumps({"error": {"message": "filtered", "code": "content_filter"}})
+    service.reply = lambda body: Fault(400, declined) if len(service.asked) == 2 else "yes"
+    for _ in range(2):
+        record = pope(service, tmp_path, concurrency="1")
+    assert (record.counts["refused"], record.counts["errors"], len(service.asked)) == (1, 0, 6)
+
+
 def test_a_broken_picture_is_no_verdict_and_no_error_of_the_endpoint(service: Service, tmp_path: Path) -> None:
     from PIL import Image
 

@@ -178,6 +178,13 @@ def test_an_empty_account_stops_the_run_at_its_first_word_and_the_run_goes_on_la
     assert (studio.billed, len(studio.asked)) == (12, 13)
 
 
+def test_a_model_that_is_not_there_stops_the_run_at_its_first_word(studio: Studio, tmp_path: Path) -> None:
+    studio.retired = True
+    with pytest.raises(EnvironmentProblem, match=r"answered 404: The model painter has been deprecated"):
+        draw(studio, tmp_path, 12, canary=True, model_options={"concurrency": "8"})
+    assert (len(studio.asked), studio.billed) == (1, 0)
+
+
 def test_pictures_under_way_come_though_the_account_is_empty(studio: Studio, tmp_path: Path) -> None:
     studio.billing_after, studio.delay = 5, 0.2
     with pytest.raises(EnvironmentProblem, match="no quota"):
@@ -247,6 +254,10 @@ def test_a_price_by_tokens_learns_from_the_first_and_keeps_the_ceiling(studio: S
     with pytest.raises(Incomplete, match="could pass"):
         draw(studio, tmp_path, 20, model_options={"price": "5,8,30", "concurrency": "8"}, max_cost=0.3)
     assert studio.billed == 10 and studio.most_at_once > 1
+    assert read_record(folder(tmp_path)).state == "interrupted"
+    studio.most_at_once = 0
+    assert draw(studio, tmp_path, 20, model_options={"price": "5,8,30", "concurrency": "8"}, max_cost=0.6).complete
+    assert studio.billed == 20 and studio.most_at_once > 1  # what a picture costs is known from before
 
 
 def test_a_ceiling_below_the_price_of_the_whole_is_said_before_anything_is_asked(
