@@ -88,7 +88,7 @@ def pairs(request: Request, executor: Executor | None = None, *, tolerant: bool 
             if eyes and before and (eyes.name, eyes.options) == (before.name, before.options):
                 eyes = before
             before = eyes
-            there = None if tolerant else executor
+            there = None if tolerant or model.plugin.independent else executor
             found.append(_pair(model, suite, eyes, request, contents, there, tolerant=tolerant))
     return found
 
