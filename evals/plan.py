@@ -89,7 +89,7 @@ def pairs(request: Request, executor: Executor | None = None, *, tolerant: bool 
             if eyes and before and (eyes.name, eyes.options) == (before.name, before.options):
                 eyes = before
             before = eyes
-            there = None if tolerant else executor
+            there = None if tolerant or model.plugin.independent else executor
             found.append(_pair(model, suite, eyes, request, contents, there, tolerant=tolerant))
         if not tolerant:  # a ceiling that cannot hold is said now, not when it is reached
             model.plugin.cost(sum(map(_pictures, found)) - drawn)

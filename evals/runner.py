@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -146,8 +147,8 @@ class _Course:
         """Return what makes the rest of the run, or its shard's; `there` is what the store has, read by now."""
         have = self._there() if there is None else there[0]
         evidence = self._evidence(have) if there is None else there[1]
-        executor.take("predict", self.model)
-        executor.take("observe", self.eyes)
+        executor.take("predict", self.model, self.spec.model_card)
+        executor.take("observe", self.eyes, self.spec.observer_card)
         lacking = sum(key_of(job) not in have for job in self.jobs)
         if lacking:
             count = self.settings.shard.count if self.settings.shard else 1
@@ -167,7 +168,10 @@ class _Course:
         planned, asked = self.store.plan(), self.settings.batch_size
         wanted: dict[str, int] = {}
         if "predict" not in planned:
-            wanted["predict"] = max(1, min(asked or executor.batch_size(self.jobs), len(self.jobs)))
+            fits = asked or executor.batch_size(self.jobs)
+            if self.settings.shard and not asked:  # four batches a shard at least: the last ones end together
+                fits = min(fits, math.ceil(len(self.jobs) / (4 * self.settings.shard.count)))
+            wanted["predict"] = max(1, min(fits, len(self.jobs)))
         if self.eyes and "observe" not in planned:
             wanted["observe"] = max(1, asked or self.eyes.here.batch_size)
         return self.store.settle_plan(wanted) if wanted else planned

@@ -93,7 +93,7 @@ class Nobody(Local):
     def batch_size(self, jobs: Sequence[Job]) -> int:
         raise Incomplete(self._why)
 
-    def take(self, stage: Making, plugin: object) -> None:
+    def take(self, stage: Making, plugin: object, card: object = None) -> None:
         raise Incomplete(self._why)
 
     def submit(self, batch: Batch) -> None:

@@ -68,8 +68,8 @@ class Executor(Protocol):
         """Return a model's card where it will work: device and type are chosen there."""
         ...
 
-    def take(self, stage: Making, plugin: Plugin[Model] | Plugin[Eyes] | None) -> None:
-        """Work for this model or observer from now on; what is still under way for another one is dropped."""
+    def take(self, stage: Making, plugin: Plugin[Any] | None, card: Mapping[str, Json] | None = None) -> None:
+        """Work for this model or observer from now on, where it has that card; what is under way is dropped."""
         ...
 
     def batch_size(self, jobs: Sequence[Job]) -> int:

@@ -68,8 +68,10 @@ class Pool:
         """How many batches actors have."""
         return sum(len(each.batches) for each in self._actors)
 
-    def serves(self, plugin: Plugin[Any]) -> bool:
-        """Return whether these actors hold that plugin."""
+    def serves(self, plugin: Plugin[Any], card: Mapping[str, Json] | None) -> bool:
+        """Return whether these actors hold that plugin, with that card where one is given."""
+        if card is not None and self.card is not None and _plain(card) != _plain(self.card):
+            return False
         return (plugin.name, dict(plugin.options)) == (self._plugin.name, dict(self._plugin.options))
 
     def grow(self, spots: Sequence[Spot]) -> None:
@@ -170,7 +172,7 @@ class Pool:
             return
         if self.card is None:
             self.card = told["card"]
-        there, expected = (json.loads(json.dumps(dict(each))) for each in (told["card"], self.card))
+        there, expected = _plain(told["card"]), _plain(self.card)
         for key in dict.fromkeys([*there, *expected]):
             if there.get(key) != expected.get(key):
                 why = f"its {key} is {there.get(key, 'unset')}, the run's is {expected.get(key, 'unset')}"
@@ -212,6 +214,11 @@ class Pool:
         self.flying = {ref: (each, batch) for ref, (each, batch) in self.flying.items() if each is not actor}
         actor.batches.clear()
         _end(actor)
+
+
+def _plain(card: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a card as JSON has it: one that travelled, or lay in a file, equals one that did not."""
+    return json.loads(json.dumps(dict(card)))
 
 
 def _end(actor: Actor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from typing import Any
 from .. import screen
 from ..errors import EnvironmentProblem, UsageError
 
-_PATIENCE = 60
+_PATIENCE = 40
 """Seconds for a cluster, or another interpreter, to answer."""
 _STORE = 256 * 2**20
 """Bytes of the object store of a cluster of our own: some batches; what does not fit is spilled to disk by Ray."""
@@ -21,27 +22,39 @@ _JOIN = "import ray, sys; ray.init(address=sys.argv[1], logging_level='ERROR', l
 _ASK = "import ray, janus_eval, sys; print(ray.__version__, '%d.%d' % sys.version_info[:2])"
 
 
-def connect(address: str, workers: int) -> None:
+def connect(address: str, workers: int) -> bool:
     """Join the cluster at `address`; `local` starts one for this command alone, with room for so many workers.
 
-    Raises EnvironmentProblem where it does not answer, or has another Ray or Python.
+    Return whether it is ours to leave: False where the caller has joined one already. Raises EnvironmentProblem where
+    it does not answer, or has another Ray or Python.
     """
     _prepare()
     import ray
 
-    if ray.is_initialized():  # the caller's own
-        return
+    if ray.is_initialized():
+        return False
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address == "local":
         cpus = max(os.cpu_count() or 1, workers)
         ray.init(address="local", num_cpus=cpus, object_store_memory=_STORE, include_dashboard=False, **quiet)
-        return
+        return True
     if address != "auto" and not re.fullmatch(r"[^\s:/]+:[0-9]{1,5}", address):
         raise UsageError(f"--ray-address {address!r}: expected local, auto or HOST:PORT")
-    _run([sys.executable, "-c", _JOIN, address], f"the Ray cluster {address}")
+    if address != "auto":
+        _reach(address)
+    _run([sys.executable, "-c", _JOIN, address], f"the Ray cluster {address}")  # Ray itself may wait for ever
     found: Any = ray.init(address=address, **quiet)
     told = f"joined the Ray cluster {found.address_info['gcs_address']}"
     screen.say(f"{told}, dashboard http://{found.dashboard_url}" if found.dashboard_url else told)
+    return True
+
+
+def _reach(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, min(int(port), 65535)), timeout=10).close()
+    except OSError as error:
+        raise EnvironmentProblem(f"the Ray cluster {address} cannot be reached: {error}") from error
 
 
 def disconnect() -> None:
@@ -84,6 +97,12 @@ def _run(command: list[str], who: str) -> str:
     except OSError as error:
         raise EnvironmentProblem(f"{who} cannot be started: {error.strerror}") from error
     if done.returncode:
-        last = [line for line in done.stderr.splitlines() if line.strip()][-1:] or [f"exit code {done.returncode}"]
-        raise EnvironmentProblem(f"{who} cannot be used: {last[0].strip()[:300]}")
+        raise EnvironmentProblem(f"{who} cannot be used: {_last(done.stderr) or f'exit code {done.returncode}'}")
     return done.stdout
+
+
+def _last(text: str) -> str:
+    """Return the last error that a program printed, on one line, all of its lines."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [place for place, line in enumerate(lines) if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return " ".join(lines[errors[-1] if errors else -1 :])[:400]

@@ -6,9 +6,9 @@ import os
 import socket
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
-from ..plugins import Eyes, Model
+from ..plugins import Model
 from ..types import Job, Json
 from . import Batch, Done, Making, Plugin
 from .worker import Worker
@@ -26,7 +26,7 @@ class Local:
     def card(self, plugin: Plugin[Model]) -> Mapping[str, Json]:
         return plugin.here.card
 
-    def take(self, stage: Making, plugin: Plugin[Model] | Plugin[Eyes] | None) -> None:
+    def take(self, stage: Making, plugin: Plugin[Any] | None, card: Mapping[str, Json] | None = None) -> None:
         self._waiting.clear()
         self._workers.pop(stage, None)
         if plugin is not None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import registry
 from ..errors import EnvironmentProblem, UsageError
-from ..plugins import Eyes, Model
+from ..plugins import Model
 from ..stored import Key
 from ..types import Job, Json
 from . import Batch, Done, Making, Plugin, item_key
@@ -61,7 +61,7 @@ class Ray:
         self._gpus: Mapping[Making, float] = {"predict": gpus_per_worker, "observe": gpus_per_observer}
         self._pools: dict[Making, Pool] = {}
         self._drawn: OrderedDict[Key, tuple[Any, int]] = OrderedDict()
-        self._connected = False
+        self._connected = self._ours = False
 
     def card(self, plugin: Plugin[Model]) -> Mapping[str, Json]:
         self.take("predict", plugin)
@@ -70,10 +70,10 @@ class Ray:
             self._wait()
         return pool.card
 
-    def take(self, stage: Making, plugin: Plugin[Model] | Plugin[Eyes] | None) -> None:
+    def take(self, stage: Making, plugin: Plugin[Any] | None, card: Mapping[str, Json] | None = None) -> None:
         pool = self._pools.get(stage)
         self._drawn.clear()
-        if pool is not None and plugin is not None and pool.serves(plugin):
+        if pool is not None and plugin is not None and pool.serves(plugin, card):
             pool.forget()
             return
         if pool is not None:
@@ -82,7 +82,7 @@ class Ray:
         if plugin is not None:
             if not plugin.name:
                 raise UsageError(f"{type(plugin.here).__name__} lives in this process; give one device and no executor")
-            self._pools[stage] = Pool(stage, plugin, plugin.here.card if stage == "observe" else None)
+            self._pools[stage] = Pool(stage, plugin, card)
 
     def batch_size(self, jobs: Sequence[Job]) -> int:
         pool = self._open("predict")
@@ -113,8 +113,9 @@ class Ray:
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
-        if self._connected:
+        if self._ours:
             disconnect()
+        self._connected = self._ours = False
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -123,7 +124,7 @@ class Ray:
         if not self._connected:
             if self._python is not None:
                 check_python(self._python)
-            connect(self._address, max(len(self._devices), self._counts["predict"] or 1))
+            self._ours = connect(self._address, max(len(self._devices), self._counts["predict"] or 1))
             self._connected = True
         pool = self._pools[stage]
         if not pool.started:

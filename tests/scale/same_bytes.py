@@ -1,0 +1,54 @@
+"""The toy model on GenEval and POPE: one process, shards, Slurm's array and a Ray cluster leave the same bytes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import Nodes
+from janus_eval.evals.commands.cli import main
+from support.command import results
+
+ASKED = ("run", "-m", "janus-toy", "-b", "geneval,pope", "-l", "12", "--batch-size", "6", "--device", "cpu", "--json")
+
+
+def files(output: Path) -> dict[str, str]:
+    """Return the digests of all result files of the two runs."""
+    assert sorted(path.name.split("--")[1] for path in output.glob("janus-toy--*")) == ["geneval", "pope"]
+    return {name: each for name, each in results(output).items() if not name.startswith(".slurm")}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    output = tmp_path_factory.mktemp("whole")
+    assert main([*ASKED, "-o", str(output)]) == 0
+    return files(output)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_shards(count: int, whole: dict[str, str], tmp_path: Path) -> None:
+    for shard in reversed(range(count)):
+        assert main([*ASKED, "-o", str(tmp_path), "--shard", f"{shard}/{count}"]) == 0
+    main(["finish", "--json", *map(str, tmp_path.glob("janus-toy--*"))])
+    assert files(tmp_path) == whole
+
+
+def test_an_array_of_jobs(whole: dict[str, str], tmp_path: Path) -> None:
+    main([*ASKED, "-o", str(tmp_path), "--executor", "slurm", "--workers", "2", "--slurm", "cluster=local"])
+    assert files(tmp_path) == whole
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_ray_cluster(count: int, nodes: Nodes, whole: dict[str, str], tmp_path: Path) -> None:
+    nodes.fill(count)
+    where = ("--executor", "ray", "--ray-address", nodes.address, "--workers", str(count), "--observers", "1")
+    main([*ASKED, "-o", str(tmp_path), *where])
+    assert files(tmp_path) == whole
+
+
+def test_several_devices(whole: dict[str, str], tmp_path: Path) -> None:
+    asked = [each if each != "cpu" else "cpu,cpu" for each in ASKED]
+    main([*asked, "-o", str(tmp_path)])
+    assert files(tmp_path) == whole
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
