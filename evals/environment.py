@@ -7,10 +7,13 @@ import os
 import platform
 import re
 import sys
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .types import Json
+from .types import Json, Stage
 
 PACKAGES = (
     "janus-eval",
@@ -65,6 +68,40 @@ def installed(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+class Stopwatch:
+    """Wall seconds of a run's stages: those of making outputs and evidence over all calls, of scoring in the last."""
+
+    def __init__(self, before: Mapping[str, Json] | None = None) -> None:
+        self._seconds = {key: each for key, each in _stages(before or {}).items() if key != "score"}
+
+    @contextmanager
+    def __call__(self, stage: Stage) -> Generator[None, None, None]:
+        """Count what is done inside, however it ends."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + time.monotonic() - started
+
+    @property
+    def stages(self) -> dict[str, Json]:
+        """What environment.json says of it."""
+        return {key: round(each, 3) for key, each in self._seconds.items()}
+
+
+def seconds(environment: Mapping[str, Json]) -> float | None:
+    """Return how long the stages of a run took together; None where its environment does not say."""
+    found = _stages(environment)
+    return sum(found.values()) if found else None
+
+
+def _stages(environment: Mapping[str, Json]) -> dict[str, float]:
+    """Return the stages' seconds that an environment tells; what is no number is left out."""
+    told = environment.get("stages")
+    rows: Mapping[str, Json] = told if isinstance(told, dict) else {}
+    return {key: float(each) for key, each in rows.items() if type(each) in (int, float) and 0 <= each < 1e12}
 
 
 def environment() -> dict[str, Json]:

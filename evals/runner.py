@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from . import members, reasoning
 from .assets.fetch import fetch
 from .batches import Budget, Elastic, chunks, guarded, handed_out, put
+from .environment import Stopwatch
 from .errors import Incomplete, UsageError
 from .files import disk
 from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
@@ -77,7 +78,8 @@ def run(
     jobs = _jobs(spec, makers[0], suite, samples)
     paths = _image_paths(suite, samples, store.folder / "images")
     budget = Budget(store, settings.max_errors)
-    course = _Course(spec, suite, eyes, samples, jobs, store, settings, budget, environment)
+    watch = Stopwatch(store.environment())
+    course = _Course(spec, suite, eyes, samples, jobs, store, settings, budget, environment, watch)
     try:
         have = store.predictions()
         lacking = sum(key_of(job) not in have for job in jobs)
@@ -85,11 +87,13 @@ def run(
             store.check_room(members.disk_need(suite, makers[0], lacking))
             if settings.until != "predict":
                 _fetch_first(eyes, settings)
-            have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
+            with watch("predict"):
+                have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
         predictions = _read(jobs, have, suite)
         del have  # of a million rows, the memory of a second table
         eyes = None if settings.until == "predict" else eyes
-        evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
+        with watch("observe") if eyes else nullcontext():
+            evidence = _observe(jobs, predictions, eyes, store, settings, progress, budget) if eyes else {}
         return course.end(predictions, evidence, course.goal)
     except BaseException as stopped:
         if isinstance(stopped, Incomplete) or not isinstance(stopped, Exception):  # too many failures, or a signal
@@ -110,6 +114,7 @@ class _Course:
     settings: Settings
     budget: Budget
     environment: Callable[[], Mapping[str, object]]
+    watch: Stopwatch
     started: float = field(default_factory=time.time)
 
     @property
@@ -125,11 +130,12 @@ class _Course:
         until, allow = self.settings.until, self.settings.allow_unscored
         observed = self.eyes is not None and until != "predict"
         waits = "" if until == "score" else f"not scored yet: the run was to stop behind {until}"
-        scores = verdicts(
-            self.jobs, predictions, evidence, self.suite, self.budget, why, observed=observed, waits=waits
-        )
-        told = {**self.environment(), "seconds": round(time.time() - self.started, 3)}
-        numbers = {} if waits else metrics(self.suite, self.samples, scores, self.spec.limit, allow_unscored=allow)
+        with self.watch("score"):
+            scores = verdicts(
+                self.jobs, predictions, evidence, self.suite, self.budget, why, observed=observed, waits=waits
+            )
+            numbers = {} if waits else metrics(self.suite, self.samples, scores, self.spec.limit, allow_unscored=allow)
+        told = {**self.environment(), "seconds": round(time.time() - self.started, 3), "stages": self.watch.stages}
         found = record_of(self.spec, self.suite, self.jobs, predictions, scores, numbers, self.budget, told)
         record = replace(found, state=state)
         if state == "finished":

@@ -10,7 +10,7 @@
       images/              pictures, where the benchmark's official scripts look for them
       evidence/0.jsonl     what the observer saw, each line tied to the bytes that it saw
       errors.jsonl         what went wrong, for the reader; never read back
-      environment.json     machine, packages, times: what may differ between equal runs
+      environment.json     machine, packages, seconds of each stage: what may differ between equal runs
       scores.jsonl         one Score a line, sorted
       record.json          written last: its presence means that the run is whole; stage.json or interrupted.json
                            stand in its place where the run was to stop, or was stopped, before its end
@@ -242,6 +242,14 @@ class RunStore:
         """Note a failure for the reader of the run."""
         with disk(self.folder), (self.folder / "errors.jsonl").open("a", encoding="utf-8") as file:
             file.write(dump({"stage": stage, "sample_id": sample_id, "index": index, "error": error}) + "\n")
+
+    def environment(self) -> Mapping[str, Json]:
+        """Return what environment.json says of the calls before this one; nothing where it cannot be read."""
+        try:
+            told = read_json(self.folder / "environment.json")
+        except UsageError:
+            return {}
+        return told if isinstance(told, dict) else {}
 
     def finish(self, scores: Iterable[Score], record: RunRecord) -> None:
         """Write scores.jsonl, environment.json and, last, record.json; stage.json of a run that was to stop behind an
