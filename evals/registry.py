@@ -14,7 +14,7 @@ from typing import Any, Literal
 from .errors import EnvironmentProblem, UsageError, hint, nearest
 from .types import Json
 
-Group = Literal["models", "benchmarks", "observers"]
+Group = Literal["models", "benchmarks", "observers", "trackers"]
 
 _EXTRAS = {
     "torch": "hf",
@@ -29,6 +29,11 @@ _EXTRAS = {
     "mmdet": "mmdet",
     "cv2": "geneval",
     "pycocotools": "geneval",
+    "matplotlib": "figures",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+    "trackio": "trackio",
 }
 
 

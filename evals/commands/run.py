@@ -14,6 +14,7 @@ from ..files import read_json
 from . import flags
 
 if TYPE_CHECKING:
+    from ...integrations.trackers.telling import Trackers
     from ..evaluation import Outcome
     from ..plan import Pair
     from ..request import Request
@@ -43,6 +44,8 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("--until", choices=("predict", "observe", "score"), default="score", help=told)
     run.add_argument("-n", "--dry-run", action="store_true", help="print the plan and do nothing")
     run.add_argument("--json", action="store_true", help="print the records as JSON")
+    told = "tell a tracker of each run: tensorboard:DIR, wandb[:PROJECT], mlflow[:URI], trackio[:PROJECT] (repeat)"
+    run.add_argument("--log", action="append", default=[], type=flags.words, metavar="TRACKER", help=told)
     run.add_argument("--again", type=flags.path, metavar="RUN", help="ask again what a stored run was asked")
     flags.add_reading(run)
     flags.add_machine(run)
@@ -54,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from ..plan import pairs
 
     request = flags.request_of(args) if args.again is None else _again(args)
+    trackers = _trackers(args.log)
     planned = pairs(request, tolerant=args.dry_run)
     if args.again is not None:
         _check_same(args.again, planned[0])
@@ -68,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
             records.append(outcome.record)
         if outcome.record is not None and not args.json:
             screen.out(_summary(outcome))
+        for line in trackers.tell(outcome.folder) if trackers and outcome.record and outcome.record.metrics else ():
+            screen.say(line)
         if outcome.bug:
             screen.err(outcome.bug.splitlines())
         if outcome.error is not None:
@@ -77,6 +83,15 @@ def run(args: argparse.Namespace) -> int:
 
         screen.machine(screen.as_json([record_to_json(each) for each in records], indent=2))
     return code
+
+
+def _trackers(names: Sequence[str]) -> Trackers | None:
+    """Return the trackers, each of which has said that it is there; nothing is imported where none is asked for."""
+    if not names:
+        return None
+    from ...integrations.trackers.telling import Trackers
+
+    return Trackers(flags.split_names(names))
 
 
 def _again(args: argparse.Namespace) -> Request:
