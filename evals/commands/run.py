@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from ..plan import pairs
 
     request = flags.request_of(args) if args.again is None else _again(args)
-    trackers = _trackers(args.log)
+    trackers = _trackers(args.log, offline=args.offline)
     planned = pairs(request, tolerant=args.dry_run)
     if args.again is not None:
         _check_same(args.again, planned[0])
@@ -85,13 +85,13 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _trackers(names: Sequence[str]) -> Trackers | None:
+def _trackers(names: Sequence[str], *, offline: bool) -> Trackers | None:
     """Return the trackers, each of which has said that it is there; nothing is imported where none is asked for."""
     if not names:
         return None
     from ...integrations.trackers.telling import Trackers
 
-    return Trackers(flags.split_names(names))
+    return Trackers(flags.split_names(names), offline=offline)
 
 
 def _again(args: argparse.Namespace) -> Request:

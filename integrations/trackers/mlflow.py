@@ -10,7 +10,7 @@ import mlflow
 from mlflow.tracking import MlflowClient
 
 from ...evals.errors import UsageError
-from .told import Told
+from .told import Told, offline
 
 _NAMES = re.compile(r"[^\w .:/-]", re.ASCII)
 """What a name of MLflow may not hold."""
@@ -26,6 +26,8 @@ class MLflow:
     def __init__(self, uri: str = "") -> None:
         if uri:
             mlflow.set_tracking_uri(uri)
+        if offline() and re.match(r"https?:|databricks", mlflow.get_tracking_uri()):
+            raise UsageError("--offline: the address is a server's; give a store, mlflow:sqlite:///FILE.db")
         try:
             self._client = MlflowClient()
         except Exception as error:  # MLflow's own, of an address that no store has

@@ -15,7 +15,7 @@ from pathlib import Path
 from ...evals import registry
 from ...evals.errors import EnvironmentProblem, JanusEvalError, UsageError, without_secrets
 from ...evals.screen import clean
-from .told import Tracker, told
+from .told import OFFLINE, Tracker, told
 
 PATIENCE = 300.0
 """How many seconds a tracker may take for one run."""
@@ -32,8 +32,9 @@ class Trackers:
     Raises UsageError for a name that is none, EnvironmentProblem where one lacks something.
     """
 
-    def __init__(self, names: Sequence[str], patience: float = PATIENCE) -> None:
+    def __init__(self, names: Sequence[str], patience: float = PATIENCE, *, offline: bool = False) -> None:
         self._patience = patience
+        self._environment = os.environ | ({OFFLINE: "1"} if offline else {})
         self._names = list(dict.fromkeys(registry.resolve("trackers", each) for each in names))
         for each in self._names:
             self._ask(each)
@@ -55,23 +56,32 @@ class Trackers:
         """Have a process make the tracker, and tell it of `folder`. Raises what went wrong there."""
         who = f"tracker {name.partition(':')[0]}"
         command = [sys.executable, "-c", _START, name, str(folder.resolve() if folder else ""), "\n".join(_paths())]
+        try:
+            said, code = self._answer(command)
+        except OSError as error:  # no process, or no room for its answer
+            raise EnvironmentProblem(f"{who} cannot be started: {error.strerror}") from error
+        except subprocess.TimeoutExpired:
+            raise _Silent(f"{who} gave no answer in {self._patience:g} s") from None
+        _raise(who, said, code)
+
+    def _answer(self, command: Sequence[str]) -> tuple[bytes, int]:
+        """Return what a process wrote on stdout, and its exit code; whatever ends this one's wait ends it too."""
         with tempfile.TemporaryFile() as reply, tempfile.TemporaryFile() as chatter:
-            try:
-                process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=reply, stderr=chatter, start_new_session=True
-                )
-            except OSError as error:
-                raise EnvironmentProblem(f"{who} cannot be started: {error.strerror}") from error
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=reply,
+                stderr=chatter,
+                env=self._environment,
+                start_new_session=True,
+            )
             try:
                 code = process.wait(self._patience)
-            except subprocess.TimeoutExpired:
-                raise _Silent(f"{who} gave no answer in {self._patience:g} s") from None
             finally:
                 if process.poll() is None:
                     _kill(process)
             reply.seek(0)
-            said = reply.read(1 << 16)
-        _raise(who, said, code)
+            return reply.read(1 << 16), code
 
 
 class _Silent(EnvironmentProblem):

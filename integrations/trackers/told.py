@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,15 @@ class Tracker(Protocol):
     def tell(self, told: Told, /) -> None:
         """Write a run down and wait until that is done; a run that was told before is told again."""
         ...
+
+
+OFFLINE = "JANUS_EVAL_TRACKERS_OFFLINE"
+"""Set in a tracker's process where the command has --offline."""
+
+
+def offline() -> bool:
+    """Say whether a tracker must touch no network (`run --offline`)."""
+    return OFFLINE in os.environ
 
 
 def told(folder: Path) -> Told:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pandas as pd
 import trackio
 
+from ...evals.errors import UsageError
 from ...reports.table import Table
-from .told import Told
+from .told import Told, offline
 
 
 class Trackio:
     """Writes a run into `project`; TRACKIO_DIR and TRACKIO_SPACE_ID say where that lies."""
 
     def __init__(self, project: str = "janus-eval") -> None:
+        servers = [each for each in ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL") if os.environ.get(each)]
+        if offline() and servers:
+            raise UsageError(f"--offline: {servers[0]} names a server; unset it")
         self._project = project
 
     def tell(self, told: Told) -> None:

@@ -8,7 +8,7 @@ import wandb
 
 from ...evals.errors import EnvironmentProblem
 from ...reports.table import Table
-from .told import Told
+from .told import Told, offline
 
 
 class WeightsAndBiases:
@@ -16,7 +16,8 @@ class WeightsAndBiases:
 
     def __init__(self, project: str = "janus-eval") -> None:
         found = wandb.setup().settings
-        if found.mode in (None, "online", "shared") and not found.api_key and not _logged_in():
+        online = found.mode in (None, "online", "shared") and not offline()
+        if online and not found.api_key and not _logged_in():
             raise EnvironmentProblem("no API key is known: run wandb login, or set WANDB_MODE=offline")
         self._project = project
 
@@ -32,6 +33,7 @@ class WeightsAndBiases:
             job_type="evaluation",
             config=dict(told.config),
             resume="allow",
+            mode="offline" if offline() else None,
             settings=quiet,
         )
         run.define_metric("janus_eval/step")

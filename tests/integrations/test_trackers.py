@@ -20,6 +20,8 @@ from support.site import install, visible
 CODE = """
 import json, os, pathlib, sys, time
 
+from janus_eval.integrations.trackers.told import offline
+
 
 class Lines:
     def __init__(self, file):
@@ -29,6 +31,7 @@ class Lines:
         print("a library's chatter")
         row = {"name": told.name, "key": told.key, "step": told.step, "numbers": dict(told.numbers)}
         row |= {"config": dict(told.config), "pictures": [[text, str(path)] for text, path in told.pictures]}
+        row |= {"offline": offline()}
         row |= {key: [[cell.text for cell in row.cells] for _, row in t.rows()] for key, t in told.tables.items()}
         with open(self.file, "a") as file:
             file.write(json.dumps(row) + "\\n")
@@ -151,6 +154,12 @@ def test_a_tracker_that_hangs_is_ended_and_asked_no_more(tmp_path: Path) -> None
     [line] = asked.tell(run)
     assert "tracker sleeps gave no answer in 5 s" in line
     assert asked.tell(run) == [] and (tmp_path / "log").read_text() == "asked\n"
+
+
+def test_offline_reaches_the_trackers(tmp_path: Path) -> None:
+    for more in ([], ["--offline"]):
+        assert command(tmp_path / "runs", "--log", f"lines:{tmp_path / 'log'}", *more) == 0
+    assert [each["offline"] for each in rows(tmp_path / "log")] == [False, True]
 
 
 def test_what_is_not_installed_is_said_before_the_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

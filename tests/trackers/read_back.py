@@ -118,6 +118,18 @@ def test_wandb_without_a_key_is_said_before_the_start(
     assert "WANDB_MODE=offline" in capfd.readouterr().err and not (tmp_path / "runs").exists()
 
 
+def test_offline_asks_no_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("WANDB_MODE")
+    assert command(tmp_path / "runs", "wandb", "--offline") == 0
+    assert list((tmp_path / "wandb").glob("offline-run-*"))
+    assert command(tmp_path / "runs", "mlflow:http://127.0.0.1:9", "--offline") == 2
+    monkeypatch.setenv("TRACKIO_SERVER_URL", "http://127.0.0.1:9")
+    assert command(tmp_path / "runs", "trackio", "--offline") == 2
+    assert capfd.readouterr().err.count("--offline: ") == 2
+
+
 @pytest.mark.parametrize("log", ["mlflow:http://127.0.0.1:9", "mlflow:nonsense://x"])
 def test_a_server_that_is_not_there_costs_a_line(
     tmp_path: Path, log: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
