@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -65,6 +66,19 @@ def installed(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def seconds(environment: Mapping[str, Json]) -> float | None:
+    """Return how long the stages of a run took together; None where its environment does not say."""
+    found = _stages(environment)
+    return sum(found.values()) if found else None
+
+
+def _stages(environment: Mapping[str, Json]) -> dict[str, float]:
+    """Return the stages' seconds that an environment tells; what is no number is left out."""
+    told = environment.get("stages")
+    rows: Mapping[str, Json] = told if isinstance(told, dict) else {}
+    return {key: float(each) for key, each in rows.items() if type(each) in (int, float) and 0 <= each < 1e12}
 
 
 def environment() -> dict[str, Json]:

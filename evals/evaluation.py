@@ -106,8 +106,6 @@ def _run(pair: Pair, settings: Settings, executor: Executor, show: Progress, say
         if pair.asked is not None:
             store.write_json("asked.json", dict(pair.asked))
         plugins = (pair.model, pair.suite, pair.eyes)
-        if told := pair.model.here.begin(pair.folder):
-            say(told)
         if shard:
             agree(store)
             made = share(pair.spec, *plugins, store, pair.samples, settings, show, executor)
@@ -115,6 +113,8 @@ def _run(pair: Pair, settings: Settings, executor: Executor, show: Progress, say
         taken = "" if pair.nameless else reuse(store)
         if taken:
             say(taken)
+        if told := pair.model.here.begin(pair.folder):
+            say(told)
         record = run(pair.spec, *plugins, store, pair.samples, settings, show, environment, executor)
         for line in dict.fromkeys(store.damage):
             say(f"warning: {line}")

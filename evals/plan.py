@@ -92,7 +92,9 @@ def pairs(request: Request, executor: Executor | None = None, *, tolerant: bool 
             there = None if tolerant or model.plugin.independent else executor
             found.append(_pair(model, suite, eyes, request, contents, there, tolerant=tolerant))
         if not tolerant:  # a ceiling that cannot hold is said now, not when it is reached
-            model.plugin.cost(sum(map(_pictures, found)) - drawn)
+            paid = model.plugin.cost(sum(map(_pictures, found)) - drawn)
+            if paid and request.shard:
+                raise UsageError(f"--shard: {model.name} is paid for, and one process must keep its account")
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from .errors import EnvironmentProblem, UsageError, hint, nearest
 from .types import Json
 
-Group = Literal["models", "benchmarks", "observers", "executors"]
+Group = Literal["models", "benchmarks", "observers", "executors", "trackers"]
 
 _EXTRAS = {
     "torch": "hf",
@@ -31,6 +31,11 @@ _EXTRAS = {
     "ray": "ray",
     "submitit": "slurm",
     "pycocotools": "geneval",
+    "matplotlib": "figures",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+    "trackio": "trackio",
 }
 
 

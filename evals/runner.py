@@ -22,7 +22,7 @@ from .store import RunStore
 from .stored import Key
 from .types import Evidence, Job, Prediction, RunRecord, RunSpec, Sample, Stage, job_seed
 from .verdicts import answers_nothing, key_of, metrics, record_of, verdicts
-from .where import workers
+from .where import stages, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,14 +190,16 @@ class _Course:
         observed = self.eyes is not None and until != "predict"
         waits = "" if until == "score" else f"not scored yet: the run was to stop behind {until}"
         self.store.settle([key_of(job) for job in self.jobs], predictions)
+        began = time.monotonic()
         scores = verdicts(
             self.jobs, predictions, evidence, self.suite, self.budget, why, observed=observed, waits=waits
         )
+        numbers = {} if waits else metrics(self.suite, self.samples, scores, self.spec.limit, allow_unscored=allow)
         told: dict[str, object] = {**self.environment(), "seconds": round(time.time() - self.started, 3)}
         told["workers"] = workers(self.store.folder)
+        told["stages"] = {**stages(self.store.folder), "score": round(time.monotonic() - began, 3)}
         spent = self.model.here.spent()
         told |= {"paid": dict(spent)} if spent else {}
-        numbers = {} if waits else metrics(self.suite, self.samples, scores, self.spec.limit, allow_unscored=allow)
         found = record_of(self.spec, self.suite, self.jobs, predictions, scores, numbers, self.budget, told)
         record = replace(found, state=state)
         if state == "finished":

@@ -13,7 +13,7 @@
       evidence/0.jsonl     what the observer saw, each line tied to the bytes that it saw
       errors.jsonl         what went wrong, for the reader; never read back
       where.jsonl          who made which batch, until environment.json tells it
-      environment.json     machine, packages, times: what may differ between equal runs
+      environment.json     machine, packages, who took how long for what: what may differ between equal runs
       scores.jsonl         one Score a line, sorted
       record.json          written last: its presence means that the run is whole; stage.json or interrupted.json
                            stand in its place where the run was to stop, or was stopped, before its end

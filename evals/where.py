@@ -40,6 +40,14 @@ def _row(who: Who, count: Counter[str], batches: set[int]) -> dict[str, Json]:
     return {**dict(who), **told, **more, "batches": _ranges(batches)}
 
 
+def stages(folder: Path) -> dict[str, float]:
+    """Return the seconds that a run's workers took together for each stage, over all calls."""
+    found: Counter[str] = Counter()
+    for row in workers(folder):
+        found[str(row.get("stage"))] += row["seconds"]
+    return {stage: round(found[stage], 3) for stage in ("predict", "observe") if stage in found}
+
+
 def pace(folder: Path, stage: str) -> float | None:
     """Return the seconds that one worker took for an output of a stage; None where nothing tells."""
     rows = [each for each in workers(folder) if each.get("stage") == stage and each["outputs"]]

@@ -27,6 +27,7 @@ from ..evals.errors import Incomplete, JanusEvalError, UsageError, hint
 from ..evals.evaluation import evaluate, free_memory
 from ..evals.plugins import Benchmark, ModelAdapter
 from ..evals.types import Job, Json, Kind, Output, RunRecord
+from .trackers.told import numbers as numbers_of
 
 Adapt = Callable[[nn.Module], ModelAdapter]
 """Makes an adapter of the network as it is at this moment."""
@@ -121,7 +122,7 @@ class EvaluateCallback(TrainerCallback):
                     raise
                 told = str(error) if isinstance(error, JanusEvalError) else f"{type(error).__name__}: {error}"
             else:
-                numbers |= {} if told else _numbers(record)
+                numbers |= {} if told else numbers_of(record)
             if told:
                 name = benchmark if isinstance(benchmark, str) else benchmark.name
                 print(f"janus-eval: warning: step {step}: {name}: {' '.join(told.split())}", file=sys.stderr)
@@ -137,16 +138,6 @@ class EvaluateCallback(TrainerCallback):
             return ""
         told = f"{counts['unscored']} of {counts['expected']} outputs have no verdict ({counts['errors']} failed)"
         return f"{told}: none of its numbers is logged"
-
-
-def _numbers(record: RunRecord) -> dict[str, float]:
-    """Return what is logged of a record: numbers, never a withheld one."""
-    numbers: dict[str, float] = {}
-    for key, metric in record.metrics.items():
-        name = f"janus_eval/{record.spec.benchmark}/{key}"
-        values = {name: metric.value, f"{name}/low": metric.low, f"{name}/high": metric.high}
-        numbers |= {each: value for each, value in values.items() if value is not None and metric.value is not None}
-    return numbers
 
 
 def _checked(options: Mapping[str, Any]) -> dict[str, Any]:

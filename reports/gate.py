@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 from ..evals import stats
+from ..evals.environment import seconds
 from ..evals.errors import Incomplete, UsageError
 from ..evals.stats import Difference
 from ..evals.stored import find_runs
@@ -46,13 +47,14 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One run against its baseline. `problem` says why it could not be judged as a whole."""
+    """One run against its baseline: why it could not be judged as a whole (`problem`), how long it took."""
 
     name: str
     signature: str
     headline: str
     metrics: tuple[Judged, ...] = ()
     problem: str = ""
+    seconds: float | None = None
 
     @property
     def outcome(self) -> Literal["pass", "regression", "incomplete"]:
@@ -182,7 +184,9 @@ def judge(name: str, before: Run, after: Run, rules: Tolerances, level: float) -
     """Judge one run against its baseline at the family-wise level `level`."""
     spec = after.record.spec
     sealed = "" if before.record.sealed and after.record.sealed else " (unsealed: a record of format 1 is in it)"
-    result = RunResult(name, spec.signature + sealed, headline(before.record))
+    result = RunResult(
+        name, spec.signature + sealed, headline(before.record), seconds=seconds(after.record.environment)
+    )
     problem = _unfit(after.record) or ("" if after.record.sealed else _UNSEALED)
     changed = {
         key: both
@@ -193,9 +197,9 @@ def judge(name: str, before: Run, after: Run, rules: Tolerances, level: float) -
         said = "; ".join(f"{key} was {old}, is {new}" for key, (old, new) in changed.items())
         problem = f"not comparable: {said}"
     if problem:
-        return RunResult(name, result.signature, result.headline, problem=problem)
+        return replace(result, problem=problem)
     metrics = verdicts(before.record, after.record, pair(before, after), rules, level)
-    return RunResult(name, result.signature, result.headline, tuple(metrics))
+    return replace(result, metrics=tuple(metrics))
 
 
 def verdicts(before: RunRecord, after: RunRecord, pairing: Pairing, rules: Tolerances, level: float) -> list[Judged]:

@@ -19,6 +19,10 @@ _VALUE = re.compile(r"(?P<value>[\d.]+)(?P<half> ±[\d.]+)?(?: \((?!part\))(?P<t
 _ROOM = {False: (46, 56, 68), True: (96, 116, 138)}
 """About how many characters a line holds in \\small, \\footnotesize and \\scriptsize, in one column and in two."""
 _SIZES = (r"\small", r"\footnotesize\setlength{\tabcolsep}{4pt}", r"\scriptsize\setlength{\tabcolsep}{2.5pt}")
+_LEADS = (11.0, 9.5, 8.0)
+"""How many points a line of each size takes."""
+_PAGE = 550.0
+"""How many points tall article's page is, the lowest of those that the tables were set in."""
 
 
 @dataclass
@@ -77,14 +81,19 @@ def _float(table: Table, *, wide: bool) -> str:
             body.append(rf"\multicolumn{{{len(table.heads)}}}{{@{{}}l@{{}}}}{{\textit{{{escape(group.name)}}}}} \\")
         body += [_row(row, marks) for row in group.rows]
     below = [*map(escape, _notes(table)), *marks.notes()]
+    caption = _caption(table)
+    around = _around(caption, below, wide=wide)
     fitted = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+    tall = rf"\dimexpr\textheight-{around:.0f}pt\relax"
+    lowered = rf"\resizebox*{{!}}{{\ifdim\totalheight>{tall}{tall}\else\totalheight\fi}}{{%"
     return "\n".join(
         [
             rf"\begin{{{name}}}[t]",
             r"\centering",
-            rf"\caption{{{_caption(table)}}}",
+            rf"\caption{{{caption}}}",
             rf"\label{{tab:{_label(table.key)}}}",
-            _size(table, wide=wide),
+            _size(table, _PAGE - around, wide=wide),
+            lowered,
             fitted,
             rf"\begin{{tabular}}{{@{{}}{sides}@{{}}}}",
             r"\toprule",
@@ -92,7 +101,7 @@ def _float(table: Table, *, wide: bool) -> str:
             r"\midrule",
             *body,
             r"\bottomrule",
-            r"\end{tabular}}",
+            r"\end{tabular}}}",
             *([r"\par\smallskip\begin{minipage}{\linewidth}\scriptsize\raggedright"] if below else []),
             *(rf"{each}\par" for each in below),
             *([r"\end{minipage}"] if below else []),
@@ -121,7 +130,7 @@ def _head(head: Head) -> str:
 
 
 def _words(head: Head) -> list[str]:
-    return head.text.split() if head.number else [head.text]
+    return head.text.replace(" %", "\N{NO-BREAK SPACE}%").split(" ") if head.number else [head.text]
 
 
 def _label(text: str) -> str:
@@ -156,9 +165,18 @@ def _cell(cell: Cell, marks: _Marks) -> str:
     return text + (marks.mark("; ".join(said)) if said else "")
 
 
-def _size(table: Table, *, wide: bool) -> str:
+def _around(caption: str, below: Sequence[str], *, wide: bool) -> float:
+    """Return about how many points caption and remarks take above and below the table itself."""
+    line, small = _ROOM[wide][0], _ROOM[wide][-1]
+    return 30 + 12 * -(-len(caption) // line) + sum(8 * -(-len(each) // small) for each in below)
+
+
+def _size(table: Table, room: float, *, wide: bool) -> str:
+    """Return the largest size in which the table should fit the line, and `room` points."""
     length = _length(table)
-    return next((size for size, room in zip(_SIZES, _ROOM[wide], strict=True) if length <= room), _SIZES[-1])
+    lines = len(table.rows()) + 1.5 * len(table.groups) + max(len(_words(head)) for head in table.heads)
+    sizes = zip(_SIZES, _ROOM[wide], _LEADS, strict=True)
+    return next((size for size, line, lead in sizes if length <= line and lines * lead <= room), _SIZES[-1])
 
 
 def _length(table: Table) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -64,32 +65,40 @@ def _row(judged: Judged) -> Row:
 
 
 def junit(result: GateResult) -> str:
-    """Return JUnit XML: a suite a run, a case a metric; regressions fail, what cannot be judged errs."""
+    """Return JUnit XML: a suite and a case a run, failed or in error once, with its metrics listed inside."""
     root = ElementTree.Element("testsuites", name="janus-eval gate")
     for run in result.runs:
-        cases = list(run.metrics)
-        failures = [each for each in cases if each.verdict == "regression"]
-        errors = [each for each in cases if _is_error(run, each)]
-        counts = {"tests": len(cases) + bool(run.problem), "failures": len(failures)}
-        counts |= {"errors": len(errors) + bool(run.problem)}
+        model, _, bench = run.name.rpartition(" on ")
         suite = ElementTree.SubElement(root, "testsuite", name=clean(run.name))
-        suite.attrib.update({key: str(count) for key, count in counts.items()})
         properties = ElementTree.SubElement(suite, "properties")
         ElementTree.SubElement(properties, "property", name="signature", value=clean(run.signature))
-        if run.problem:
-            case = ElementTree.SubElement(suite, "testcase", classname=clean(run.name), name="run")
-            ElementTree.SubElement(case, "error", message=clean(run.problem))
-        for each in cases:
-            case = ElementTree.SubElement(suite, "testcase", classname=clean(run.name), name=clean(each.metric))
-            if each in failures:
-                ElementTree.SubElement(case, "failure", message=clean(line(each)))
-            elif each in errors:
-                ElementTree.SubElement(case, "error", message=clean(line(each)))
-            elif each.verdict in ("watched", "new", "not comparable"):
-                ElementTree.SubElement(case, "skipped", message=clean(line(each)))
-            ElementTree.SubElement(case, "system-out").text = clean(line(each))
+        case = ElementTree.SubElement(suite, "testcase", classname=clean(model), name=clean(bench))
+        kind = {"regression": "failure", "incomplete": "error"}.get(run.outcome)
+        if kind is not None:
+            told = [run.problem] if run.problem else [line(each) for each in run.metrics if _stops(run, each)]
+            more = f"; {len(told) - 1} more" if len(told) > 1 else ""
+            found = ElementTree.SubElement(case, kind, message=clean(told[0] + more), type=run.outcome)
+            found.text = "\n".join(map(clean, told))
+        ElementTree.SubElement(case, "system-out").text = "\n".join(clean(line(each)) for each in run.metrics)
+        for each in (suite, case):
+            each.attrib.update({} if run.seconds is None else {"time": f"{run.seconds:.3f}"})
+        suite.attrib.update(_counts([run]))
+    root.attrib.update(_counts(result.runs))
+    times = [run.seconds for run in result.runs if run.seconds is not None]
+    root.attrib.update({"time": f"{sum(times):.3f}"} if times else {})
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode")
+
+
+def _counts(runs: Sequence[RunResult]) -> dict[str, str]:
+    outcomes = [run.outcome for run in runs]
+    counts = {"tests": len(runs), "failures": outcomes.count("regression"), "errors": outcomes.count("incomplete")}
+    return {key: str(count) for key, count in counts.items()}
+
+
+def _stops(run: RunResult, judged: Judged) -> bool:
+    """Say whether this metric is a reason why its run does not pass."""
+    return judged.verdict == "regression" or _is_error(run, judged)
 
 
 def _is_error(run: RunResult, judged: Judged) -> bool:
@@ -104,7 +113,7 @@ def workflow_commands(result: GateResult) -> list[str]:
         if run.problem:
             found.append(_command("error", f"janus-eval gate: {run.name}", run.problem))
         for each in run.metrics:
-            if each.verdict == "regression" or _is_error(run, each):
+            if _stops(run, each):
                 found.append(_command("error", f"janus-eval gate: {run.name}", line(each)))
             elif each.verdict == "improvement":
                 found.append(_command("notice", f"janus-eval gate: {run.name}", line(each)))

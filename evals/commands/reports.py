@@ -7,8 +7,9 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from .. import screen
+from .. import registry, screen
 from ..errors import UsageError
 from ..files import write_out
 from . import flags, terminal
@@ -23,7 +24,7 @@ def add(command: Add) -> None:
     """Add report, compare, explain, gate and claims to the command line."""
     report = command("report", _report, "tables of measured runs beside the published numbers")
     report.add_argument("runs", nargs="*", type=flags.path, metavar="RUN", help="run folders or an output folder")
-    report.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
+    report.add_argument("-f", "--format", choices=(*FORMATS, "figure"), default="text", help="default: text")
     report.add_argument("--sort", metavar="COLUMN", help="best first within each group; --sort=-COLUMN: last first")
     report.add_argument("--columns", metavar="A,B", help="only these columns")
     report.add_argument("--only", choices=("measured", "reported"), help="only measured or only published rows")
@@ -32,9 +33,14 @@ def add(command: Add) -> None:
     )
     report.add_argument("--table", metavar="A,B", help="only these tables: understanding, geneval, dpg_bench, beside")
     report.add_argument("--fragment", action="store_true", help="with -f latex: tables to \\input into a paper")
-    report.add_argument("--wide", action="store_true", help="with --fragment: over both columns (table*)")
+    report.add_argument("--wide", action="store_true", help="with --fragment or -f figure: over both columns")
+    report.add_argument("--figure", choices=("radar", "bars", "scatter"), help="with -f figure: default by suites")
+    report.add_argument("--suites", metavar="A,B", help="with -f figure: its suites (default: those of the runs)")
+    report.add_argument("--beside", metavar="A,B", help="with -f figure: published models to draw beside the runs")
     report.add_argument("--bib", type=flags.path, metavar="FILE", help="write the sources as a .bib file")
-    report.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
+    report.add_argument(
+        "-o", "--out", type=flags.path, metavar="FILE", help="write to a file (.pdf, .png, .svg of a figure)"
+    )
 
     compare = command("compare", _compare, "two runs sample by sample: differences, flips, knobs")
     explain = command("explain", _explain, "each knob in which two runs differ")
@@ -74,8 +80,13 @@ def _report(args: argparse.Namespace) -> int:
 
     if args.fragment and args.format != "latex":
         raise UsageError("--fragment is LaTeX: add -f latex")
-    if args.wide and not args.fragment:
-        raise UsageError("--wide goes with --fragment")
+    if args.wide and not args.fragment and args.format != "figure":
+        raise UsageError("--wide goes with --fragment, or with -f figure")
+    if args.format == "figure":
+        return _figure(args)
+    for flag in ("figure", "suites", "beside"):
+        if vars(args)[flag] is not None:
+            raise UsageError(f"--{flag} goes with -f figure")
     text = report(
         args.runs,
         form=args.format,
@@ -93,6 +104,27 @@ def _report(args: argparse.Namespace) -> int:
         from ...reports.bibliography import bibliography
 
         _put(bibliography(sources(args.reported)), args.bib)
+    return 0
+
+
+def _figure(args: argparse.Namespace) -> int:
+    from ...reports.figure import figure
+    from ...reports.report import gathered
+
+    if args.out is None:
+        raise UsageError("-f figure writes a file: add -o FILE.pdf, .png or .svg")
+    for flag in ("sort", "columns", "table", "bib"):
+        if vars(args)[flag] is not None:
+            raise UsageError(f"--{flag} goes with tables, not with -f figure")
+    records, numbers = gathered(args.runs, args.reported)
+    records = [] if args.only == "reported" else records
+    chosen: dict[str, Any] = {"kind": args.figure, "suites": _split(args.suites), "beside": _split(args.beside)}
+    try:
+        data, notes = figure(records, numbers, args.out, **chosen, only=args.only or "all", wide=args.wide)
+    except ImportError as error:
+        raise registry.missing_package(error, "report -f figure") from error
+    write_out(args.out, data)
+    screen.out([f"{args.out}; for its caption:" if notes else str(args.out), *(f"  {each}" for each in notes)])
     return 0
 
 

@@ -18,6 +18,7 @@ from . import launch as launching
 from .estimate import estimate, hands
 
 if TYPE_CHECKING:
+    from ...integrations.trackers.telling import Trackers
     from ..evaluation import Outcome
     from ..plan import Pair
     from ..request import Request
@@ -54,6 +55,8 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("--shard", type=flags.words, metavar="I/N|auto", help=told)
     run.add_argument("-n", "--dry-run", action="store_true", help="print the plan and do nothing")
     run.add_argument("--json", action="store_true", help="print the records as JSON")
+    told = "tell a tracker of each run: tensorboard:DIR, wandb[:PROJECT], mlflow[:URI], trackio[:PROJECT] (repeat)"
+    run.add_argument("--log", action="append", default=[], type=flags.words, metavar="TRACKER", help=told)
     run.add_argument("--again", type=flags.path, metavar="RUN", help="ask again what a stored run was asked")
     flags.add_reading(run)
     flags.add_machine(run)
@@ -76,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     from ..plan import pairs
 
     request = flags.request_of(args) if args.again is None else _again(args)
+    trackers = _trackers(args.log, offline=args.offline)
     if args.dry_run:
         return _say_plan(pairs(request, tolerant=True), args)
     if request.machine.executor == "slurm":
@@ -86,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
         planned = pairs(request, executor)
         if args.again is not None:
             _check_same(args.again, planned[0])
-        return tell(carry_out(planned, settings_of(request), executor), args, alone=len(planned) == 1)
+        ended = carry_out(planned, settings_of(request), executor)
+        return tell(ended, args, alone=len(planned) == 1, trackers=trackers)
 
 
 def finish(args: argparse.Namespace) -> int:
@@ -100,8 +105,10 @@ def finish(args: argparse.Namespace) -> int:
         return tell(ended, args, alone=len(args.runs) == 1)
 
 
-def tell(outcomes: Iterable[Outcome], args: argparse.Namespace, *, alone: bool) -> int:
-    """Print how each run ended and return the exit code."""
+def tell(
+    outcomes: Iterable[Outcome], args: argparse.Namespace, *, alone: bool, trackers: Trackers | None = None
+) -> int:
+    """Print how each run ended, tell the trackers of it, and return the exit code."""
     records: list[Any] = []
     code = 0
     for outcome in outcomes:
@@ -112,6 +119,8 @@ def tell(outcomes: Iterable[Outcome], args: argparse.Namespace, *, alone: bool) 
             screen.say(_share(outcome))
         if outcome.record is not None and not args.json:
             screen.out(_summary(outcome))
+        for line in trackers.tell(outcome.folder) if trackers and outcome.record and outcome.record.metrics else ():
+            screen.say(line)
         if outcome.bug:
             screen.err(outcome.bug.splitlines())
         if outcome.error is not None:
@@ -128,6 +137,15 @@ def _share(outcome: Outcome) -> str:
     words = {"predict": "outputs", "observe": "looked at"}
     told = ", ".join(f"{had} of {total} {words[stage]}" for stage, (total, had) in outcome.share.items())
     return f"{outcome.title}: this shard has {told}; when all have: janus-eval finish {outcome.folder}"
+
+
+def _trackers(names: Sequence[str], *, offline: bool) -> Trackers | None:
+    """Return the trackers, each of which has said that it is there; nothing is imported where none is asked for."""
+    if not names:
+        return None
+    from ...integrations.trackers.telling import Trackers
+
+    return Trackers(flags.split_names(names), offline=offline)
 
 
 def _again(args: argparse.Namespace) -> Request:

@@ -44,6 +44,30 @@ def test_each_stage_makes_its_own_and_the_next_goes_on(tmp_path: Path) -> None:
     assert (folder / "scores.jsonl").read_bytes() == (other / "scores.jsonl").read_bytes()
 
 
+def test_the_seconds_of_earlier_calls_are_kept_in_the_environment_and_in_nothing_signed(tmp_path: Path) -> None:
+    redness(Painter(), Eye(), tmp_path, "predict")
+    (folder,) = tmp_path.iterdir()
+    environment = folder / "environment.json"
+    told = json.loads(environment.read_text())
+    assert told["stages"].keys() == {"predict", "score"}
+    (worker,) = told["workers"]
+    environment.write_text(json.dumps(told | {"workers": [worker | {"seconds": 7200.0}, {"odd": "x"}]}))
+    for _ in range(2):
+        record = redness(Painter(), Eye(), tmp_path)
+        stages = record.environment["stages"]
+        assert stages.keys() == {"predict", "observe", "score"}
+        assert stages["predict"] == 7200.0 and stages["score"] < 5.0
+    assert "stages" not in (folder / "record.json").read_text()
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"stages": [1]}', '{"stages": {"predict": NaN}}'])
+def test_a_damaged_environment_stops_no_run(tmp_path: Path, text: str) -> None:
+    redness(Painter(), Eye(), tmp_path, "predict")
+    (folder,) = tmp_path.iterdir()
+    (folder / "environment.json").write_text(text)
+    assert redness(Painter(), Eye(), tmp_path).complete
+
+
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     done = redness(Painter(), Eye(), tmp_path)
     assert redness(Painter(), Eye(), tmp_path, "predict").metrics == done.metrics

@@ -28,6 +28,13 @@ def ugly() -> Table:
     return Table("ugly", UGLY, heads, (Group(UGLY, (row,)),), (UGLY,))
 
 
+def long() -> Table:
+    """Return a table that is taller than any page."""
+    heads = (Head("model", "Model", number=False), Head("x", "X"))
+    rows = tuple(Row((Cell(f"model {number}"), Cell("0.50"))) for number in range(120))
+    return Table("long", "A long table", heads, (Group("", rows),), ("A remark of some words. " * 20,))
+
+
 def call(folder: Path, *command: str) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
@@ -44,6 +51,7 @@ def test_the_tables_stand_in_a_paper_and_fit_its_lines(tmp_path: Path, name: str
         report(form="latex", which=["understanding"], paper=Paper(wide=True)),
         report(form="latex", which=["dpg_bench"], paper=Paper()),
         fragment([ugly()], [UGLY]),
+        fragment([long()]),
     ]
     (tmp_path / "refs.bib").write_text(bibliography([UGLY]))
     packages = r"\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,graphicx,url}"
@@ -60,3 +68,4 @@ def test_the_tables_stand_in_a_paper_and_fit_its_lines(tmp_path: Path, name: str
     assert "undefined" not in log and not re.search(r"Overfull \\hbox.*in (paragraph|alignment).*\n.*midrule", log)
     wide = [float(each) for each in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log)]
     assert max(wide, default=0) < 30  # long addresses in the bibliography, never a table
+    assert "Float too large" not in log and r"Overfull \vbox" not in log

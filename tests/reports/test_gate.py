@@ -317,14 +317,29 @@ def test_a_wrong_tolerance_is_named(tmp_path: Path, stored: Path, text: str, mes
 def test_junit_counts_failures_and_errors(tmp_path: Path, stored: Path) -> None:
     bad = runs.write(tmp_path / "bad", runs.spec("m", seed=9), runs.scores(9, drop=0.1))
     result = gate([bad], stored)
-    suite = ElementTree.fromstring(verdicts.junit(result))[0]
-    failures = suite.findall("testcase/failure")
-    assert int(suite.attrib["failures"]) == len(failures) >= 1
-    assert "official/overall: regression" in failures[0].attrib["message"]
-    assert len(suite.findall("testcase")) == int(suite.attrib["tests"]) == 7
+    root = ElementTree.fromstring(verdicts.junit(result))
+    [suite] = root
+    [case] = suite.findall("testcase")
+    assert (case.attrib["classname"], case.attrib["name"]) == ("m", "geneval")
+    [failure] = case.findall("failure")
+    fallen = [each.metric for each in result.runs[0].metrics if each.verdict == "regression"]
+    assert failure.attrib["message"].startswith("official/overall: regression") and len(fallen) > 1
+    assert [each.partition(":")[0] for each in (failure.text or "").splitlines()] == fallen
+    assert len((case.findtext("system-out") or "").splitlines()) == 7
+    for each in (root, suite):
+        assert (each.attrib["tests"], each.attrib["errors"], each.attrib["failures"]) == ("1", "0", "1")
     torn = runs.write(tmp_path / "torn", runs.spec("m", seed=9), runs.scores(9, share=5), missing=3)
     suite = ElementTree.fromstring(verdicts.junit(gate([torn], stored)))[0]
     assert (suite.attrib["tests"], suite.attrib["errors"], suite.attrib["failures"]) == ("1", "1", "0")
+
+
+@pytest.mark.parametrize("stages", [{"predict": 90.5, "observe": 30, "score": 1.25}, {"predict": "x"}, None])
+def test_junit_tells_how_long_a_run_took_where_the_run_does(tmp_path: Path, stored: Path, stages: object) -> None:
+    run = runs.write(tmp_path / "next", runs.spec("m", seed=9), runs.scores(9))
+    (run / "environment.json").write_text(json.dumps({"stages": stages}))
+    root = ElementTree.fromstring(verdicts.junit(gate([run], stored)))
+    told = [root.get("time"), root[0].get("time"), root[0][1].get("time")]
+    assert told == ["121.750" if stages and "score" in stages else None] * 3
 
 
 def test_github_gets_annotations_and_a_summary(
