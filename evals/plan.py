@@ -304,8 +304,8 @@ def _makers(made: _Made, card: Mapping[str, Json], request: Request) -> list[Mod
         return []
     if made.factory is None:
         raise UsageError(f"--device {request.machine.device}: {made.name} lives in this process; give one device")
-    kinds = frozenset(made.plugin.kinds)
+    kinds, shares = frozenset(made.plugin.kinds), bool(made.plugin.shares_pictures)
     return [
-        members.model(WorkerModel(made.name, {**made.options, "device": each}, kinds, card), made.name)
+        members.model(WorkerModel(made.name, {**made.options, "device": each}, kinds, card, shares), made.name)
         for each in devices
     ]

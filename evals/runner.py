@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from . import members, reasoning
 from .assets.fetch import fetch
-from .batches import Budget, Elastic, chunks, guarded, handed_out, put
+from .batches import Budget, Elastic, chunks, guarded, handed_out, in_order, put, subject
 from .errors import Incomplete, UsageError
 from .files import disk
 from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
@@ -162,7 +162,7 @@ def _fetch_first(eyes: Eyes | None, settings: Settings) -> None:
 
 
 def _jobs(spec: RunSpec, model: Model, suite: Suite, samples: Sequence[Sample]) -> list[Job]:
-    """Return every output of the run; pictures by prompt length, so that a batch pads little."""
+    """Return every output of the run, in the order in which they are asked for."""
     jobs = [
         Job(sample, suite.kind, index, job_seed(spec.seed, sample.id, index))
         for sample in samples
@@ -171,7 +171,7 @@ def _jobs(spec: RunSpec, model: Model, suite: Suite, samples: Sequence[Sample]) 
     extra = {*suite.extra_kinds} & {*model.kinds}
     for kind in filter(extra.__contains__, members.KINDS):
         jobs += [Job(sample, kind, 0, job_seed(spec.seed, sample.id, 0)) for sample in samples]
-    return sorted(jobs, key=lambda job: (job.kind, len(job.sample.prompt)))
+    return in_order(jobs, together=model.shares_pictures)
 
 
 def _image_paths(suite: Suite, samples: Sequence[Sample], root: Path) -> Callable[[Job], Path]:
@@ -208,7 +208,8 @@ def _predict(
     # neighbours as in an uninterrupted run. What has no neighbours (an endpoint that is paid by request)
     # is asked for what is missing alone.
     asked = missing if models[0].independent else jobs
-    todo = [chunk for chunk in chunks(asked, size) if any(key_of(job) not in have for job in chunk)]
+    together = subject if models[0].shares_pictures else None
+    todo = [chunk for chunk in chunks(asked, size, together) if any(key_of(job) not in have for job in chunk)]
     workers = [Elastic[Job, Output](partial(_asked, model)) for model in models]
 
     def work(worker: Elastic[Job, Output], chunk: Sequence[Job]) -> list[tuple[Job, Output]]:

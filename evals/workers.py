@@ -21,8 +21,16 @@ class WorkerModel:
     is raised here as itself; a process that dies is an EnvironmentProblem that says so.
     """
 
-    def __init__(self, name: str, options: Mapping[str, Any], kinds: frozenset[Kind], card: Mapping[str, Json]) -> None:
+    def __init__(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        kinds: frozenset[Kind],
+        card: Mapping[str, Json],
+        shares_pictures: bool = False,
+    ) -> None:
         self.name = name
+        self.shares_pictures = shares_pictures
         self.options = dict(options)
         self.kinds = kinds
         self.card = card
