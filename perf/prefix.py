@@ -1,7 +1,7 @@
 """Time questions about one picture: its prefix once for all of them, against each asked whole.
 
     python perf/prefix.py                        Janus-Pro-1B's shape, random weights (about 10 minutes, 10 GB)
-    python perf/prefix.py --layers 2             the same widths, 2 of 24 layers (about a minute, 3 GB)
+    python perf/prefix.py --layers 2             the same widths, 2 of 24 layers in both networks (a minute, 3 GB)
     python perf/prefix.py --device cuda --dtype bfloat16
 
 Both ways are this package's engine over the same weights, in one process and in turns; the best repetition of each
@@ -84,7 +84,7 @@ class Bench:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=[*SHAPES], default="1b")
-    parser.add_argument("--layers", type=int, help="of the language model; its widths stay")
+    parser.add_argument("--layers", type=int, help="of the language model and the tower; their widths stay")
     parser.add_argument("--suite", choices=[*SUITES], nargs="*", default=[*SUITES])
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--repeat", type=int, default=1)
@@ -92,8 +92,9 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     args = parser.parse_args()
     shape, device = SHAPES[args.shape], torch.device(args.device)
+    tower = TOWER | ({"num_hidden_layers": args.layers} if args.layers else {})
     shape = replace(shape, layers=args.layers or shape.layers)
-    network = Network(build(shape, 576, device, getattr(torch, args.dtype), TOWER))
+    network = Network(build(shape, 576, device, getattr(torch, args.dtype), tower))
     pixels = torch.rand((1, 3, network.image_size, network.image_size), generator=torch.Generator().manual_seed(0))
     bench = Bench(network, pixels * 2 - 1, args.batch)
     bench.compare(2, 8, 1)  # the weights are laid out
