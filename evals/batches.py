@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -22,7 +23,7 @@ from .errors import (
 from .pictures import Made
 from .registry import missing_package
 from .store import RunStore
-from .types import Prediction
+from .types import Job, Prediction
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -154,7 +155,51 @@ def told(error: Exception) -> str:
     return str(error) if isinstance(error, JanusEvalError) else traceback.format_exc()
 
 
-def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield the items in order, `size` at a time."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def chunks(items: Sequence[T], size: int, together: Callable[[T], Hashable] | None = None) -> Iterator[Sequence[T]]:
+    """Yield the items in order, at most `size` at a time.
+
+    Neighbours of one `together` are in one chunk; where it does not hold them they are split evenly.
+    """
+    parts = _families(items, size, together) if together else ([each] for each in items)
+    chunk: list[T] = []
+    for part in parts:
+        if len(chunk) + len(part) > size:
+            yield chunk
+            chunk = []
+        chunk += part
+    if chunk:
+        yield chunk
+
+
+def _families(items: Sequence[T], size: int, together: Callable[[T], Hashable]) -> Iterator[Sequence[T]]:
+    for _, family in groupby(items, together):
+        members = [*family]
+        count = -(-len(members) // size)
+        width = -(-len(members) // count)
+        yield from (members[start : start + width] for start in range(0, len(members), width))
+
+
+def subject(job: Job) -> Hashable:
+    """Return what a question is about: its pictures, as far as their names tell; of any other job, its sample."""
+    sample = job.sample
+    if not sample.images:
+        return job.kind, sample.id
+    return job.kind, "", sample.cluster or tuple(each.name for each in sample.images)
+
+
+def in_order(jobs: Sequence[Job], *, together: bool) -> list[Job]:
+    """Return jobs by prompt length, so that a batch pads little; `together` keeps those of one subject side by side."""
+    if not together:
+        return sorted(jobs, key=lambda job: (job.kind, len(job.sample.prompt)))
+    longest: dict[Hashable, int] = {}
+    first: dict[Hashable, int] = {}
+    for place, job in enumerate(jobs):
+        key = subject(job)
+        first.setdefault(key, place)
+        longest[key] = max(longest.get(key, 0), len(job.sample.prompt))
+
+    def rank(job: Job) -> tuple[str, int, int, int]:
+        key = subject(job)
+        return job.kind, longest[key], first[key], len(job.sample.prompt)
+
+    return sorted(jobs, key=rank)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from . import reasoning
-from .batches import Budget, Failed, chunks, put
+from .batches import Budget, Failed, chunks, put, subject
 from .executors import Batch, Done, Executor, Making, Pair, Plugin, item_key, pair_key
 from .pictures import Made
 from .plugins import Eyes, Model, Suite
@@ -33,11 +33,9 @@ Progress = Callable[[str, int, int], AbstractContextManager[Ticker]]
 """Opens a progress bar: (label, total, already done)."""
 
 
-def spans(total: int, size: int, group: int) -> Iterator[range]:
-    """Yield the positions of each batch: `size` together, none across the border of a group."""
-    for start in range(0, total, group):
-        end = min(start + group, total)
-        yield from (range(at, min(at + size, end)) for at in range(start, end, size))
+def spans(group: range, size: int) -> Iterator[range]:
+    """Yield the positions of each batch of a group: `size` together."""
+    yield from (group[start : start + size] for start in range(0, len(group), size))
 
 
 @dataclass
@@ -88,22 +86,34 @@ class Flow:
 
     # -- what is to be made -----------------------------------------------------------------------
 
+    @property
+    def _together(self) -> Callable[[Job], Hashable] | None:
+        """What questions have in common that are asked in one batch; of drawings nothing is read twice."""
+        return subject if self.model.here.shares_pictures and self.suite.kind != "image" else None
+
     @cached_property
-    def _group(self) -> int:
-        """How many jobs belong together: what an observer's batch looks at is drawn within one group."""
-        draw = self.sizes["predict"]
-        return max(1, self.sizes.get("observe", draw) // draw) * draw
+    def _groups(self) -> Sequence[range]:
+        """The jobs that belong together: what an observer's batch looks at is drawn within one group, and the questions
+        about a picture are asked in one, where the model reads a picture once for all of them."""
+        draw, every = self.sizes["predict"], range(len(self.jobs))
+        if self._together:
+            parts = chunks(every, draw, lambda at: subject(self.jobs[at]))
+            return [range(part[0], part[-1] + 1) for part in parts]
+        width = max(1, self.sizes.get("observe", draw) // draw) * draw
+        return list(spans(every, width))
 
     def _mine(self, size: int) -> Iterator[tuple[int, range]]:
-        for number, span in enumerate(spans(len(self.jobs), size, self._group)):
-            if self.shard is None or self.shard.has(span.start // self._group):
+        """Yield the batches of this process: those of its shard's groups, numbered among all."""
+        whose = ((number, span) for number, group in enumerate(self._groups) for span in spans(group, size))
+        for number, (group, span) in enumerate(whose):
+            if self.shard is None or self.shard.has(group):
                 yield number, span
 
     def _drawing(self) -> Iterator[Batch]:
         found = [(number, [self.jobs[at] for at in span]) for number, span in self._mine(self.sizes["predict"])]
         if self.model.here.independent:
             missing = [job for _, jobs in found for job in jobs if key_of(job) not in self.made]
-            found = list(enumerate(map(list, chunks(missing, self.sizes["predict"]))))
+            found = list(enumerate(map(list, chunks(missing, self.sizes["predict"], self._together))))
         for number, jobs in found:
             if any(key_of(job) not in self.made for job in jobs):
                 yield Batch("predict", number, jobs)

@@ -47,6 +47,9 @@ class ModelMembers(Protocol):
     name: Annotated[str, "what an adapter made in Python is called; a registered one has its registered name"] = ""
     world: Annotated[str, "the data world that it was made for (toy)"] = "official"
     independent: Annotated[bool, "no output depends on its batch: a resumed run asks for the missing alone"] = False
+    shares_pictures: Annotated[bool, "what it reads of a picture serves all questions about it: they go together"] = (
+        False
+    )
     inert: Annotated[
         Collection[str],
         "options of its factory that need no place in a run's key: they move nothing (device), or "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import members, reasoning
 from .assets.fetch import fetch
-from .batches import Budget
+from .batches import Budget, in_order
 from .errors import Incomplete, UsageError
 from .executors import Executor, Making, Plugin
 from .files import disk
@@ -232,7 +232,7 @@ def _fetch_first(eyes: Plugin[Eyes] | None, settings: Settings) -> None:
 
 
 def _jobs(spec: RunSpec, model: Model, suite: Suite, samples: Sequence[Sample]) -> list[Job]:
-    """Return every output of the run; pictures by prompt length, so that a batch pads little."""
+    """Return every output of the run, in the order in which they are asked for."""
     jobs = [
         Job(sample, suite.kind, index, job_seed(spec.seed, sample.id, index))
         for sample in samples
@@ -241,7 +241,7 @@ def _jobs(spec: RunSpec, model: Model, suite: Suite, samples: Sequence[Sample]) 
     extra = {*suite.extra_kinds} & {*model.kinds}
     for kind in filter(extra.__contains__, members.KINDS):
         jobs += [Job(sample, kind, 0, job_seed(spec.seed, sample.id, 0)) for sample in samples]
-    return sorted(jobs, key=lambda job: (job.kind, len(job.sample.prompt)))
+    return in_order(jobs, together=model.shares_pictures)
 
 
 def _image_paths(suite: Suite, samples: Sequence[Sample], root: Path) -> Callable[[Job], Path]:

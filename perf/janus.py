@@ -26,7 +26,7 @@ import copy
 import gc
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,8 +64,13 @@ BOS, PAD, BOI = 0, 2, 3
 CODES, PICTURES, WEIGHT = 16_384, 4, 5.0
 
 
-def build(shape: Shape, tokens: int, device: torch.device, dtype: torch.dtype) -> JanusForConditionalGeneration:
-    """Return a model of this shape with seeded random weights, logits of a believable spread."""
+def build(
+    shape: Shape, tokens: int, device: torch.device, dtype: torch.dtype, tower: Mapping[str, int] | None = None
+) -> JanusForConditionalGeneration:
+    """Return a model of this shape with seeded random weights, logits of a believable spread.
+
+    `tower` are sizes of the vision tower, which is small without them.
+    """
     side = int(tokens**0.5)
     if side * side != tokens:
         raise SystemExit(f"--tokens {tokens} is no square")
@@ -93,6 +98,7 @@ def build(shape: Shape, tokens: int, device: torch.device, dtype: torch.dtype) -
             "patch_size": 16,
             "num_image_tokens": tokens,
             "projection_dim": shape.hidden,
+            **(tower or {}),
         },
         vq_config={
             "num_embeddings": CODES,

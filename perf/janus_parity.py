@@ -18,10 +18,11 @@ import numpy as np
 import torch
 import transformers
 from janus_eval.models.janus.checkpoint import Checkpoint
-from janus_eval.models.janus.engine import Question, Sampler, answer, draw, guided
+from janus_eval.models.janus.engine import Sampler, answer, draw, guided
 from janus_eval.models.janus.network import Network
 from janus_eval.models.janus.pixels import pixel_values, read_rule, resized_size, squared, to_bytes
 from janus_eval.models.janus.prompts import OFFICIAL_SYSTEM, DrawPrompt, Tokens, Turn, draw_prompt, read_prompt
+from janus_eval.models.janus.reading import Question
 from PIL import Image
 
 WRONG: list[str] = []

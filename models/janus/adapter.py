@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ...evals.assets.fetch import hub_folder
-from ...evals.errors import JanusEvalError, UsageError
+from ...evals.errors import JanusEvalError, OutOfMemory, UsageError
 from ...evals.types import CUT, Answer, Job, Json, Kind, Output
 from ..device import Dtype, at_least, memory, needed, place
 from .checkpoint import Checkpoint
@@ -21,9 +21,9 @@ from .prompts import read_prompt as make_read_prompt
 if TYPE_CHECKING:
     import torch
 
-    from .engine import Question
     from .network import Network
     from .pictures import Studio
+    from .reading import Kept, Question
 
 Recipe = Literal["paper-like"]
 
@@ -57,12 +57,19 @@ class _Loaded:
     tokens: Tokens
     rule: PixelRule
     studio: Studio
+    kept: Kept
+
+    def forget(self) -> None:
+        """Give back what is kept of the pictures that were asked about last."""
+        self.kept.drop()
+        self.studio.forget()
 
 
 class Janus:
     """A Janus model over a checkpoint folder; see `Family.__call__` for the options."""
 
     kinds: frozenset[Kind] = frozenset(("image", "text", "likelihood"))
+    shares_pictures = True
     inert = (
         *("path", "revision", "weights", "recipe", "guidance", "temperature", "max_new_tokens", "roles"),
         *("system_prompt", "image_position", "batch_size", "device", "dtype"),
@@ -116,7 +123,7 @@ class Janus:
             return self._batch
         loaded = self._loaded
         need = max((self._bytes(loaded, job) for job in jobs), default=1)
-        fits = int(_free_bytes(loaded.network.device) * _SHARE) // need
+        fits = int(_free_bytes(loaded.network.device) * _SHARE) // need - 1  # one for the prefix that is kept
         if loaded.network.device.type == "cpu":
             fits = min(fits, _CPU_BATCH)
         return max(1, fits)
@@ -134,11 +141,17 @@ class Janus:
             ("likelihood", self._weigh),
         )
         outputs: dict[int, Output] = {}
-        with memory(loaded.network.device, f"a batch of {len(jobs)}"):
-            for kind, work in kinds:
-                places = [place for place, job in enumerate(jobs) if job.kind == kind]
-                if places:
-                    outputs.update(zip(places, work(loaded, [jobs[place] for place in places]), strict=True))
+        if any(job.kind == "image" for job in jobs):
+            loaded.forget()
+        try:
+            with memory(loaded.network.device, f"a batch of {len(jobs)}"):
+                for kind, work in kinds:
+                    places = [place for place, job in enumerate(jobs) if job.kind == kind]
+                    if places:
+                        outputs.update(zip(places, work(loaded, [jobs[place] for place in places]), strict=True))
+        except OutOfMemory:
+            loaded.forget()  # the halves have its room
+            raise
         return [outputs[place] for place in range(len(jobs))]
 
     @cached_property
@@ -147,6 +160,7 @@ class Janus:
 
         from .network import Network
         from .pictures import Studio
+        from .reading import Kept
 
         device, dtype = place(self._knobs.device, self._knobs.dtype)
         if device.type == "cuda" and dtype == torch.float32:
@@ -160,7 +174,7 @@ class Janus:
             raise UsageError(
                 f"{folder}: the tokenizer has ids past the model's {network.vocabulary}; the files do not belong"
             )
-        return _Loaded(network, tokens, read_rule(folder, network.image_size), Studio(network))
+        return _Loaded(network, tokens, read_rule(folder, network.image_size), Studio(network), Kept())
 
     def _draw(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
         from .engine import Sampler, draw
@@ -179,7 +193,7 @@ class Janus:
 
         network, tokens, limit = loaded.network, loaded.tokens, self._knobs.max_new_tokens
         questions = self._questions(loaded, jobs)
-        said = answer(network, questions, image=tokens.image, eos=tokens.eos, limit=limit)
+        said = answer(network, questions, image=tokens.image, eos=tokens.eos, limit=limit, kept=loaded.kept)
         cut = [len(ids) == room_for(network, each, limit) for ids, each in zip(said, questions, strict=True)]
         return [Answer(tokens.text(ids), CUT if full else "stop") for ids, full in zip(said, cut, strict=True)]
 
@@ -190,7 +204,8 @@ class Janus:
             if not all(text.strip() for text in job.sample.options):
                 raise UsageError(f"sample {job.sample.id!r}: an option is empty, it has no likelihood")
         options = [[_continuation(loaded.tokens, text) for text in job.sample.options] for job in jobs]
-        return weigh(loaded.network, self._questions(loaded, jobs), options, image=loaded.tokens.image)
+        questions = self._questions(loaded, jobs)
+        return weigh(loaded.network, questions, options, image=loaded.tokens.image, kept=loaded.kept)
 
     def _draw_prompt(self, loaded: _Loaded, job: Job, steps: int) -> DrawPrompt:
         prompt = make_draw_prompt(loaded.tokens, self._knobs.turn, job.sample.prompt)
@@ -209,13 +224,13 @@ class Janus:
         )
 
     def _questions(self, loaded: _Loaded, jobs: Sequence[Job]) -> list[Question]:
-        from .engine import Question
+        from .reading import Question
 
         ids = [self._read_ids(loaded, job) for job in jobs]
         for job, each in zip(jobs, ids, strict=True):
             self._must_fit(loaded, job, len(each), 1)
         seen = loaded.studio.see([job.sample.images for job in jobs], loaded.rule)
-        return [Question(each, pictures) for each, pictures in zip(ids, seen, strict=True)]
+        return [Question(each, pictures, subject) for each, (pictures, subject) in zip(ids, seen, strict=True)]
 
     def _must_fit(self, loaded: _Loaded, job: Job, length: int, more: int) -> None:
         context = loaded.network.context

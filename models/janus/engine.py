@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ...evals.errors import JanusEvalError
-from .network import PORTION, Cache, Network, whole
+from .network import Cache, Network, whole
 from .noise import Noise
 from .prompts import DrawPrompt
+from .reading import Kept, Question, fill, ids_of, read
 
 Choose = Callable[[int, Tensor, "Tensor | None"], Tensor]
 """(step, conditional logits (B, V), unconditional logits or None) -> codes (B,)."""
@@ -78,7 +79,7 @@ def draw(network: Network, prompts: Sequence[DrawPrompt], choose: Choose, *, gui
     if guided:
         rows += [prompt.unconditional for prompt in prompts]
     longest = max(len(row) for row in rows)
-    cache = Cache(network, len(rows), longest + steps - 1)
+    cache = Cache.empty(network, len(rows), longest + steps - 1)
     hidden = _prefill_once(network, rows, cache)
     lengths = torch.tensor([len(row) for row in rows], device=network.device)
     codes = torch.empty((count, steps), dtype=torch.int64, device=network.device)
@@ -108,48 +109,13 @@ def _prefill_once(network: Network, rows: Sequence[tuple[int, ...]], cache: Cach
     distinct = list(dict.fromkeys(rows))
     place = {row: number for number, row in enumerate(distinct)}
     longest = max(len(row) for row in rows)
-    own = cache if len(distinct) == len(rows) else Cache(network, len(distinct), longest)
-    hidden, _ = _prefill(network, [network.embed(_ids(network, row)) for row in distinct], own)
+    own = cache if len(distinct) == len(rows) else Cache.empty(network, len(distinct), longest)
+    hidden = fill(network, [network.embed(ids_of(network, row)) for row in distinct], own)
     if own is cache:
         return hidden
     index = torch.tensor([place[row] for row in rows], device=network.device)
     cache.spread(own, index, longest)
     return hidden[index]
-
-
-def _prefill(network: Network, rows: Sequence[Tensor], cache: Cache) -> tuple[Tensor, Tensor]:
-    """Run prompts, each (n, hidden): the normed hidden state of each last token, and the lengths.
-
-    Rows are filled up on the right. What is computed there is never looked at: the next tokens
-    overwrite it before anybody may.
-    """
-    lengths = torch.tensor([len(row) for row in rows], device=network.device)
-    width = whole(max(len(row) for row in rows), PORTION)
-    x = torch.zeros((len(rows), width, rows[0].shape[-1]), dtype=network.dtype, device=network.device)
-    for target, row in zip(x, rows, strict=True):
-        target[: len(row)] = row
-    hidden = network.begin(x, cache)
-    return network.normed(hidden[torch.arange(len(rows), device=network.device), lengths - 1]), lengths
-
-
-def _ids(network: Network, ids: Sequence[int]) -> Tensor:
-    return torch.tensor(ids, dtype=torch.int64, device=network.device)
-
-
-@dataclass(frozen=True)
-class Question:
-    """A prompt to read: its ids, and its pictures' embeddings (N, image_tokens, hidden) in order."""
-
-    ids: tuple[int, ...]
-    pictures: Tensor | None = None
-
-
-def _embedded(network: Network, question: Question, image: int) -> Tensor:
-    ids = _ids(network, question.ids)
-    x = network.embed(ids)
-    if question.pictures is not None:
-        x[ids == image] = question.pictures.flatten(0, 1).to(x.dtype)
-    return x
 
 
 @torch.inference_mode()
@@ -160,29 +126,31 @@ def answer(
     image: int,
     eos: int,
     limit: int,
+    kept: Kept | None = None,
     watch: Callable[[Tensor], None] | None = None,
 ) -> list[list[int]]:
     """Answer greedily: the new ids of each question, at most `limit`, without the end token.
 
-    An answer also ends where the context is full (`room_for`). `image` is the id of the picture places.
-    `watch` is shown the logits (B, vocabulary) of every step. Raises JanusEvalError for logits that are
-    not finite.
+    An answer also ends where the context is full (`room_for`). `image` is the id of the picture places,
+    `kept` what was kept of the batch before. `watch` is shown the logits (B, vocabulary) of every step.
+    Raises JanusEvalError for logits that are not finite.
     """
     if not questions:
         return []
-    rows = [_embedded(network, each, image) for each in questions]
-    longest = max(len(row) for row in rows)
+    longest = max(len(each.ids) for each in questions)
     room = torch.tensor([room_for(network, each, limit) for each in questions], device=network.device)
     steps = int(room.max())
-    cache = Cache(network, len(rows), longest + max(steps - 1, 0))
-    hidden, lengths = _prefill(network, rows, cache)
+    cache = Cache.empty(network, len(questions), longest + max(steps - 1, 0))
+    hidden, rows = read(network, questions, cache, image=image, kept=kept)
+    lengths = torch.tensor([len(each.ids) for each in questions], device=network.device)[rows]
+    room = room[rows]
     said: list[Tensor] = []
     finite = _Finite(network)
     open_rows = room > 0
     for step in range(steps):
         logits = network.word_logits(hidden)
         if watch:
-            watch(logits)
+            watch(logits[rows.argsort()])
         finite.see(logits, open_rows)
         if step % _ASK == 0:
             finite.check()
@@ -193,7 +161,7 @@ def answer(
             break
         hidden = _step(network, network.embed(words), lengths + step, cache, longest + step)
     finite.check()
-    columns = torch.stack(said, 1).tolist() if said else [[] for _ in rows]
+    columns = torch.stack(said, 1)[rows.argsort()].tolist() if said else [[] for _ in questions]
     return [row[: row.index(eos)] if eos in row else row for row in columns]
 
 
@@ -208,24 +176,30 @@ _ASK = 4
 
 @torch.inference_mode()
 def weigh(
-    network: Network, questions: Sequence[Question], options: Sequence[Sequence[Sequence[int]]], *, image: int
+    network: Network,
+    questions: Sequence[Question],
+    options: Sequence[Sequence[Sequence[int]]],
+    *,
+    image: int,
+    kept: Kept | None = None,
 ) -> list[tuple[float, ...]]:
     """Return log p(option | question), in nats, summed over the option's ids, for each option.
 
-    Each question is run once; its options run over copies of its cache. Raises JanusEvalError for logits
-    that are not finite.
+    Each question is run once; its options run over copies of its cache. `image` and `kept` as in `answer`.
+    Raises JanusEvalError for logits that are not finite.
     """
     if not questions:
         return []
-    rows = [_embedded(network, each, image) for each in questions]
-    longest = max(len(row) for row in rows)
-    prefix = Cache(network, len(rows), longest)
-    hidden, lengths = _prefill(network, rows, prefix)
+    longest = max(len(each.ids) for each in questions)
+    prefix = Cache.empty(network, len(questions), longest)
+    hidden, rows = read(network, questions, prefix, image=image, kept=kept)
+    row_of = {question: row for row, question in enumerate(rows.tolist())}
+    lengths = torch.tensor([len(each.ids) for each in questions], device=network.device)[rows]
     finite = _Finite(network)
     logits = network.word_logits(hidden)
     finite.see(logits)
     first = logits.float().log_softmax(-1)
-    flat = [(row, list(ids)) for row, each in enumerate(options) for ids in each]
+    flat = [(row_of[question], list(ids)) for question, each in enumerate(options) for ids in each]
     if not flat:
         return [() for _ in questions]
     owner = torch.tensor([row for row, _ in flat], device=network.device)
@@ -233,7 +207,7 @@ def weigh(
     table = torch.zeros((len(flat), width), dtype=torch.int64, device=network.device)
     real = torch.zeros((len(flat), width), dtype=torch.bool, device=network.device)
     for line, (_, ids) in enumerate(flat):
-        table[line, : len(ids)] = _ids(network, ids)
+        table[line, : len(ids)] = ids_of(network, ids)
         real[line, : len(ids)] = True
     gains = [first[owner].gather(1, table[:, :1])]
     if width > 1:
@@ -249,7 +223,7 @@ def _later_gains(
 ) -> Tensor:
     """Return the log-probabilities of the second and later ids of each option."""
     width = table.shape[1] - 1
-    cache = Cache(network, len(table), longest + width)
+    cache = Cache.empty(network, len(table), longest + width)
     cache.spread(prefix, owner, longest)
     columns = torch.arange(cache.length, device=network.device)
     positions = lengths[owner][:, None] + torch.arange(width, device=network.device)

@@ -42,11 +42,20 @@ class Cache:
     Position p of a row lies in column p: rows begin together and end where they end.
     """
 
-    def __init__(self, network: Network, rows: int, length: int) -> None:
-        self.rows, self.length = rows, whole(length)
-        shape = (network.layers, 2, rows, network.kv_heads, self.length, network.head_dim)
+    def __init__(self, store: Tensor) -> None:
+        self.store = store
+        self.rows, self.length = store.shape[2], store.shape[4]
+
+    @classmethod
+    def empty(cls, network: Network, rows: int, length: int) -> Cache:
+        """Return a cache of nought, a whole number of portions long."""
+        shape = (network.layers, 2, rows, network.kv_heads, whole(length, PORTION), network.head_dim)
         # Zeros, because a column that nobody looks at still meets a weight of nought in a product.
-        self.store = torch.zeros(shape, dtype=network.dtype, device=network.device)
+        return cls(torch.zeros(shape, dtype=network.dtype, device=network.device))
+
+    def part(self, first: int, last: int) -> Cache:
+        """Return the rows from `first` to before `last`, as a view."""
+        return Cache(self.store[:, :, first:last])
 
     def spread(self, source: Cache, rows: Tensor, length: int) -> None:
         """Copy the first `length` positions of `source` to this cache, row i from `rows[i]`."""
@@ -159,19 +168,18 @@ class Network:
         """Return pixels of whole pictures: codes (B, grid * grid) -> (B, 3, H, W), about -1 to 1."""
         return self._core.vqmodel.decode(codes)
 
-    def begin(self, x: Tensor, cache: Cache) -> Tensor:
-        """Run rows from position 0 on, causally: x (R, T, hidden), T a multiple of PORTION.
+    def begin(self, x: Tensor, cache: Cache, start: int = 0) -> Tensor:
+        """Run prompts from position `start` on, causally: x (R, T, hidden), `start` and T multiples of PORTION.
 
-        Returns hidden states (R, T, hidden), not yet normed.
+        What stands before `start` is in the cache. Returns hidden states (R, T, hidden), not yet normed.
         """
-        count = x.shape[1]
+        end = start + x.shape[1]
 
         def attend(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
-            kept = min(count, cache.length)
-            keys[:, :, :kept], values[:, :, :kept] = k[:, :, :kept], v[:, :, :kept]
-            return _attend_causally(q, k, v, scale)
+            keys[:, :, start:end], values[:, :, start:end] = k, v
+            return _attend_causally(q, keys[:, :, :end], values[:, :, :end], scale)
 
-        return self._run(x, torch.arange(count, device=x.device), cache, attend)
+        return self._run(x, torch.arange(start, end, device=x.device), cache, attend)
 
     def go_on(self, x: Tensor, positions: Tensor, cache: Cache, visible: Tensor) -> Tensor:
         """Run T more positions of each row: x (R, T, hidden), positions (R, T).
@@ -189,7 +197,7 @@ class Network:
         return self._run(x, positions, cache, attend)
 
     def _run(self, x: Tensor, positions: Tensor, cache: Cache, attend: Callable[..., Tensor]) -> Tensor:
-        self._rope.reach(whole(cache.length, PORTION))
+        self._rope.reach(cache.length)
         cos, sin = self._rope.at(positions)
         for layer, (keys, values) in zip(self._layers, cache.store[:, :, : len(x)], strict=True):
             parts = layer.qkv(layer.norm(x)).split(self._widths, dim=-1)
@@ -260,20 +268,24 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor, scale: float) -> T
 
 
 def _attend_causally(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-    """Return attention of T positions over themselves and what is before them: (R, H, T, d).
+    """Return attention of the last T of L positions over themselves and what is before them: (R, H, T, d).
 
-    On a CPU each portion of queries sees columns up to its own end only: less work, and its sums do
-    not depend on how long the neighbours are.
+    On a CPU each portion of queries sees columns up to its own end only: less work, and its sums depend
+    neither on how long the neighbours are nor on where a run was taken up.
     """
+    length, start = k.shape[2], k.shape[2] - q.shape[2]
+    places = torch.arange(length, device=q.device)
     if q.device.type != "cpu":
         shared = q.shape[1] // k.shape[1]
         if shared > 1:
             k, v = (each.repeat_interleave(shared, dim=1) for each in (k, v))
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
-    places = torch.arange(q.shape[2])
+        if not start:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=places <= places[start:, None], scale=scale)
     parts: list[Tensor] = []
-    for start in range(0, q.shape[2], PORTION):
-        end = start + PORTION
-        visible = places[:end] <= places[start:end, None]
-        parts.append(_attend(q[:, :, start:end], k[:, :, :end], v[:, :, :end], visible[None, None], scale))
+    for first in range(start, length, PORTION):
+        end = first + PORTION
+        visible = places[:end] <= places[first:end, None]
+        mine = q[:, :, first - start : end - start]
+        parts.append(_attend(mine, k[:, :, :end], v[:, :, :end], visible[None, None], scale))
     return torch.cat(parts, dim=2)

@@ -35,6 +35,7 @@ class Studio:
         self._portion = 1 if network.dtype == torch.float32 else 8
         # One portion at a time: the network computes with all cores already.
         self._turn = Lock()
+        self._last: dict[bytes, Tensor] = {}
 
     def pictures(self, codes: Tensor) -> list[Callable[[], Image.Image]]:
         """Return a call for each row of codes (B, grid * grid) that gives its RGB picture.
@@ -51,33 +52,35 @@ class Studio:
         portions = [_Portion(self, codes[first : first + size], drawn) for first in range(0, len(codes), size)]
         return [partial(portions[row // size].picture, row % size) for row in range(len(codes))]
 
-    def see(self, pictures: Sequence[Sequence[Picture]], rule: PixelRule) -> list[Tensor | None]:
-        """Return each question's picture embeddings (N, image_tokens, hidden), None where it has none.
+    def see(self, pictures: Sequence[Sequence[Picture]], rule: PixelRule) -> list[tuple[Tensor | None, bytes]]:
+        """Return each question's picture embeddings (N, image_tokens, hidden) and their digest; None, b"" without any.
 
-        Equal pictures are encoded once. Raises InvalidImage for one that cannot be decoded.
+        Equal pictures are encoded once, and those of the last question are kept for the next call. Raises
+        InvalidImage for one that cannot be decoded.
         """
-        known: dict[bytes, int] = {}
-        values: list[Tensor] = []
-        places: list[list[int]] = []
+        values: dict[bytes, Tensor] = {}
+        rows: list[list[bytes]] = []
         for row in pictures:
-            mine: list[int] = []
+            mine: list[bytes] = []
             for picture in row:
                 data = picture.read()
                 key = hashlib.sha256(data).digest()
-                if key not in known:
-                    known[key] = len(values)
-                    values.append(torch.from_numpy(pixel_values(open_picture(data, picture.name), rule)))
-                mine.append(known[key])
-            places.append(mine)
-        if not values:
-            return [None for _ in pictures]
-        seen = self._encode(values)
-        return [seen[mine] if mine else None for mine in places]
+                if key not in values and key not in self._last:
+                    values[key] = torch.from_numpy(pixel_values(open_picture(data, picture.name), rule))
+                mine.append(key)
+            rows.append(mine)
+        seen = self._last | dict(zip(values, self._encode([*values.values()]), strict=True))
+        self._last = {key: seen[key].clone() for key in rows[-1]} if rows else {}
+        return [(torch.stack([seen[key] for key in mine]) if mine else None, b"".join(mine)) for mine in rows]
+
+    def forget(self) -> None:
+        """Give back the embeddings that are kept."""
+        self._last = {}
 
     @torch.inference_mode()
-    def _encode(self, values: Sequence[Tensor]) -> Tensor:
+    def _encode(self, values: Sequence[Tensor]) -> list[Tensor]:
         parts = [values[first : first + _EYES] for first in range(0, len(values), _EYES)]
-        return torch.cat([self._network.see(torch.stack(list(part))) for part in parts])
+        return [each for part in parts for each in self._network.see(torch.stack(list(part)))]
 
     @torch.inference_mode()
     def decode(self, codes: Tensor, drawn: torch.cuda.Event | None) -> list[Image.Image]:

@@ -83,6 +83,8 @@ class ColourNames:
     device: str
     dtype: ColourDtype = "float32"
     _classifiers: dict[str, Tensor] = field(default_factory=dict[str, Any])
+    """The text side of each class, (width, colours): normalised mean of three normalised texts a colour."""
+    _known: dict[str, Tensor] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         if self.dtype == "fp16-autocast" and not self.device.startswith("cuda"):
@@ -105,28 +107,34 @@ class ColourNames:
                 batch = torch.from_numpy(np.stack(list(inputs[part]))).to(self.device)
                 with self._autocast():
                     features = torch.nn.functional.normalize(self.model.images(batch), dim=-1)
-                    heads = torch.stack([self._classifier(each) for each in classes[part]])
+                    self._learn(classes[part])
+                    heads = torch.stack([self._classifiers[each] for each in classes[part]])
                     logits = 100.0 * torch.bmm(features[:, None], heads)[:, 0]
                 named += [COLORS[index] for index in logits.float().argmax(1).tolist()]
         return named
 
-    def _classifier(self, name: str) -> Tensor:
-        """Return the text side of a class, (width, colours): normalised mean of three normalised texts a colour."""
+    def _learn(self, classes: Sequence[str]) -> None:
+        """Compute the text side of classes that are new, all of their texts together; what they share once."""
         import torch
 
-        if name not in self._classifiers:
-            columns: list[Tensor] = []
-            for colour in COLORS:
-                texts = [each.format(colour=colour, name=name) for each in TEMPLATES]
-                mean = torch.nn.functional.normalize(self.model.texts(texts), dim=-1).mean(0)
-                columns.append(mean / mean.norm())
-            self._classifiers[name] = torch.stack(columns, dim=1)
-        return self._classifiers[name]
+        new = [each for each in dict.fromkeys(classes) if each not in self._classifiers]
+        texts = dict.fromkeys(text for name in new for colour in COLORS for text in _texts(colour, name))
+        lacking = [each for each in texts if each not in self._known]
+        for start in range(0, len(lacking), _BATCH):
+            part = lacking[start : start + _BATCH]
+            self._known |= zip(part, torch.nn.functional.normalize(self.model.texts(part), dim=-1), strict=True)
+        for name in new:
+            means = torch.stack([torch.stack([self._known[t] for t in _texts(c, name)]).mean(0) for c in COLORS], 1)
+            self._classifiers[name] = means / means.norm(dim=0)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         import torch
 
         return torch.autocast("cuda", torch.float16) if self.dtype == "fp16-autocast" else nullcontext()
+
+
+def _texts(colour: str, name: str) -> list[str]:
+    return [each.format(colour=colour, name=name) for each in TEMPLATES]
 
 
 class TransformersClip:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ....evals.assets.fetch import sha256
 from ....evals.errors import EnvironmentProblem, UsageError
 from ..prompts import CLASSES
+from .attention import quicken
 from .pixels import Settings
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def load(folder: str) -> Any:
             raise UsageError(f"detector {folder}: {what} tensors: {', '.join(wrong[:8])}; {len(wrong)} in all")
     labels = model.config.id2label
     check_classes([labels[index] for index in sorted(labels)], f"detector {folder} (id2label)")
+    quicken(model)
     return model.eval().float()
 
 

@@ -191,10 +191,10 @@ def test_a_device_that_is_full_raises_the_cores_out_of_memory(pro: Janus, monkey
     import torch
     from janus_eval.models.janus.network import Cache
 
-    def full(self: Cache, network: object, rows: int, length: int) -> None:
+    def full(network: object, rows: int, length: int) -> None:
         torch.empty(1 << 60, dtype=torch.uint8)
 
-    monkeypatch.setattr(Cache, "__init__", full)
+    monkeypatch.setattr(Cache, "empty", full)
     with pytest.raises(OutOfMemory, match="does not hold a batch of 2"):
         pro.predict([job("a cat"), job("a dog")])
 

@@ -14,10 +14,11 @@ import torch
 from janus_eval.evals.errors import JanusEvalError
 from janus_eval.models.janus import engine
 from janus_eval.models.janus import noise as noise_module
-from janus_eval.models.janus.engine import Question, Sampler, answer, draw, room_for, weigh
+from janus_eval.models.janus.engine import Sampler, answer, draw, room_for, weigh
 from janus_eval.models.janus.network import Network
 from janus_eval.models.janus.noise import DeviceNoise, PictureNoise, noise_for, philox_words
 from janus_eval.models.janus.prompts import PLAIN_ROLES, PRO_ROLES, DrawPrompt, Tokens, Turn, draw_prompt, read_prompt
+from janus_eval.models.janus.reading import Question
 from janus_eval.models.janus.toy import random_weights
 from safetensors.torch import save_file
 from support.janus_folders import load
