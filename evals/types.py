@@ -230,6 +230,9 @@ class RunSpec:
         """Return the spec of a spec.json. Raises KeyError, TypeError or AttributeError for one that is none."""
         known = {each.name for each in fields(cls)}
         spec = cls(**{name: value for name, value in row.items() if name in known})
+        texts: tuple[Json, ...] = (spec.model, spec.benchmark, spec.version, spec.tag, spec.limit or "")
+        if not all(isinstance(each, str) for each in texts):
+            raise TypeError("a name, a version, a tag or a limit is no text")
         return replace(spec, scoring=tuple(spec.scoring))
 
     @property

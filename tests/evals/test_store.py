@@ -18,7 +18,7 @@ from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
 from janus_eval.evals.files import read_json, seal, unseal
 from janus_eval.evals.store import RunStore
 from janus_eval.evals.stored import find_runs, read_record, read_scores
-from janus_eval.evals.types import Prediction, RunRecord
+from janus_eval.evals.types import Prediction, RunRecord, RunSpec
 from support.worlds import spec
 
 
@@ -210,6 +210,12 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text("{")
     with pytest.raises(UsageError, match=r"record\.json is damaged"):
         read_record(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"limit": [3]}, {"version": 1}, {"tag": {}}, {"model": None}])
+def test_a_spec_whose_words_are_no_text_is_none(change: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="is no text"):
+        RunSpec.from_json(spec().to_json() | change)
 
 
 def test_a_record_of_another_format_is_named(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def _raised(error: BaseException) -> Finding:
     frames = traceback.extract_tb(error.__traceback__)
     ours = next((f for f in reversed(frames) if "fuzz" not in f.filename and "site-packages" not in f.filename), None)
     place = f"{Path(ours.filename).name}:{ours.lineno} {ours.name}" if ours else "?"
-    told = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-6))
+    told = "".join(traceback.format_exception(type(error), error, error.__traceback__, limit=-12))
     return Finding(f"{type(error).__name__} at {place}", told[-3000:])
 
 
