@@ -235,7 +235,8 @@ def explain(first: Path, second: Path, *, form: Format = "text", width: int | No
     groups = [Group("Knobs (they enter the signature)", tuple(rows)), Group("Environment", tuple(outside))]
     heads = (Head("knob", "Knob", number=False), Head("a", "A", number=False), Head("b", "B", number=False))
     shown = tuple(group for group in groups if group.rows)
-    return render([Table("explain", "What differs", heads, shown, tuple(notes))], form, width=width)
+    signatures = tuple(spec.signature for spec in specs)
+    return render([Table("explain", "What differs", heads, shown, tuple(notes), 1, signatures)], form, width=width)
 
 
 # -- compare ------------------------------------------------------------------------------------------
@@ -263,7 +264,7 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
         Head("difference", "B - A"),
         Head("interval", "95 % interval"),
         Head("p", "p"),
-        Head("detectable", "Could have shown"),
+        Head("detectable", "Could have shown", light=1),
         Head("verdict", "Verdict", number=False),
     )
     rows: list[Row] = []
@@ -279,7 +280,7 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
             detectable = difference.detectable() if difference.deviation else None
             blanks = [
                 Cell(number(difference.value, places, sign=True), difference.value),
-                Cell(f"{low} to {high}"),
+                Cell(f"[{low}, {high}]"),
                 Cell(f"{difference.p:.3f}" if difference.p >= 0.001 else "<0.001", difference.p),
                 Cell(number(detectable, places), detectable),
             ]
@@ -296,7 +297,9 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
     for name, run in zip("AB", (first, second), strict=True):
         flags = [*marks(run.record), *cut(run.record)]
         notes.append(f"{name}{' (' + ', '.join(flags) + ')' if flags else ''}: {run.record.spec.signature}")
-    return Table("differences", "Differences", heads, (Group("", tuple(rows)),), tuple(notes))
+    signatures = tuple(run.record.spec.signature for run in (first, second))
+    groups = (Group("", tuple(rows)),)
+    return Table("differences", "Differences", heads, groups, tuple(notes), signatures=signatures)
 
 
 def decimals(*values: float | None) -> int:

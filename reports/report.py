@@ -181,7 +181,7 @@ def _notes(layout: Layout, numbers: Sequence[Reported], lines: Sequence[_Line]) 
     headlines = [each for each in layout.columns if each.headlines and each.metrics]
     notes += [f"{each.header}: {', '.join(each.metrics)}." for each in headlines]
     if lines:
-        notes.append(f"Measured rows: value ± half of the {stats.METHOD}.")
+        notes.append(f"Measured rows: value ± half of the {stats.METHOD}, or its ends where it is lopsided.")
     return notes
 
 
@@ -249,7 +249,7 @@ def _value(record: RunRecord, column: Column, key: str, odd: str) -> Cell:
         return Cell("withheld")
     text = f"{metric.value:.{column.decimals}f}"
     if metric.low is not None and metric.high is not None:
-        text += f" ±{(metric.high - metric.low) / 2:.{column.decimals}f}"
+        text += " " + _interval(metric.value, metric.low, metric.high, column.decimals)
     aside = column.aside(key)
     told = ", ".join(each for each in (aside, "" if aside and odd.startswith("metric ") else odd) if each)
     text += f" ({told})" if told else ""
@@ -257,6 +257,14 @@ def _value(record: RunRecord, column: Column, key: str, odd: str) -> Cell:
         return Cell(text + mark)  # no number that could rank
     # Ranks go by what is printed: 0.994 does not beat a published 0.99.
     return Cell(text, round(metric.value, column.decimals))
+
+
+def _interval(value: float, low: float, high: float, places: int) -> str:
+    """Return an interval as ± its half, or where its sides differ by more than the last digit, as its ends."""
+    below, above = round(value - low, places), round(high - value, places)
+    if abs(above - below) < 1.5 * 10.0**-places:
+        return f"±{(high - low) / 2:.{places}f}"
+    return f"[{low:.{places}f}, {high:.{places}f}]"
 
 
 # -- measured beside reported -------------------------------------------------------------------------
@@ -272,10 +280,10 @@ def beside(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> Table:
         Head("reported", "Reported"),
         Head("difference", "Difference"),
         Head("verdict", "Verdict", number=False),
-        Head("source", "Source", number=False),
-        Head("n", "n"),
-        Head("unparsed", "Unp."),
-        Head("unscored", "Unsc."),
+        Head("source", "Source", number=False, light=1),
+        Head("n", "n", light=2),
+        Head("unparsed", "Unp.", light=4),
+        Head("unscored", "Unsc.", light=3),
         Head("run", "Run", number=False),
     )
     groups: dict[str, list[Row]] = {}
@@ -293,14 +301,15 @@ def beside(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> Table:
         "Unp., unsc.: outputs that the protocol could not read, outputs without a verdict.",
     ]
     notes += [f"{source}: protocol {', '.join(sorted(known))}." for source, known in bases.items()]
-    notes += dict.fromkeys(record.spec.signature for record in records)
+    signatures = tuple(dict.fromkeys(record.spec.signature for record in records))
     return Table(
         key="beside",
         title="Measured beside reported",
         heads=heads,
         groups=tuple(Group(name, tuple(rows)) for name, rows in groups.items()),
-        notes=tuple(notes),
+        notes=(*notes, *signatures),
         stub=2,
+        signatures=signatures,
     )
 
 
@@ -360,7 +369,7 @@ def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | N
         said = "no reported number"
     bounds = DASH
     if metric.low is not None and metric.high is not None:
-        bounds = f"{metric.low:.{places}f} to {metric.high:.{places}f}"
+        bounds = f"[{metric.low:.{places}f}, {metric.high:.{places}f}]"
     value = Cell("withheld") if metric.value is None else Cell(f"{metric.value:.{places}f}", metric.value)
     numbers = [Cell(str(n), float(n)) for n in (metric.n, counts.get("unparsed", 0), counts.get("unscored", 0))]
     cells = (Cell(name), Cell(key + mark), value, Cell(bounds), reported, difference, Cell(said), source, *numbers)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,7 +84,7 @@ def _report(args: argparse.Namespace) -> int:
         only=args.only or "all",
         own=args.reported,
         color=args.out is None and terminal.colored(),
-        width=_width() if args.out is None else None,
+        width=terminal.width() if args.out is None else None,
     )
     _put(text, args.out)
     if args.bib is not None:
@@ -114,14 +112,14 @@ def _compare(args: argparse.Namespace) -> int:
 
     if args.flips < 0:
         raise UsageError(f"--flips {args.flips}: expected a number from 0")
-    _put(compare(args.first, args.second, form=args.format, flips=args.flips, width=_width()), args.out)
+    _put(compare(args.first, args.second, form=args.format, flips=args.flips, width=terminal.width()), args.out)
     return 0
 
 
 def _explain(args: argparse.Namespace) -> int:
     from ...reports.compare import explain
 
-    _put(explain(args.first, args.second, form=args.format, width=_width()), args.out)
+    _put(explain(args.first, args.second, form=args.format, width=terminal.width()), args.out)
     return 0
 
 
@@ -133,7 +131,7 @@ def _gate(args: argparse.Namespace) -> int:
         screen.out([f"{args.baseline}: {count} {'run' if count == 1 else 'runs'}"])
         return 0
     result = gate.gate(args.runs, args.baseline, args.tolerances)
-    screen.rendered(verdicts.show(result, args.format, color=terminal.colored(), width=_width()))
+    screen.rendered(verdicts.show(result, args.format, color=terminal.colored(), width=terminal.width()))
     if args.junit is not None:
         verdicts.put(args.junit, verdicts.junit(result))
     if args.comment is not None:
@@ -143,11 +141,6 @@ def _gate(args: argparse.Namespace) -> int:
             screen.machine(each)  # a command to CI on purpose, its texts escaped
         verdicts.step_summary(result)
     return result.exit_code
-
-
-def _width() -> int | None:
-    """Return the terminal's width; None where the output goes elsewhere and lines may be long."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _put(text: str, path: Path | None) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import screen
 from ..errors import Incomplete, JanusEvalError, UsageError
 from ..files import read_json
-from . import flags
+from . import flags, terminal
 
 if TYPE_CHECKING:
     from ..evaluation import Outcome
@@ -123,7 +123,7 @@ def _summary(outcome: Outcome) -> list[str]:
     from ...reports.summary import run_summary
 
     assert outcome.record is not None
-    return run_summary(outcome.record, outcome.folder)
+    return run_summary(outcome.record, outcome.folder, width=terminal.width())
 
 
 # -- the plan -----------------------------------------------------------------------------------------

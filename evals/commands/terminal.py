@@ -9,13 +9,21 @@ import shutil
 import sys
 from collections.abc import Callable
 
+_NARROWEST = 40
+"""Columns below which no table is laid out: its lines wrap."""
 _WIDTH = 480
 """Pixels at most: a picture on the terminal is a look, not the file."""
 
 
-def width() -> int:
-    """Return the columns to fill: the terminal's, or where the output goes elsewhere, enough for no line to break."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1 << 20
+def width() -> int | None:
+    """Return the columns to fill: those of COLUMNS where it is set, else the terminal's.
+
+    None where the output goes elsewhere: lines may be as long as they are, and are the same everywhere.
+    """
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked):
+        return max(_NARROWEST, int(asked))
+    return max(_NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
 
 
 def colored() -> bool:
