@@ -194,7 +194,14 @@ def _agrees(estimate: Estimate | None, metric: Metric) -> bool:
 def knobs(spec: RunSpec) -> dict[str, str]:
     """Return every knob of a run as text, nested ones joined by dots: m. model, b. benchmark, o. observer."""
     found = {"model": spec.model, "benchmark": spec.benchmark, "seed": str(spec.seed), "limit": spec.limit or "all"}
-    for prefix, card in (("m", spec.model_card), ("b", spec.benchmark_card), ("o", spec.observer_card)):
+    found |= {"tag": spec.tag} if spec.tag else {}
+    found |= {"step": str(spec.step)} if spec.step is not None else {}
+    cards = (
+        *(("m", spec.model_card), ("m.option", spec.model_options)),
+        *(("b", spec.benchmark_card), ("b.option", spec.benchmark_options)),
+        *(("o", spec.observer_card), ("o.option", spec.observer_options)),
+    )
+    for prefix, card in cards:
         found.update(_flat(prefix, card))
     return {**found, "janus-eval": spec.version}
 

@@ -16,7 +16,7 @@ from ..errors import UsageError
 from ..request import Machine, Patience, Request
 from ..types import Json
 
-_OWN = {"data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images", "pattern"}
+_OWN = {"name", "data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images", "pattern"}
 _PREFIX = "plugin_"
 
 
@@ -142,7 +142,7 @@ def machine_of(args: argparse.Namespace) -> Machine:
 def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
     """Return what `janus-eval run` was asked for; `again` is what a stored run was asked."""
     if again is not None:
-        kept = Request(("again",), ("again",), output=args.output, machine=machine_of(args))
+        kept = Request(("again",), ("again",), output=args.output, machine=machine_of(args), name=args.name or "")
         return replace(kept, patience=Patience(args.max_errors, args.allow_unscored)).again(again)
     for flag, given in (("-m/--model", args.model), ("-b/--bench", args.bench)):
         if not given:
@@ -171,4 +171,5 @@ def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
         machine=machine_of(args),
         patience=Patience(args.max_errors, args.allow_unscored),
         until=args.until,
+        name=args.name or "",
     )

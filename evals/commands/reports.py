@@ -28,6 +28,7 @@ def add(command: Add) -> None:
     report.add_argument(
         "--reported", action="append", default=[], type=flags.path, metavar="FILE", help="numbers of your own (CSV)"
     )
+    report.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help="another name for a row")
     report.add_argument("--table", metavar="A,B", help="only these tables: understanding, geneval, dpg_bench, beside")
     report.add_argument("--fragment", action="store_true", help="with -f latex: tables to \\input into a paper")
     report.add_argument("--wide", action="store_true", help="with --fragment: over both columns (table*)")
@@ -83,6 +84,7 @@ def _report(args: argparse.Namespace) -> int:
         paper=Paper(args.wide) if args.fragment else None,
         only=args.only or "all",
         own=args.reported,
+        rename=args.rename,
         color=args.out is None and terminal.colored(),
         width=terminal.width() if args.out is None else None,
     )
@@ -102,7 +104,8 @@ def _split(text: str | None) -> list[str]:
 def _claims(args: argparse.Namespace) -> int:
     from ...reports.claims import claims
 
-    text, findings = claims(args.runs, own=args.reported, more=args.claims, form=args.format)
+    width = terminal.width() if args.out is None else None
+    text, findings = claims(args.runs, own=args.reported, more=args.claims, form=args.format, width=width)
     _put(text, args.out)
     return 3 if args.strict and any(each.verdict == "does not hold" for each in findings) else 0
 

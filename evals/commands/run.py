@@ -34,6 +34,7 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("-o", "--output", type=flags.path, default=Path("runs"), metavar="DIR", help="default: runs")
     run.add_argument("--seed", type=int, default=0, help="run seed (default: 0)")
     run.add_argument("--tag", default="", metavar="TEXT", help="what tells this model from others of its name")
+    run.add_argument("--name", type=flags.words, metavar="TEXT", help="what tables call it: moves nothing")
     run.add_argument("--step", type=int, metavar="N", help="the training step that the model is at")
     run.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
     run.add_argument("--base-url", type=flags.words, metavar="URL", help="an OpenAI-compatible endpoint of the model")
