@@ -58,7 +58,7 @@ def _is(record: RunRecord, old: str) -> bool:
 
 
 def apart(rows: Sequence[Sequence[RunSpec]]) -> list[str]:
-    """Return what tells rows of one name apart, each the specs of its runs: a setting or two, else a signature's end."""
+    """Return what tells rows of one name apart, each the specs of its runs: one or two settings, else an end."""
     held = [{(s.benchmark, key): value for s in specs for key, value in knobs(s).items()} for specs in rows]
     every = dict.fromkeys(key for each in held for key in each)
     moving = [key for key in every if len({each.get(key) for each in held}) > 1 and _is_short(held, key)]

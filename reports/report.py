@@ -45,8 +45,9 @@ def report(
     """Return the report as text: what `janus-eval report` prints.
 
     `runs` are run folders or folders that hold many, `order` a column to sort by, `keep` the
-    columns to show, `rename` gives measured rows other names (`old=new`), `own` further files of reported numbers, `which` the keys of the tables to show (of a
-    paper's all but the one beside the reported), `paper` asks for LaTeX to \\input. Raises UsageError.
+    columns to show, `rename` gives measured rows other names (`old=new`), `own` further files of
+    reported numbers, `which` the keys of the tables to show (of a paper's all but the one beside the
+    reported), `paper` asks for LaTeX to \\input. Raises UsageError.
     """
     records, numbers = gathered(runs, own)
     records = renamed(records, rename)

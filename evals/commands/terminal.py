@@ -16,13 +16,8 @@ _WIDTH = 480
 
 
 def width() -> int | None:
-    """Return the columns to fill: those of COLUMNS where it is set, else the terminal's.
-
-    None where the output goes elsewhere: lines may be as long as they are, and are the same everywhere.
-    """
-    asked = os.environ.get("COLUMNS", "")
-    if asked.isdecimal() and int(asked):
-        return max(_NARROWEST, int(asked))
+    """Return the terminal's columns; None where the output goes elsewhere: lines are as long as they are, and the same
+    everywhere."""
     return max(_NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
 
 

@@ -82,7 +82,7 @@ def test_a_row_is_renamed_by_its_name_its_model_or_its_signatures_end(tmp_path: 
 
 def test_run_takes_a_name_that_moves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["run", "-m", "always-yes", "-b", "pope", "--data", "toy", "-l", "4", "-o", str(tmp_path)]
-    assert main([*asked, "--name", "My \x1b[31m model"]) == main(asked[:-2] + ["-o", str(tmp_path / "b")]) == 0
+    assert main([*asked, "--name", "My \x1b[31m model"]) == main([*asked[:-2], "-o", str(tmp_path / "b")]) == 0
     (one,) = tmp_path.glob("*--pope--*")
     (two,) = (tmp_path / "b").iterdir()
     assert (one / "record.json").read_bytes() == (two / "record.json").read_bytes()
