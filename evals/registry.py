@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
 
+from .abstracts import abstract
 from .errors import EnvironmentProblem, UsageError, hint, nearest
 from .types import Json
 
@@ -42,6 +43,30 @@ _EXTRAS = {
 def names(group: Group) -> list[str]:
     """Return the registered names of a group, sorted, importing no plugin."""
     return sorted(_table(group))
+
+
+def abstracts(group: Group) -> dict[str, str]:
+    """Return the registered names of a group, each with the first sentence that its source says of it."""
+    table = _table(group)
+    return {name: abstract(table[name]) for name in sorted(table)}
+
+
+def choices(parameter: inspect.Parameter) -> list[str]:
+    """Return the words that an option may be, its default first; none where it may be any."""
+    members = (parameter.annotation, *typing.get_args(parameter.annotation))
+    words = [str(word) for each in members if typing.get_origin(each) is Literal for word in typing.get_args(each)]
+    first = [str(parameter.default)] if isinstance(parameter.default, str) and parameter.default else []
+    return list(dict.fromkeys([*first, *words]))
+
+
+def about(group: Group, name: str) -> str:
+    """Return what a plugin says of itself and its options: `about` of an object that makes it, else the docstring."""
+    factory = load(group, name)
+    told = getattr(factory, "about", None)
+    if isinstance(told, str):
+        return inspect.cleandoc(told)
+    made_by = factory if inspect.isroutine(factory) or inspect.isclass(factory) else type(factory).__call__
+    return inspect.getdoc(made_by) or ""
 
 
 def resolve(group: Group, name: str) -> str:

@@ -54,7 +54,7 @@ class Request:
     that takes them. `data` is a path, a data world or empty for the suite's own; `limit` a number of
     samples, a share below 1 or a range A-B, `ids` samples by name; `tag` and `step` tell apart what a
     changing model was when it was asked; `until` is the stage behind which it stops; of a `shard` only its
-    share is made, and nothing is scored.
+    share is made, and nothing is scored. `name` is what tables call its runs: it moves nothing.
     Raises UsageError for what cannot be meant.
     """
 
@@ -73,6 +73,7 @@ class Request:
     patience: Patience = Patience()
     until: Stage = "score"
     shard: Shard | None = None
+    name: str = ""
 
     def __post_init__(self) -> None:
         for flag, found in (("--model", self.models), ("--bench", self.benchmarks)):
@@ -97,6 +98,7 @@ class Request:
     def to_json(self) -> dict[str, Json]:
         """Return what asks for the same runs again: all but output, patience, batch size, and secrets of addresses."""
         row: dict[str, Json] = {key: _plain(getattr(self, key)) for key in _ASKED}
+        row |= {"name": self.name} if self.name else {}
         return row | {key: _plain(getattr(self.machine, key)) for key in _WHERE}
 
     def again(self, row: Json) -> Request:
@@ -109,8 +111,8 @@ class Request:
             for key in ("models", "benchmarks", "ids"):
                 asked[key] = None if asked[key] is None else tuple(map(str, asked[key]))
             machine = replace(self.machine, **{key: row[key] for key in _WHERE if getattr(self.machine, key) is None})
-            return replace(self, **asked, machine=machine)
-        except (KeyError, TypeError) as error:
+            return replace(self, **asked, machine=machine, name=self.name or str(row.get("name", "")))
+        except (KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"what was asked is damaged: {error!r}") from error
 
 

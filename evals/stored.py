@@ -250,7 +250,16 @@ def read_record(folder: Path) -> RunRecord:
     environment = folder / "environment.json"
     row = unsealed(read_json(path), str(path))
     machine = read_json(environment) if environment.is_file() else {}
-    return record_from_json(row, str(path), machine if isinstance(machine, dict) else {})
+    record = record_from_json(row, str(path), machine if isinstance(machine, dict) else {})
+    return replace(record, name=name_of(folder))
+
+
+def name_of(folder: Path) -> str:
+    """Return the name that a run was given (`run --name`), "" where there is none."""
+    path = folder / "asked.json"
+    asked: Json = read_json(path) if path.is_file() else {}
+    name: Json = asked.get("name") if isinstance(asked, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def record_from_json(row: Json, where: str, environment: Mapping[str, Json] | None = None) -> RunRecord:

@@ -291,7 +291,8 @@ class RunRecord:
     `complete` is False where a sample is missing; `headline` names the metric a table shows first.
     `state` is "finished", "interrupted" for what a run left that was stopped before its end, "predicted" or
     "observed" for one that was to stop there: it has no metrics yet. `sealed` is False
-    for a record of format 1, which had no checksum: nothing says whether it was changed.
+    for a record of format 1, which had no checksum: nothing says whether it was changed. `name` is what the user
+    calls the run in tables.
     """
 
     spec: RunSpec
@@ -303,6 +304,7 @@ class RunRecord:
     environment: Mapping[str, Json] = field(default_factory=dict[str, Json])
     state: str = "finished"
     sealed: bool = True
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

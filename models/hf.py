@@ -28,7 +28,7 @@ class _Loaded:
 
 
 class VisionLanguageModel:
-    """Model `hf:ORG/NAME` or `hf:FOLDER`.
+    """Any vision-language model of transformers: `hf:ORG/NAME` or `hf:FOLDER`.
 
     Greedy decoding, at most `max_new_tokens` new tokens. Pictures come first, then the question
     without its leading newline; the checkpoint's chat template does the rest. `system_prompt` stands

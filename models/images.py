@@ -16,7 +16,7 @@ from ..evals.types import Job, Json, Kind, Output
 
 
 class Images:
-    """Pictures in any layout that `evals.layouts` reads, or named as `pattern` states; bytes unchanged.
+    """Pictures in a folder, `images:DIR`, in any layout that `evals.layouts` reads, or named as `pattern` states.
 
     `pattern` is one such as '{prompt:05d}_{index}.png', or a CSV with the columns file and prompt (or id). Where
     DIR/<sample id>/metadata.jsonl says which prompt was drawn, it must be the one asked for.

@@ -42,7 +42,7 @@ _Result: TypeAlias = "Output | JanusEvalError"
 
 
 class OpenAIModel:
-    """Model `openai:NAME`.
+    """Any OpenAI-compatible endpoint, for answers and drawings: `openai:NAME`.
 
     The key comes from the environment variable `key_env` or the file `key_file`. Questions go to
     /chat/completions: the pictures first, then the question without its leading newline, at

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from ..evals.screen import clean
 from ..evals.stored import find_runs, read_record
 from ..evals.types import RunRecord
 from . import reported as published
+from .fit import fold
 from .render import render
 from .reported import Reported
 from .standing import marks
@@ -291,7 +291,12 @@ def check(claim: Claim, board: Board) -> Finding:
 
 
 def claims(
-    runs: Sequence[Path] = (), *, own: Iterable[Path] = (), more: Iterable[Path] = (), form: Format = "text"
+    runs: Sequence[Path] = (),
+    *,
+    own: Iterable[Path] = (),
+    more: Iterable[Path] = (),
+    form: Format = "text",
+    width: int | None = None,
 ) -> tuple[str, list[Finding]]:
     """Return what `janus-eval claims` prints, and the findings.
 
@@ -310,21 +315,22 @@ def claims(
     wanted = [claim for path in (Path(__file__).parent / "claims.toml", *more) for claim in read(path)]
     findings = [check(claim, board) for claim in wanted]
     if form == "text":
-        return _text(title, findings, notes), findings
+        return _text(title, findings, notes, width or 114), findings
     return render([_table(title, findings, notes)], form), findings
 
 
-def _text(title: str, findings: Sequence[Finding], notes: Sequence[str]) -> str:
+def _text(title: str, findings: Sequence[Finding], notes: Sequence[str], width: int) -> str:
     """Return the findings one below the other: their numbers are too long for a column."""
     lines = [title]
+    blank = " " * 16
     for each in findings:
-        lines += ["", f"{each.verdict:<16}{clean(each.claim.text)}"]
+        first, *more = fold(clean(each.claim.text), width - len(blank))
+        lines += ["", f"{each.verdict:<16}{first}", *(blank + line for line in more)]
         for part in (*each.numbers, *(f"source: {source}" for source in _sources(each))):
-            wrapped = textwrap.wrap(clean(part), 98, subsequent_indent="  ", break_on_hyphens=False)
-            lines += [" " * 16 + each for each in wrapped]
+            lines += [blank + line for line in fold(clean(part), width - len(blank), "  ")]
     counts = Counter(each.verdict for each in findings)
     lines += ["", ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])]
-    return "\n".join([*lines, *(f"  {clean(note)}" for note in notes)])
+    return "\n".join([*lines, *(f"  {line}" for note in notes for line in fold(clean(note), width - 2, "  "))])
 
 
 def _sources(finding: Finding) -> list[str]:

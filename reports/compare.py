@@ -194,7 +194,14 @@ def _agrees(estimate: Estimate | None, metric: Metric) -> bool:
 def knobs(spec: RunSpec) -> dict[str, str]:
     """Return every knob of a run as text, nested ones joined by dots: m. model, b. benchmark, o. observer."""
     found = {"model": spec.model, "benchmark": spec.benchmark, "seed": str(spec.seed), "limit": spec.limit or "all"}
-    for prefix, card in (("m", spec.model_card), ("b", spec.benchmark_card), ("o", spec.observer_card)):
+    found |= {"tag": spec.tag} if spec.tag else {}
+    found |= {"step": str(spec.step)} if spec.step is not None else {}
+    cards = (
+        *(("m", spec.model_card), ("m.option", spec.model_options)),
+        *(("b", spec.benchmark_card), ("b.option", spec.benchmark_options)),
+        *(("o", spec.observer_card), ("o.option", spec.observer_options)),
+    )
+    for prefix, card in cards:
         found.update(_flat(prefix, card))
     return {**found, "janus-eval": spec.version}
 
@@ -232,7 +239,8 @@ def explain(first: Path, second: Path, *, form: Format = "text", width: int | No
     groups = [Group("Knobs (they enter the signature)", tuple(rows)), Group("Environment", tuple(outside))]
     heads = (Head("knob", "Knob", number=False), Head("a", "A", number=False), Head("b", "B", number=False))
     shown = tuple(group for group in groups if group.rows)
-    return render([Table("explain", "What differs", heads, shown, tuple(notes))], form, width=width)
+    signatures = tuple(spec.signature for spec in specs)
+    return render([Table("explain", "What differs", heads, shown, tuple(notes), 1, signatures)], form, width=width)
 
 
 # -- compare ------------------------------------------------------------------------------------------
@@ -260,7 +268,7 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
         Head("difference", "B - A"),
         Head("interval", "95 % interval"),
         Head("p", "p"),
-        Head("detectable", "Could have shown"),
+        Head("detectable", "Could have shown", light=1),
         Head("verdict", "Verdict", number=False),
     )
     rows: list[Row] = []
@@ -276,7 +284,7 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
             detectable = difference.detectable() if difference.deviation else None
             blanks = [
                 Cell(number(difference.value, places, sign=True), difference.value),
-                Cell(f"{low} to {high}"),
+                Cell(f"[{low}, {high}]"),
                 Cell(f"{difference.p:.3f}" if difference.p >= 0.001 else "<0.001", difference.p),
                 Cell(number(detectable, places), detectable),
             ]
@@ -293,7 +301,9 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
     for name, run in zip("AB", (first, second), strict=True):
         flags = [*marks(run.record), *cut(run.record)]
         notes.append(f"{name}{' (' + ', '.join(flags) + ')' if flags else ''}: {run.record.spec.signature}")
-    return Table("differences", "Differences", heads, (Group("", tuple(rows)),), tuple(notes))
+    signatures = tuple(run.record.spec.signature for run in (first, second))
+    groups = (Group("", tuple(rows)),)
+    return Table("differences", "Differences", heads, groups, tuple(notes), signatures=signatures)
 
 
 def decimals(*values: float | None) -> int:

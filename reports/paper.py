@@ -15,7 +15,9 @@ _HEAD = r"""% Made by janus-eval report --fragment. The preamble needs:
 %   \usepackage[T1]{fontenc} \usepackage{textcomp,booktabs,graphicx}"""
 _SPARE = {"beside": ("measured", "interval", "reported", "difference", "verdict")}
 """The columns of a table that has too many for a page."""
-_VALUE = re.compile(r"(?P<value>[\d.]+)(?P<half> ±[\d.]+)?(?: \((?!part\))(?P<told>.*?)\))?(?P<mark> \(part\))?")
+_VALUE = re.compile(
+    r"(?P<value>[\d.]+)(?P<half> ±[\d.]+| \[[\d., ]+\])?(?: \((?!part\))(?P<told>.*?)\))?(?P<mark> \(part\))?"
+)
 _ROOM = {False: (46, 56, 68), True: (96, 116, 138)}
 """About how many characters a line holds in \\small, \\footnotesize and \\scriptsize, in one column and in two."""
 _SIZES = (r"\small", r"\footnotesize\setlength{\tabcolsep}{4pt}", r"\scriptsize\setlength{\tabcolsep}{2.5pt}")
@@ -160,7 +162,8 @@ def _cell(cell: Cell, marks: _Marks) -> str:
     text = escape(found["value"])
     text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(cell.rank, text)
     if found["half"]:
-        text += rf"{{\tiny\,$\pm$\,{found['half'].removeprefix(' ±')}}}"
+        half = found["half"].strip().replace("±", r"$\pm$\,")
+        text += rf"{{\tiny\,{half}}}"
     said = [each for each in (found["told"], "over a part" if found["mark"] else "") if each]
     return text + (marks.mark("; ".join(said)) if said else "")
 

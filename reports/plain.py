@@ -1,4 +1,4 @@
-"""Tables as markdown, as text for the terminal, as CSV and as JSON."""
+"""Tables as markdown, as CSV and as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 from .table import Cell, Row, Table
 
-_CODE = re.compile(r"\x1b\[[0-9]*m")
 MEASURED = "\N{BLACK RIGHT-POINTING SMALL TRIANGLE} "
 """Stands before a measured row's name wherever looks alone cannot set it apart."""
 
@@ -67,55 +66,6 @@ def markdown(tables: Sequence[Table]) -> str:
 
 def _sides(table: Table) -> list[str]:
     return ["right" if head.number else "left" for head in table.heads]
-
-
-# -- the terminal -------------------------------------------------------------------------------------
-
-
-def text(tables: Sequence[Table], *, color: bool = False, width: int | None = None) -> str:
-    """Return aligned text; with `color`, best bold and second underlined, else marked * and +.
-
-    Tables wider than `width` have their words broken over several lines.
-    """
-    codes = {"best": "\x1b[1m", "second": "\x1b[4m"}
-    marks = {"best": "*", "second": "+"}
-    space = "\N{NO-BREAK SPACE}"  # tabulate would strip a plain one, and digits would not stand in line
-
-    def show(cell: Cell) -> str:
-        if color:
-            return f"{codes[cell.rank]}{cell.text}\x1b[0m" if cell.rank else cell.text
-        return cell.text + marks.get(cell.rank, space)
-
-    blocks: list[str] = []
-    for table in tables:
-        lines = _lines(table, show, lambda each: f"\x1b[2m{each}\x1b[0m" if color else f"-- {each}")
-        ranks = any(cell.rank for _, row in table.rows() for cell in row.cells)
-        heads = [head.text + (space if head.number and not color else "") for head in table.heads]
-        grid = _fitting(table, lines, heads, width)
-        title = f"\x1b[1m{table.title}\x1b[0m" if color else table.title
-        legend = ["* best, + second in its group"] if ranks and not color else []
-        notes = [f"  {note}" for note in (*legend, *table.notes)]
-        plain_grid = "\n".join(line.rstrip(f" {space}") for line in grid.splitlines()).replace(space, " ")
-        blocks.append("\n".join([title, plain_grid, *notes]))
-    return "\n\n".join(blocks)
-
-
-def _fitting(table: Table, lines: list[list[str]], heads: list[str], width: int | None) -> str:
-    """Return the grid; where it is wider than `width`, the longest words' columns are broken over lines."""
-    from tabulate import tabulate
-
-    padded = [head + "  " for head in heads]  # tabulate keeps two places beyond a heading
-    columns = list(zip(padded, *lines, strict=True))
-    sizes = [max(len(_CODE.sub("", text)) for text in column) for column in columns]
-    caps: list[int | None] = [None] * len(heads)
-    while width is not None and sum(sizes) + 2 * (len(sizes) - 1) > width:
-        longest = max((i for i, head in enumerate(table.heads) if not head.number), key=lambda i: sizes[i], default=0)
-        if sizes[longest] <= 10 or table.heads[longest].number:
-            break
-        sizes[longest] -= 1
-        caps[longest] = sizes[longest]
-    sides = _sides(table) if lines else None
-    return tabulate(lines, heads, "simple", disable_numparse=True, colalign=sides, maxcolwidths=caps)
 
 
 # -- for programs -------------------------------------------------------------------------------------

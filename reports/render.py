@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..evals.errors import UsageError
-from . import latex, page, plain
+from . import latex, page, plain, text
 from .table import FORMATS, Format, Table, cleaned
 
 
 def render(tables: Sequence[Table], form: Format, *, color: bool = False, width: int | None = None) -> str:
     """Return the tables in one format.
 
-    In the terminal's format `color` shows ranks as bold and underline, and tables wider than
-    `width` have their words broken over lines.
+    In the terminal's format `color` shows ranks as bold and underline, and tables are laid out for `width`.
     """
     writers: dict[str, Callable[[Sequence[Table]], str]] = {
-        "text": lambda all_: plain.text(all_, color=color, width=width),
+        "text": lambda all_: text.text(all_, color=color, width=width),
         "markdown": plain.markdown,
         "csv": plain.comma_separated,
         "json": plain.as_json,

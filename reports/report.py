@@ -15,6 +15,7 @@ from ..evals.screen import warn
 from ..evals.stored import find_runs, read_record
 from ..evals.types import Json, RunRecord
 from . import reported as published
+from .names import apart, label, renamed
 from .own import layouts_for
 from .paper import fragment, widths
 from .render import render
@@ -39,14 +40,17 @@ def report(
     width: int | None = None,
     which: Sequence[str] = (),
     paper: Paper | None = None,
+    rename: Sequence[str] = (),
 ) -> str:
     """Return the report as text: what `janus-eval report` prints.
 
     `runs` are run folders or folders that hold many, `order` a column to sort by, `keep` the
-    columns to show, `own` further files of reported numbers, `which` the keys of the tables to show (of a
-    paper's all but the one beside the reported), `paper` asks for LaTeX to \\input. Raises UsageError.
+    columns to show, `rename` gives measured rows other names (`old=new`), `own` further files of
+    reported numbers, `which` the keys of the tables to show (of a paper's all but the one beside the
+    reported), `paper` asks for LaTeX to \\input. Raises UsageError.
     """
     records, numbers = gathered(runs, own)
+    records = renamed(records, rename)
     tables = compose([] if only == "reported" else records, numbers, only=only)
     if which:
         tables = chosen(tables, which)
@@ -181,7 +185,7 @@ def _notes(layout: Layout, numbers: Sequence[Reported], lines: Sequence[_Line]) 
     headlines = [each for each in layout.columns if each.headlines and each.metrics]
     notes += [f"{each.header}: {', '.join(each.metrics)}." for each in headlines]
     if lines:
-        notes.append(f"Measured rows: value ± half of the {stats.METHOD}.")
+        notes.append(f"Measured rows: value ± half of the {stats.METHOD}, or its ends where it is lopsided.")
     return notes
 
 
@@ -194,21 +198,15 @@ def _measured(layout: Layout, numbers: Sequence[Reported], records: Sequence[Run
             continue
         flags = ", ".join([*marks(record), *cut(record)])
         spec = record.spec
-        base = (spec.model, _digest({**spec.model_card, "tag": spec.tag, "step": spec.step}), flags)
+        base = (spec.model, _digest({**spec.model_card, "tag": spec.tag, "step": spec.step}), flags, record.name)
         again = 0
         while set(lines.get((*base, str(again)), ())) & set(cells):
             again += 1
         lines.setdefault((*base, str(again)), {}).update(cells)
-    alike = [model for model, *_ in lines]
+    runs = [list({record.spec.digest: record for record, _ in cells.values()}.values()) for cells in lines.values()]
+    names = _names(runs, [flags for _, _, flags, _, _ in lines])
     found: list[_Line] = []
-    for (model, _, flags, _), cells in lines.items():
-        records_here = list(dict.fromkeys(record.spec.digest for record, _ in cells.values()))
-        spec = next(iter(cells.values()))[0].spec
-        said = [f"tag {spec.tag}"] if spec.tag else []
-        said += [f"step {spec.step}"] if spec.step is not None else []
-        name = ", ".join(each for each in (model, *said, flags) if each)
-        if alike.count(model) > 1:  # two signatures of one model stay two rows, told apart by digest
-            name += " #" + "+".join(digest[:6] for digest in records_here)
+    for (model, *_), cells, name in zip(lines, lines.values(), names, strict=True):
         home = [each for each in numbers if each.model == published.published_name(model)]
         first = next(iter(home), None)
         toy = any(is_toy(record) for record, _ in cells.values())
@@ -219,6 +217,17 @@ def _measured(layout: Layout, numbers: Sequence[Reported], records: Sequence[Run
         odd = {each.key: stranger(*cells[each.key], each, among, records) for each in columns_here}
         found.append(_Line(model, name, group, params, cells, odd, toy))
     return found
+
+
+def _names(rows: Sequence[Sequence[RunRecord]], flags: Sequence[str]) -> list[str]:
+    """Return the rows' names with what marks them; those that would be the same are told apart."""
+    names = [", ".join(each for each in (label(row[0]), said) if each) for row, said in zip(rows, flags, strict=True)]
+    for name in {each for each in names if names.count(each) > 1}:
+        alike = [number for number, each in enumerate(names) if each == name]
+        told = apart([[record.spec for record in rows[number]] for number in alike])
+        for number, said in zip(alike, told, strict=True):
+            names[number] = f"{name}{' ' if said.startswith('#') else ', '}{said}"
+    return names
 
 
 def _reported_row(layout: Layout, label: str, params: str, cells: Mapping[str, Reported], *, ranks: bool) -> Row:
@@ -249,7 +258,7 @@ def _value(record: RunRecord, column: Column, key: str, odd: str) -> Cell:
         return Cell("withheld")
     text = f"{metric.value:.{column.decimals}f}"
     if metric.low is not None and metric.high is not None:
-        text += f" ±{(metric.high - metric.low) / 2:.{column.decimals}f}"
+        text += " " + _interval(metric.value, metric.low, metric.high, column.decimals)
     aside = column.aside(key)
     told = ", ".join(each for each in (aside, "" if aside and odd.startswith("metric ") else odd) if each)
     text += f" ({told})" if told else ""
@@ -257,6 +266,14 @@ def _value(record: RunRecord, column: Column, key: str, odd: str) -> Cell:
         return Cell(text + mark)  # no number that could rank
     # Ranks go by what is printed: 0.994 does not beat a published 0.99.
     return Cell(text, round(metric.value, column.decimals))
+
+
+def _interval(value: float, low: float, high: float, places: int) -> str:
+    """Return an interval as ± its half, or where its sides differ by more than the last digit, as its ends."""
+    below, above = round(value - low, places), round(high - value, places)
+    if abs(above - below) < 1.5 * 10.0**-places:
+        return f"±{(high - low) / 2:.{places}f}"
+    return f"[{low:.{places}f}, {high:.{places}f}]"
 
 
 # -- measured beside reported -------------------------------------------------------------------------
@@ -272,10 +289,10 @@ def beside(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> Table:
         Head("reported", "Reported"),
         Head("difference", "Difference"),
         Head("verdict", "Verdict", number=False),
-        Head("source", "Source", number=False),
-        Head("n", "n"),
-        Head("unparsed", "Unp."),
-        Head("unscored", "Unsc."),
+        Head("source", "Source", number=False, light=1),
+        Head("n", "n", light=2),
+        Head("unparsed", "Unp.", light=4),
+        Head("unscored", "Unsc.", light=3),
         Head("run", "Run", number=False),
     )
     groups: dict[str, list[Row]] = {}
@@ -293,14 +310,15 @@ def beside(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> Table:
         "Unp., unsc.: outputs that the protocol could not read, outputs without a verdict.",
     ]
     notes += [f"{source}: protocol {', '.join(sorted(known))}." for source, known in bases.items()]
-    notes += dict.fromkeys(record.spec.signature for record in records)
+    signatures = tuple(dict.fromkeys(record.spec.signature for record in records))
     return Table(
         key="beside",
         title="Measured beside reported",
         heads=heads,
         groups=tuple(Group(name, tuple(rows)) for name, rows in groups.items()),
-        notes=tuple(notes),
+        notes=(*notes, *signatures),
         stub=2,
+        signatures=signatures,
     )
 
 
@@ -331,7 +349,7 @@ def _pairs(
 
 def _waiting_row(record: RunRecord) -> Row:
     """Return the line of a run that has no number yet: it stopped behind a stage."""
-    name, unscored = ", ".join([record.spec.model, record.state]), record.counts.get("unscored", 0)
+    name, unscored = ", ".join([label(record), record.state]), record.counts.get("unscored", 0)
     said = Cell(f"{record.state}, not scored yet: run the same command without --until")
     numbers = (Cell("0", 0.0), Cell("0", 0.0), Cell(str(unscored), float(unscored)))
     dashes = (Cell(DASH),) * 4
@@ -343,7 +361,7 @@ def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | N
     metric, mark = shown(record, key)
     counts = record.counts
     flags = [*marks(record), *cut(record)]
-    name = ", ".join([record.spec.model, *flags])
+    name = ", ".join([label(record), *flags])
     places = decimals + 1
     reported, difference = Cell(DASH), Cell(DASH)
     source = Cell("")
@@ -360,7 +378,7 @@ def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | N
         said = "no reported number"
     bounds = DASH
     if metric.low is not None and metric.high is not None:
-        bounds = f"{metric.low:.{places}f} to {metric.high:.{places}f}"
+        bounds = f"[{metric.low:.{places}f}, {metric.high:.{places}f}]"
     value = Cell("withheld") if metric.value is None else Cell(f"{metric.value:.{places}f}", metric.value)
     numbers = [Cell(str(n), float(n)) for n in (metric.n, counts.get("unparsed", 0), counts.get("unscored", 0))]
     cells = (Cell(name), Cell(key + mark), value, Cell(bounds), reported, difference, Cell(said), source, *numbers)

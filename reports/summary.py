@@ -8,12 +8,34 @@ from pathlib import Path
 from ..evals import stats
 from ..evals.stored import Stored, iter_scores
 from ..evals.types import CUT, PART, Json, Metric, RunRecord
+from .fit import fold
+from .text import short
 
 
-def run_summary(record: RunRecord, folder: Path) -> list[str]:
-    """Return the lines printed after a run: every metric with its interval, the counts, the signature."""
+def run_summary(record: RunRecord, folder: Path, *, width: int | None = None, whole: bool = False) -> list[str]:
+    """Return the lines printed after a run: every metric with its interval, the counts, the signature.
+
+    They fit `width`; the signature is shown by its end, with `whole` all of it on one line.
+    """
+    lines = _told(record, folder)
+    folded = [each for line in lines for each in ([line] if width is None else _folded(line, width))]
+    metrics = metric_lines(record.metrics, record.headline, width=width)
+    signature = record.spec.signature if whole else f"{short(record.spec.signature)} (janus-eval show tells all of it)"
+    return [folded[0], "", *metrics, "", *folded[1:], f"signature: {signature}", f"run: {folder}"]
+
+
+def _folded(line: str, width: int) -> list[str]:
+    """Return a line in lines that fit; the further ones stand in."""
+    bare = line.lstrip(" ")
+    start = line[: len(line) - len(bare)]
+    first, *more = fold(bare, max(20, width - len(start)), "  ")
+    return [start + first, *(start + each for each in more)]
+
+
+def _told(record: RunRecord, folder: Path) -> list[str]:
+    """Return what stands around the metrics: whose they are, then the counts and what to know of them."""
     counts = record.counts
-    lines = [f"{record.spec.model} on {record.spec.benchmark}", "", *metric_lines(record.metrics, record.headline), ""]
+    lines = [f"{record.spec.model} on {record.spec.benchmark}"]
     shown = ("expected", "scored", "unparsed", "cut", "unscored", "invalid_images", "errors", "lasting", "refused")
     shown += tuple(key for key in counts if key.startswith("reasoning_"))
     lines.append("  ".join(f"{key}={counts[key]}" for key in shown if counts.get(key) or key in ("expected", "scored")))
@@ -36,7 +58,7 @@ def run_summary(record: RunRecord, folder: Path) -> list[str]:
         )
     elif not record.complete:
         lines += [_incomplete(record), *_reasons(folder)]
-    return [*lines, f"signature: {record.spec.signature}", f"run: {folder}"]
+    return lines
 
 
 def _paid(paid: Mapping[str, Json]) -> str:
@@ -104,17 +126,31 @@ def _reasons(folder: Path) -> list[str]:
 _MOST = 3
 
 
-def metric_lines(metrics: Mapping[str, Metric], headline: str = "") -> list[str]:
-    """Return one aligned line a metric: key, value, 95 percent interval, n; the headline first."""
+def metric_lines(metrics: Mapping[str, Metric], headline: str = "", *, width: int | None = None) -> list[str]:
+    """Return an aligned line a metric: key, value, 95 percent interval, n; the headline first.
+
+    Where they would not fit `width`, what a number is over folds behind its column, else below the key.
+    """
     fractions = all(abs(each.value) <= 1 for each in metrics.values() if each.value is not None)
     digits = 4 if fractions else 2
     shown = {key: each for key, each in metrics.items() if key + PART not in metrics}
     ordered = sorted(shown.items(), key=lambda pair: pair[0] not in (headline, headline + PART))
     rows = [(key, _number(each.value, digits), _interval(each, digits), _over(each)) for key, each in ordered]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    return [
-        f"  {key:<{widths[0]}}  {value:>{widths[1]}}  {interval:<{widths[2]}}  {n}" for key, value, interval, n in rows
-    ]
+    found: list[str] = []
+    for key, value, interval, over in rows:
+        start = f"  {key:<{widths[0]}}  {value:>{widths[1]}}  {interval:<{widths[2]}}  "
+        room = len(over) if width is None else width - len(start)
+        if room < min(len(over), _ROOM):  # the names are long: what it is over stands below them
+            found += [start.rstrip(), *(f"    {each}" for each in fold(over, max(_ROOM, (width or 0) - 4)))]
+            continue
+        first, *more = fold(over, max(1, room))
+        found += [start + first, *(" " * len(start) + each for each in more)]
+    return found
+
+
+_ROOM = 16
+"""Columns that what a number is over wants beside it."""
 
 
 def _over(metric: Metric) -> str:

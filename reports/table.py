@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -28,11 +28,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A column: `key` names it to --sort and --columns. Numbers stand to the right."""
+    """A column: `key` names it to --sort and --columns. Numbers stand to the right.
+
+    Where a terminal is too narrow, the column with the largest `light` is left out first, one of 0 never.
+    """
 
     key: str
     text: str
     number: bool = True
+    light: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with its notes. The first `stub` columns name the row: they are always kept."""
+    """A table with its notes. The first `stub` columns name the row: they are always kept.
+
+    `signatures` are those that stand in the notes: the terminal shows their ends only.
+    """
 
     key: str
     title: str
@@ -67,10 +74,15 @@ class Table:
     groups: tuple[Group, ...]
     notes: tuple[str, ...] = field(default=())
     stub: int = 1
+    signatures: tuple[str, ...] = ()
 
     def rows(self) -> list[tuple[str, Row]]:
         """Return (group name, row) from top to bottom."""
         return [(group.name, row) for group in self.groups for row in group.rows]
+
+    def with_rows(self, change: Callable[[Row], Row]) -> Table:
+        """Return the table with each row changed."""
+        return replace(self, groups=tuple(replace(g, rows=tuple(map(change, g.rows))) for g in self.groups))
 
     def frame(self) -> pd.DataFrame:
         """Return the texts as a pandas DataFrame: a column `group`, then the table's own."""
@@ -183,4 +195,5 @@ def cleaned(table: Table) -> Table:
         ),
         notes=tuple(clean(note) for note in table.notes),
         stub=table.stub,
+        signatures=tuple(clean(each) for each in table.signatures),
     )

@@ -29,7 +29,7 @@ def _table(result: GateResult) -> Table:
         Head("run", "Run"),
         Head("difference", "Difference"),
         Head("interval", "95 % interval"),
-        Head("found", "Finds"),
+        Head("found", "Finds", light=1),
         Head("verdict", "Verdict", number=False),
     )
     groups = [Group(f"{run.name}: {_WORD[run.outcome]}", tuple(_rows(run))) for run in result.runs]
@@ -38,7 +38,9 @@ def _table(result: GateResult) -> Table:
         "Finds: the smallest true drop that this test finds 4 times in 5.",
     ]
     notes += [f"{run.name}: {run.signature}" for run in result.runs]
-    return Table("gate", f"Gate {_WORD[result.outcome]}", heads, tuple(groups), tuple(notes))
+    signatures = tuple(run.signature for run in result.runs)
+    title = f"Gate {_WORD[result.outcome]}"
+    return Table("gate", title, heads, tuple(groups), tuple(notes), signatures=signatures)
 
 
 def _rows(run: RunResult) -> list[Row]:
@@ -57,7 +59,7 @@ def _row(judged: Judged) -> Row:
         return Row((Cell(judged.metric), *values, Cell("-"), Cell("-"), Cell("-"), Cell(said)))
     moved, low, high = (number(each, places, sign=True) for each in (difference.value, difference.low, difference.high))
     finds = judged.tolerance + difference.falling(judged.level) if judged.level and difference.deviation else None
-    cells = (Cell(moved, difference.value), Cell(f"{low} to {high}"), Cell(number(finds, places), finds))
+    cells = (Cell(moved, difference.value), Cell(f"[{low}, {high}]"), Cell(number(finds, places), finds))
     return Row((Cell(judged.metric), *values, *cells, Cell(said)))
 
 

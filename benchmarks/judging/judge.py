@@ -23,7 +23,7 @@ _REMEDIES = {
 
 
 class Judge:
-    """Observer `judge`; `task` is the benchmark that it judges for.
+    """A language model as judge, asked at an endpoint; `task` is the benchmark that it judges for.
 
     `judge` is the model to ask (None: nobody, and everything stays ungraded; `rule`: the local
     grader by rule). The key comes from the environment variable `judge_key_env` or the file

@@ -19,7 +19,7 @@ from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
 from . import convert as converting
 from . import export as exporting
-from . import flags, reports
+from . import flags, reports, shelf
 from . import run as running
 from . import score as scoring
 from . import view as viewing
@@ -186,9 +186,10 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
     converting.add(command("convert", _convert, "turn a file or folder of another harness into rows that score reads"))
     for each in (run, score):
         flags.add_suites(each, suite_flags)
-    _list_arguments(command("list", _list, "list models, benchmarks and observers"))
+    _list_arguments(command("list", _list, "list models, benchmarks, observers, recipes or stored runs"))
     _show_arguments(command("show", _show, "show a run: its numbers, its knobs, or one sample"))
     viewing.add(command("view", viewing.view, "look at runs in a browser: a site, written or served on loopback"))
+    shelf.add(command)
     exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
     doctor = command("doctor", _doctor, "say what is missing on this machine and the command that mends it")
@@ -201,7 +202,8 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
 
 
 def _list_arguments(listing: argparse.ArgumentParser) -> None:
-    listing.add_argument("what", nargs="?", choices=("models", "benchmarks", "observers"))
+    listing.add_argument("what", nargs="?", choices=("models", "benchmarks", "observers", "recipes", "runs"))
+    listing.add_argument("folder", nargs="?", type=flags.path, help="with runs: where they lie (default: runs)")
     listing.add_argument("--json", action="store_true", help="print one JSON object")
 
 

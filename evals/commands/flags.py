@@ -18,7 +18,7 @@ from ..request import Machine, Patience, Request
 from ..shards import Shard
 from ..types import Json
 
-_OWN = {"data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images", "pattern"}
+_OWN = {"name", "data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images", "pattern"}
 _PREFIX = "plugin_"
 
 
@@ -185,7 +185,7 @@ def nameless(args: argparse.Namespace, output: Path | None = None) -> Request:
 def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
     """Return what `janus-eval run` was asked for; `again` is what a stored run was asked."""
     if again is not None:
-        return nameless(args).again(again)
+        return replace(nameless(args), name=args.name or "").again(again)
     for flag, given in (("-m/--model", args.model), ("-b/--bench", args.bench)):
         if not given:
             raise UsageError(f"the following arguments are required: {flag} (see janus-eval run --help)")
@@ -214,4 +214,5 @@ def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
         patience=Patience(args.max_errors, args.allow_unscored, args.ask_refused),
         until=args.until,
         shard=None if args.shard is None else Shard.parse(args.shard, os.environ),
+        name=args.name or "",
     )

@@ -3,23 +3,70 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
+from pathlib import Path
 from typing import Any
 
 from .. import registry, screen
-from ..errors import UsageError
+from ..errors import JanusEvalError, UsageError
+from . import terminal
 
 GROUPS: tuple[registry.Group, ...] = ("models", "benchmarks", "observers")
 
 
 def listing(args: argparse.Namespace) -> int:
-    """Print the registered names."""
+    """Print what is asked for: names with a line about each, recipes, or stored runs."""
+    if args.folder is not None and args.what != "runs":
+        raise UsageError(f"list {args.what} takes no folder: {args.folder}")
+    if args.what == "runs":
+        from . import shelf
+
+        return shelf.listing(args.folder or Path("runs"), as_json=args.json)
+    if args.what == "recipes":
+        return _recipes(as_json=args.json)
     groups: tuple[registry.Group, ...] = (args.what,) if args.what else GROUPS
-    found = {group: registry.names(group) for group in groups}
     if args.json:
+        screen.machine(screen.as_json({group: registry.names(group) for group in groups}))
+        return 0
+    for number, group in enumerate(groups):
+        told = registry.abstracts(group)
+        wide = max(map(len, told), default=0)
+        lines = [each for name, line in told.items() for each in _hung(f"  {name:<{wide}}  ", line)]
+        screen.out([*([""] if number else []), f"{group}:", *lines])
+    if args.what is None:
+        screen.out(["", "options of one: janus-eval run -h -m NAME, or -b NAME"])
+    return 0
+
+
+def _hung(start: str, text: str) -> list[str]:
+    """Return `text` behind `start`, its further lines below its first."""
+    width = terminal.width()
+    if width is None or len(start) + len(text) <= width:
+        return [(start + text).rstrip()]
+    room = max(20, width - len(start))
+    first, *more = textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False)
+    return [start + first, *(" " * len(start) + each for each in more)]
+
+
+def _recipes(*, as_json: bool) -> int:
+    """Print the named sets of options: models' recipes, benchmarks' presets; each one's own comes first."""
+    found: dict[str, list[str]] = {}
+    kinds: tuple[tuple[registry.Group, str], ...] = (("models", "recipe"), ("benchmarks", "preset"))
+    for group, key in kinds:
+        for name in registry.names(group):
+            try:
+                given = registry.parameters(group, name).get(key)
+            except JanusEvalError as error:  # a package that it needs is not here
+                screen.warn(str(error))
+                continue
+            if given is not None:
+                found[name] = registry.choices(given)
+    if as_json:
         screen.machine(screen.as_json(found))
         return 0
-    for group, names in found.items():
-        screen.out([f"{group}:", *(f"  {name}" for name in names)])
+    wide = max(map(len, found), default=0)
+    screen.out(f"{name:<{wide}}  {', '.join(choices)}" for name, choices in found.items())
+    screen.out(["", "the first is what is taken without --recipe NAME (models) or --preset NAME (benchmarks)"])
     return 0
 
 

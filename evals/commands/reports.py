@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ def add(command: Add) -> None:
     report.add_argument(
         "--reported", action="append", default=[], type=flags.path, metavar="FILE", help="numbers of your own (CSV)"
     )
+    report.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help="another name for a row")
     report.add_argument("--table", metavar="A,B", help="only these tables: understanding, geneval, dpg_bench, beside")
     report.add_argument("--fragment", action="store_true", help="with -f latex: tables to \\input into a paper")
     report.add_argument("--wide", action="store_true", help="with --fragment or -f figure: over both columns")
@@ -96,8 +95,9 @@ def _report(args: argparse.Namespace) -> int:
         paper=Paper(args.wide) if args.fragment else None,
         only=args.only or "all",
         own=args.reported,
+        rename=args.rename,
         color=args.out is None and terminal.colored(),
-        width=_width() if args.out is None else None,
+        width=terminal.width() if args.out is None else None,
     )
     _put(text, args.out)
     if args.bib is not None:
@@ -136,7 +136,8 @@ def _split(text: str | None) -> list[str]:
 def _claims(args: argparse.Namespace) -> int:
     from ...reports.claims import claims
 
-    text, findings = claims(args.runs, own=args.reported, more=args.claims, form=args.format)
+    width = terminal.width() if args.out is None else None
+    text, findings = claims(args.runs, own=args.reported, more=args.claims, form=args.format, width=width)
     _put(text, args.out)
     return 3 if args.strict and any(each.verdict == "does not hold" for each in findings) else 0
 
@@ -146,14 +147,14 @@ def _compare(args: argparse.Namespace) -> int:
 
     if args.flips < 0:
         raise UsageError(f"--flips {args.flips}: expected a number from 0")
-    _put(compare(args.first, args.second, form=args.format, flips=args.flips, width=_width()), args.out)
+    _put(compare(args.first, args.second, form=args.format, flips=args.flips, width=terminal.width()), args.out)
     return 0
 
 
 def _explain(args: argparse.Namespace) -> int:
     from ...reports.compare import explain
 
-    _put(explain(args.first, args.second, form=args.format, width=_width()), args.out)
+    _put(explain(args.first, args.second, form=args.format, width=terminal.width()), args.out)
     return 0
 
 
@@ -165,7 +166,7 @@ def _gate(args: argparse.Namespace) -> int:
         screen.out([f"{args.baseline}: {count} {'run' if count == 1 else 'runs'}"])
         return 0
     result = gate.gate(args.runs, args.baseline, args.tolerances)
-    screen.rendered(verdicts.show(result, args.format, color=terminal.colored(), width=_width()))
+    screen.rendered(verdicts.show(result, args.format, color=terminal.colored(), width=terminal.width()))
     if args.junit is not None:
         verdicts.put(args.junit, verdicts.junit(result))
     if args.comment is not None:
@@ -175,11 +176,6 @@ def _gate(args: argparse.Namespace) -> int:
             screen.machine(each)  # a command to CI on purpose, its texts escaped
         verdicts.step_summary(result)
     return result.exit_code
-
-
-def _width() -> int | None:
-    """Return the terminal's width; None where the output goes elsewhere and lines may be long."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _put(text: str, path: Path | None) -> None:

@@ -13,7 +13,7 @@ from .. import screen
 from ..errors import Incomplete, JanusEvalError, UsageError
 from ..files import read_json
 from ..stored import read_lines
-from . import flags
+from . import flags, terminal
 from . import launch as launching
 from .estimate import estimate, hands
 
@@ -39,6 +39,7 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("-o", "--output", type=flags.path, default=Path("runs"), metavar="DIR", help="default: runs")
     run.add_argument("--seed", type=int, default=0, help="run seed (default: 0)")
     run.add_argument("--tag", default="", metavar="TEXT", help="what tells this model from others of its name")
+    run.add_argument("--name", type=flags.words, metavar="TEXT", help="what tables call it: moves nothing")
     run.add_argument("--step", type=int, metavar="N", help="the training step that the model is at")
     run.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
     run.add_argument("--base-url", type=flags.words, metavar="URL", help="an OpenAI-compatible endpoint of the model")
@@ -194,7 +195,7 @@ def _summary(outcome: Outcome) -> list[str]:
     from ...reports.summary import run_summary
 
     assert outcome.record is not None
-    return run_summary(outcome.record, outcome.folder)
+    return run_summary(outcome.record, outcome.folder, width=terminal.width())
 
 
 # -- the plan -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from .. import screen
 from ..errors import Incomplete
 from ..files import write_out
 from ..types import Json
-from . import flags
+from . import flags, terminal
 
 _TOLD = (
     "read_as",
@@ -82,7 +82,7 @@ def score(args: argparse.Namespace) -> int:
     else:
         told = [f"{key.replace('_', ' ')}: {_short(scored.extra[key])}" for key in _TOLD if scored.extra.get(key)]
         first = f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}"
-        screen.out([first, *metric_lines(scored.metrics), *told])
+        screen.out([first, *metric_lines(scored.metrics, width=terminal.width()), *told])
     # A folder that lacks pictures is an incomplete run; a file of answers says itself what it holds.
     return Incomplete.exit_code if missing or scored.extra.get("odd_rows") else 0
 

@@ -33,7 +33,7 @@ def show(
         if as_json:
             screen.machine(screen.as_json(known.to_json(), indent=2))
         else:
-            for each in one.lines(known, terminal.width()):
+            for each in one.lines(known, terminal.width() or _ENDLESS):
                 if isinstance(each, str):
                     screen.out([each])
                 elif shown := terminal.picture(each):
@@ -56,8 +56,13 @@ def show(
         cards = {"model": record.spec.model_card, "benchmark": record.spec.benchmark_card}
         cards["observer"] = record.spec.observer_card
         knobs = [f"  {who}.{key} = {value}" for who, card in cards.items() for key, value in sorted(card.items())]
-        screen.out([*run_summary(record, folder), "", "knobs:", *knobs])
+        told = run_summary(record, folder, width=terminal.width(), whole=True)
+        screen.out([*told, "", "knobs:", *knobs])
     return 0
+
+
+_ENDLESS = 1 << 20
+"""Columns of a line that goes elsewhere than to a terminal."""
 
 
 def _unfinished(folder: Path) -> list[str]:
@@ -89,7 +94,7 @@ def _where(folder: Path, *, as_json: bool) -> None:
 def _failed(folder: Path, *, as_json: bool) -> None:
     """Print the samples that are not fully right; as JSON each score of theirs, one at a time."""
     if not as_json:
-        screen.out(failures.lines(folder, terminal.width()))
+        screen.out(failures.lines(folder, terminal.width() or _ENDLESS))
         return
     screen.machine("[")
     for number, each in enumerate(each for each in iter_scores(folder) if each.value is None or each.value < 1):

@@ -9,13 +9,16 @@ import shutil
 import sys
 from collections.abc import Callable
 
+_NARROWEST = 40
+"""Columns below which no table is laid out: its lines wrap."""
 _WIDTH = 480
 """Pixels at most: a picture on the terminal is a look, not the file."""
 
 
-def width() -> int:
-    """Return the columns to fill: the terminal's, or where the output goes elsewhere, enough for no line to break."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1 << 20
+def width() -> int | None:
+    """Return the terminal's columns; None where the output goes elsewhere: lines are as long as they are, and the same
+    everywhere."""
+    return max(_NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
 
 
 def colored() -> bool:

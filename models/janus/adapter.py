@@ -309,8 +309,11 @@ class Family:
 
 
 janus_1_3b = Family("deepseek-ai/Janus-1.3B", PLAIN_ROLES)
+"""Janus 1.3B, understanding and drawing, fetched from deepseek-ai/Janus-1.3B or from `path`."""
 pro_1b = Family("deepseek-ai/Janus-Pro-1B", PRO_ROLES)
+"""Janus-Pro 1B, understanding and drawing, fetched from deepseek-ai/Janus-Pro-1B or from `path`."""
 pro_7b = Family("deepseek-ai/Janus-Pro-7B", PRO_ROLES)
+"""Janus-Pro 7B, understanding and drawing, fetched from deepseek-ai/Janus-Pro-7B or from `path`."""
 
 
 def knobs(

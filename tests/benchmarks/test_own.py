@@ -23,7 +23,7 @@ def ran(folder: Path, *given: str, code: int = 0) -> Path:
 
 def test_a_table_under_a_name_is_a_suite_with_a_column_of_its_own(tmp_path: Path) -> None:
     data = write_tsv(tmp_path / "mine.tsv", {**QUESTION, "answer": "A"}, {**QUESTION, "answer": "blue"})
-    given = ["-m", "first-option", "-b", "options", "--data", str(data), "--name", "pope"]
+    given = ["-m", "first-option", "-b", "options:pope", "--data", str(data)]
     folder = ran(tmp_path / "runs", *given)
     record = read_record(folder)
     assert record.spec.benchmark == "options:pope" and record.metrics["fixed/accuracy"].value == 50
@@ -79,7 +79,7 @@ def test_what_a_table_lacks_is_named(
 def test_a_shape_without_a_table_and_a_name_that_is_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "-m", "always-yes", "-b", "yes_no"]) == 2
     assert "give your table with --data FILE" in capsys.readouterr().err
-    assert main(["run", "-m", "always-yes", "-b", "yes_no", "--data", "toy", "--name", "a/b"]) == 2
+    assert main(["run", "-m", "always-yes", "-b", "yes_no:a/b", "--data", "toy"]) == 2
     assert "the name 'a/b'" in capsys.readouterr().err
 
 

@@ -46,7 +46,8 @@ def record(
     model: str = "mine", benchmark: str = "colour-quiz", value: float | None = 0.75, **changes: Json
 ) -> RunRecord:
     headline = changes.pop("headline", "official/accuracy")
-    metrics = {headline: Metric(value, 100, 0.65, 0.85), "official/spot": Metric(0.5, 50, 0.4, 0.6)}
+    bounds = (None, None) if value is None else (value - 0.1, value + 0.1)
+    metrics = {headline: Metric(value, 100, *bounds), "official/spot": Metric(0.5, 50, 0.4, 0.6)}
     what = runs.spec(model, benchmark=benchmark, observer_card={}, **changes)
     return RunRecord(what, headline, metrics, {"expected": 100, "predicted": 100}, complete=True)
 

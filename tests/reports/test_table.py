@@ -242,14 +242,3 @@ def test_pdflatex_takes_it(tmp_path: Path) -> None:
 def test_an_unknown_format_is_named() -> None:
     with pytest.raises(UsageError, match="expected one of text, markdown"):
         render([], "pdf")  # type: ignore[arg-type]  # on purpose
-
-
-def test_a_wide_table_breaks_its_words_to_fit_the_terminal() -> None:
-    words = "words that go on and on " * 4
-    wide = Table(
-        "k", "t", (Head("m", "M", number=False), Head("v", "V")), (Group("", (Row((Cell(words), Cell("1"))),)),)
-    )
-    assert max(map(len, render([wide], "text").splitlines())) > 90
-    narrow = render([wide], "text", width=50)
-    assert max(map(len, narrow.splitlines())) <= 50
-    assert narrow.split().count("words") == 4

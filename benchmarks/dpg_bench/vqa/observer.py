@@ -32,7 +32,7 @@ DTYPES = ("float32", "float16", "bfloat16", "float64")
 
 
 class DpgVqa:
-    """Observer `dpg-vqa`; `vqa` says who answers.
+    """The VQA model that answers DPG-Bench's questions; `vqa` says which.
 
     "official": mPLUG-large, fetched on first use. A path: an mPLUG model folder as ModelScope
     has it, or one converted to safetensors. "hf:ORG/NAME": a VQA or vision-language model of the
