@@ -123,11 +123,10 @@ def is_run(folder: Path) -> bool:
 
 
 def _look(folder: Path) -> Shelved:
-    from ..stored import name_of
-    from .sample import spec_of  # here, so that the help need not load what reads runs
+    from ..stored import name_of, read_spec  # here, so that the help need not load what reads runs
 
     try:
-        spec = spec_of(folder)
+        spec = read_spec(folder)
         title, name, state = f"{spec.model} on {spec.benchmark}", name_of(folder), _state(folder)
     except JanusEvalError:
         title, name, state = "?", "", "damaged"
