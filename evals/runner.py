@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import members, reasoning
+from . import members, memory, reasoning
 from .assets.fetch import fetch
 from .batches import Budget, Elastic, chunks, guarded, handed_out, in_order, put, subject
 from .errors import Incomplete, UsageError
@@ -83,6 +83,7 @@ def run(
         lacking = sum(key_of(job) not in have for job in jobs)
         if lacking:
             store.check_room(members.disk_need(suite, makers[0], lacking))
+            memory.check(makers[0], spec.model)
             if settings.until != "predict":
                 _fetch_first(eyes, settings)
             have = _predict(jobs, have, makers, store, paths, settings, progress, budget)
@@ -203,7 +204,7 @@ def _predict(
     """Make what is missing and return all predictions that the store then has."""
     missing = [job for job in jobs if key_of(job) not in have]
     wanted = settings.batch_size or models[0].batch_size(jobs)
-    size = store.batch_size("predict", max(1, min(wanted, len(jobs))))
+    size = store.batch_size("predict", max(1, min(wanted, len(jobs))), asked=settings.batch_size)
     # A batch is made whole even when one picture of it is missing: its members must see the same
     # neighbours as in an uninterrupted run. What has no neighbours (an endpoint that is paid by request)
     # is asked for what is missing alone.
@@ -272,7 +273,7 @@ def _observe(
     pairs = [pair for pair in made if not answers_nothing(pair[1])]
     missing = [pair for pair in pairs if _pair_key(pair) not in have]
     if missing:
-        size = store.batch_size("observe", max(1, settings.batch_size or eyes.batch_size))
+        size = store.batch_size("observe", max(1, settings.batch_size or eyes.batch_size), asked=settings.batch_size)
         elastic: Elastic[tuple[Sample, Prediction], Evidence] = Elastic(eyes.observe)
         with progress("observe", len(pairs), len(pairs) - len(missing)) as tick:
             for chunk in chunks(missing if eyes.independent else pairs, size):

@@ -120,13 +120,17 @@ class RunStore:
 
     # -- batch sizes ------------------------------------------------------------------------------
 
-    def batch_size(self, stage: str, wanted: int) -> int:
-        """Return the batch size of a stage: the first one ever used for this run, else `wanted`."""
+    def batch_size(self, stage: str, wanted: int, *, asked: int | None = None) -> int:
+        """Return the batch size of a stage: the first one ever used for this run, else `wanted`.
+
+        A smaller one that the user has `asked` for is obeyed from now on: a run that was killed for want of
+        memory shall not die of it again.
+        """
         path = self.folder / "plan.json"
         plan: Any = read_json(path) if path.exists() else {}
         if not isinstance(plan, dict) or not all(type(size) is int and size > 0 for size in plan.values()):
             raise UsageError(f"{path} is damaged: no batch sizes in {plan!r}; remove it to choose them anew")
-        if stage not in plan:
+        if stage not in plan or (asked is not None and asked < plan[stage]):
             plan[stage] = wanted
             self.write_json("plan.json", plan)
         return plan[stage]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import screen
+from .. import memory, screen
 from ..errors import Incomplete, JanusEvalError, UsageError
 from ..files import read_json
 from . import flags
@@ -157,6 +157,8 @@ def _preview(pair: Pair, batch_size: str) -> dict[str, Json]:
     lines["disk"] = f"about {disk_need(pair.suite, pair.model, outputs) / 1e6:,.1f} MB"
     if pair.suite.kind == "image":
         lines["disk"] += f" for pictures of {pair.model.image_size} px"
+    if "missing" not in pair.spec.model_card and (told := memory.need(pair.model)):
+        lines["memory"] = told
     free = shutil.disk_usage(_existing(pair.folder)).free
     lines["disk free"] = f"{free / 1e9:,.1f} GB"
     done = pair.folder / "predictions" / "0.jsonl"
