@@ -62,6 +62,11 @@ class ModelMembers(Protocol):
         del jobs
         return 16
 
+    def weights_bytes(self) -> int:
+        """Return about how many bytes its weights will take where it runs, without loading them; 0 where they are
+        loaded, or where it does not say."""
+        return 0
+
     def needs(self) -> Sequence[str]:
         """Return the assets (janus-eval data fetch NAME) that it lacks on this machine."""
         return ()

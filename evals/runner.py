@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import members, reasoning
+from . import members, memory, reasoning
 from .assets.fetch import fetch
 from .batches import Budget, in_order
 from .errors import Incomplete, UsageError
@@ -153,6 +153,8 @@ class _Course:
         if lacking:
             count = self.settings.shard.count if self.settings.shard else 1
             self.store.check_room(members.disk_need(self.suite, self.model.here, lacking) // count)
+            if not executor.pipelined:  # else the model works elsewhere
+                memory.check(self.model.here, self.spec.model)
             _fetch_first(self.eyes, self.settings)
         paths = _image_paths(self.suite, self.samples, self.store.folder / "images")
         return Flow(
@@ -165,7 +167,8 @@ class _Course:
 
     def _sizes(self, executor: Executor) -> Mapping[str, int]:
         """Return the batch sizes of plan.json, chosen now where the run has none yet."""
-        planned, asked = self.store.plan(), self.settings.batch_size
+        asked = self.settings.batch_size
+        planned = self.store.shrink_plan(asked) if asked and not self.settings.shard else self.store.plan()
         wanted: dict[str, int] = {}
         if "predict" not in planned:
             fits = asked or executor.batch_size(self.jobs)

@@ -143,6 +143,15 @@ class RunStore:
             raise UsageError(f"{path} is damaged: no batch sizes in {plan!r}; remove it to choose them anew")
         return plan
 
+    def shrink_plan(self, asked: int) -> dict[str, int]:
+        """Return the batch sizes, none above what the user asks for now: a run that was killed for want of memory
+        shall not die of its plan again."""
+        plan = self.plan()
+        smaller = {stage: min(asked, size) for stage, size in plan.items()}
+        if smaller != plan:
+            self.write_json("plan.json", smaller)
+        return smaller
+
     def settle_plan(self, wanted: Mapping[str, int]) -> dict[str, int]:
         """Return the batch sizes, with those `wanted` for stages that had none; of several writers one sets them."""
         if not (self.folder / "plan.json").exists():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import json
+import math
 import pickle  # its error alone is used: torch's weights_only reader raises it
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -43,6 +45,24 @@ def place(device: str, dtype: Dtype) -> tuple[torch.device, torch.dtype]:
     if dtype == "auto":
         dtype = "bfloat16" if found.type == "cuda" else "float32"
     return found, getattr(torch, dtype)
+
+
+def bytes_of(files: Iterable[Path], dtype: torch.dtype) -> int:
+    """Return what weight files take once they are loaded in a type; a file that does not tell its shapes, its size."""
+    return sum(_elements(path) * dtype.itemsize or path.stat().st_size for path in files)
+
+
+def _elements(path: Path) -> int:
+    """Return how many numbers a safetensors file holds, by its header; 0 of any other file."""
+    if path.suffix != ".safetensors":
+        return 0
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            table = json.loads(file.read(min(length, path.stat().st_size)))
+        return sum(math.prod(each["shape"]) for name, each in table.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return 0  # damaged: the loader says so
 
 
 @contextmanager

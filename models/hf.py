@@ -13,7 +13,7 @@ from ..evals.assets import fetch as data
 from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError
 from ..evals.pictures import open_picture
 from ..evals.types import CUT, Answer, Job, Json, Kind, Output
-from .device import Dtype, at_least, loading, memory, place
+from .device import Dtype, at_least, bytes_of, loading, memory, place
 
 if TYPE_CHECKING:
     import torch
@@ -88,6 +88,14 @@ class VisionLanguageModel:
             "device": device.type,
             "dtype": str(dtype).removeprefix("torch."),
         }
+
+    def weights_bytes(self) -> int:
+        """Return what the folder's tensors take in the run's type."""
+        if "_loaded" in vars(self):
+            return 0
+        _, dtype = place(self._device, self._dtype)
+        files = sorted(self.folder.glob("*.safetensors")) or sorted(self.folder.glob("pytorch_model*.bin"))
+        return bytes_of(files, dtype)
 
     def batch_size(self, jobs: Sequence[Job]) -> int:
         return self._batch

@@ -14,10 +14,13 @@ from ..evals.assets import fetch as data
 from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError
 from ..evals.types import Job, Json, Kind, Output
 from .device import Dtype, at_least, loading, memory, place
+from .encoded import KIND, Encoded, fits
 
 if TYPE_CHECKING:
     import torch
 
+_MOST = 8
+"""Pictures at once where nobody says how many: the gain of more is small."""
 SD3 = "stabilityai/stable-diffusion-3-medium-diffusers"
 
 
@@ -69,7 +72,7 @@ class Diffuser:
         *("batch_size", "device", "dtype"),
     )
 
-    def __init__(self, source: Source, recipe: Recipe, *, device: str, dtype: Dtype, batch: int) -> None:
+    def __init__(self, source: Source, recipe: Recipe, *, device: str, dtype: Dtype, batch: int | None) -> None:
         at_least(1, steps=recipe.steps, size=recipe.size, batch_size=batch)
         if recipe.guidance is not None and not 0 <= recipe.guidance < float("inf"):
             raise UsageError(f"guidance={recipe.guidance}: expected a finite number from 0 up")
@@ -105,7 +108,11 @@ class Diffuser:
         }
 
     def batch_size(self, jobs: Sequence[Job]) -> int:
-        return self._batch
+        """Return what was asked for, else what fits beside the weights: at most 8."""
+        if self._batch is not None:
+            return self._batch
+        _, device = self._pipeline
+        return fits(device, self.image_size, _MOST)
 
     def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
         """Return one picture for each job, in order. Raises OutOfMemory where the batch does not fit."""
@@ -118,14 +125,14 @@ class Diffuser:
             "guidance_scale": recipe.guidance,
             "height": recipe.size,
             "width": recipe.size,
-            "negative_prompt": None if recipe.negative_prompt is None else [recipe.negative_prompt] * len(jobs),
         }
         with memory(device, f"a batch of {len(jobs)}"), torch.inference_mode():
-            made = pipeline(
-                prompt=[job.sample.prompt for job in jobs],
+            asked = self._asked(pipeline, [job.sample.prompt for job in jobs])
+            drawer = pipeline.drawer if isinstance(pipeline, Encoded) else pipeline
+            made = drawer(
                 generator=[torch.Generator("cpu").manual_seed(job.seed) for job in jobs],
                 output_type="pil",
-                **{key: value for key, value in options.items() if value is not None},
+                **{key: value for key, value in (options | asked).items() if value is not None},
             )
         withheld: Sequence[bool] = getattr(made, "nsfw_content_detected", None) or [False] * len(jobs)
         for job, hidden in zip(jobs, withheld, strict=True):
@@ -135,6 +142,14 @@ class Diffuser:
                     "without=safety_checker loads the pipeline without it"
                 )
         return list(made.images)
+
+    def _asked(self, pipeline: Any, prompts: list[str]) -> dict[str, Any]:
+        """Return what a pipeline is asked for: texts, or their embeddings where they are encoded once."""
+        negative = self._recipe.negative_prompt
+        if not isinstance(pipeline, Encoded):
+            return {"prompt": prompts, "negative_prompt": None if negative is None else [negative] * len(prompts)}
+        guided = self._recipe.guidance is None or self._recipe.guidance > 1
+        return pipeline.encode(prompts, (negative or "") if guided else None)
 
     @cached_property
     def _pipeline(self) -> tuple[Any, torch.device]:
@@ -156,6 +171,8 @@ class Diffuser:
             accepted = inspect.signature(pipeline.__call__).parameters
             _must_draw(source.name, type(pipeline).__name__, accepted, self._recipe)
         with memory(device, "the weights"):
+            if type(pipeline).__name__ == KIND:
+                return Encoded(pipeline, device), device
             pipeline.to(device)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline, device
@@ -172,7 +189,7 @@ def sd3_medium(
     negative_prompt: str | None = None,
     t5: bool = True,
     variant: str | None = None,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     device: str = "auto",
     dtype: Dtype = "auto",
     offline: bool = False,
@@ -199,7 +216,7 @@ def pipeline(
     negative_prompt: str | None = None,
     without: str = "",
     variant: str | None = None,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     device: str = "auto",
     dtype: Dtype = "auto",
     offline: bool = False,

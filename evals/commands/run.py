@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import screen
+from .. import memory, screen
 from ..errors import Incomplete, JanusEvalError, UsageError
 from ..files import read_json
 from ..stored import read_lines
@@ -231,6 +231,8 @@ def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
         lines["disk"] += f" for pictures of {pair.model.here.image_size} px"
     if pair.suite.kind == "image" and (cost := _cost(pair, outputs)):
         lines["cost"] = cost
+    if "missing" not in pair.spec.model_card and (told := memory.need(pair.model.here)):
+        lines["memory"] = told
     free = shutil.disk_usage(_existing(pair.folder)).free
     lines["disk free"] = f"{free / 1e9:,.1f} GB"
     lines |= estimate(pair, hands(args), args.executor or ("ray" if hands(args) > 1 else "local"))

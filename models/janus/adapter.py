@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 from ...evals.assets.fetch import hub_folder
 from ...evals.errors import JanusEvalError, OutOfMemory, UsageError
+from ...evals.memory import free
 from ...evals.types import CUT, Answer, Job, Json, Kind, Output
-from ..device import Dtype, at_least, memory, needed, place
+from ..device import Dtype, at_least, bytes_of, memory, needed, place
 from .checkpoint import Checkpoint
 from .pixels import PixelRule, read_rule
 from .prompts import OFFICIAL_SYSTEM, PLAIN_ROLES, PRO_ROLES, DrawPrompt, ImagePosition, Tokens, Turn
@@ -19,8 +20,6 @@ from .prompts import draw_prompt as make_draw_prompt
 from .prompts import read_prompt as make_read_prompt
 
 if TYPE_CHECKING:
-    import torch
-
     from .network import Network
     from .pictures import Studio
     from .reading import Kept, Question
@@ -117,13 +116,21 @@ class Janus:
             "dtype": str(dtype).removeprefix("torch."),
         } | ({} if self.world == "official" else {"world": self.world})
 
+    def weights_bytes(self) -> int:
+        """Return what the checkpoint's tensors take in the run's type."""
+        if "_loaded" in vars(self):
+            return 0
+        _, dtype = place(self._knobs.device, self._knobs.dtype)
+        return bytes_of(self.checkpoint.shards, dtype)
+
     def batch_size(self, jobs: Sequence[Job]) -> int:
         """Return how many such jobs fit: free memory over what the longest of them takes."""
         if self._batch is not None:
             return self._batch
         loaded = self._loaded
         need = max((self._bytes(loaded, job) for job in jobs), default=1)
-        fits = int(_free_bytes(loaded.network.device) * _SHARE) // need - 1  # one for the prefix that is kept
+        room, _ = free(str(loaded.network.device))
+        fits = int(room * _SHARE) // need - 1  # one for the prefix that is kept
         if loaded.network.device.type == "cpu":
             fits = min(fits, _CPU_BATCH)
         return max(1, fits)
@@ -360,16 +367,3 @@ def read_roles(text: str) -> tuple[str, str]:
 def _continuation(tokens: Tokens, text: str) -> list[int]:
     """Return an option's ids as the model would go on after `Assistant:`, a space between."""
     return tokens.ids([text if text[:1].isspace() else f" {text}"])
-
-
-def _free_bytes(device: torch.device) -> int:
-    import torch
-
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    table = Path("/proc/meminfo")
-    if table.is_file():
-        lines = dict(line.split(":", 1) for line in table.read_text(encoding="ascii").splitlines())
-        return int(lines["MemAvailable"].split()[0]) << 10
-    return 4 << 30

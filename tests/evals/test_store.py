@@ -227,3 +227,11 @@ def test_a_record_of_another_format_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_runs_is_an_error_not_an_empty_table(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no finished run"):
         find_runs([tmp_path])
+
+
+def test_a_smaller_batch_that_is_asked_for_is_obeyed_and_a_larger_one_is_not(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "run", spec()) as store:
+        assert store.settle_plan({"predict": 16}) == {"predict": 16}
+        assert store.settle_plan({"predict": 8}) == {"predict": 16}  # what a model thinks today moves no run
+        assert store.shrink_plan(4) == {"predict": 4}
+        assert store.shrink_plan(32) == store.plan() == {"predict": 4}

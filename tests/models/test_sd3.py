@@ -163,3 +163,53 @@ def test_a_gated_repository_that_is_not_here_says_how_to_get_it(
     adapter = registry.create("models", "sd3-medium", offline=True, device="cpu")
     with pytest.raises(EnvironmentProblem, match="janus-eval data fetch hub:stabilityai"):
         _ = adapter.card
+
+
+def test_a_prompt_is_encoded_once_for_its_pictures_and_across_batches(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = registry.create("models", "sd3-medium", path=str(folder), **QUICK)
+    encoded, _ = adapter._pipeline
+    rows: list[list[str]] = []
+    encode = encoded._encoder.encode_prompt
+
+    def watched(**given: Any) -> Any:
+        rows.append(given["prompt"])
+        return encode(**given)
+
+    monkeypatch.setattr(encoded._encoder, "encode_prompt", watched)
+    four = [job("a red cat", seed) for seed in range(4)]
+    adapter.predict([*four[:3], job("a dog", 9)])
+    adapter.predict([four[3], job("a dog", 10)])
+    adapter.predict([job("a bird", 11)])
+    assert rows == [["", "a red cat", "a dog"], ["a bird"]]  # the empty one is the unconditional half, once a run
+
+
+@pytest.mark.parametrize(("guidance", "negative"), [("7.0", None), ("1.0", None), ("4.0", "grey")])
+def test_four_pictures_of_a_prompt_are_the_pipeline_s_own(folder: Path, guidance: str, negative: str | None) -> None:
+    import torch
+    from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import StableDiffusion3Pipeline
+
+    pipeline = StableDiffusion3Pipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    seeds = [3, 4, 5, 6]
+    expected = pipeline(
+        ["a red cat"] * 4,
+        negative_prompt=None if negative is None else [negative] * 4,
+        num_inference_steps=2,
+        guidance_scale=float(guidance),
+        height=32,
+        width=32,
+        generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+    ).images
+    options = {"guidance": guidance} | ({} if negative is None else {"negative_prompt": negative})
+    mine = draw(folder, [job("a red cat", seed) for seed in seeds], **options)
+    for picture, wanted in zip(mine, expected, strict=True):
+        assert abs(picture - np.asarray(wanted)).max() <= 1
+
+
+def test_halves_that_take_turns_draw_the_same(folder: Path) -> None:
+    adapter = registry.create("models", "sd3-medium", path=str(folder), **QUICK)
+    adapter._pipeline[0].turns = True
+    turned = [np.asarray(picture).astype(int) for picture in adapter.predict(JOBS)]
+    assert all((one == other).all() for one, other in zip(turned, draw(folder, JOBS), strict=True))

@@ -179,11 +179,11 @@ def test_the_batch_fits_memory_and_an_own_size_wins(native: Path, pro: Janus, mo
 
     assert model(native, batch_size="5").batch_size([job("a cat")]) == 5
     jobs = [job("a cat"), job("what is it?", "text", images=(red(),))]
-    monkeypatch.setattr(adapter, "_free_bytes", lambda device: 4_000_000)
+    monkeypatch.setattr(adapter, "free", lambda device: (4_000_000, ""))
     few = pro.batch_size(jobs)
-    monkeypatch.setattr(adapter, "_free_bytes", lambda device: 8_000_000)
+    monkeypatch.setattr(adapter, "free", lambda device: (8_000_000, ""))
     assert 1 <= few < pro.batch_size(jobs)
-    monkeypatch.setattr(adapter, "_free_bytes", lambda device: 0)
+    monkeypatch.setattr(adapter, "free", lambda device: (0, ""))
     assert pro.batch_size(jobs) == 1
 
 
@@ -241,3 +241,13 @@ def test_a_folders_recipe_is_its_default_and_a_broken_one_is_named(native: Path,
         (folder / "recipe.json").write_text(broken)
         with pytest.raises(EnvironmentProblem, match="names no guidance"):
             registry.create("models", "janus-toy", path=str(folder))
+
+
+def test_what_the_weights_take_is_told_from_their_headers_before_they_are_loaded(native: Path) -> None:
+    from safetensors.torch import load_file
+
+    made = model(native)
+    assert made.weights_bytes() == 4 * sum(each.numel() for each in load_file(native / "model.safetensors").values())
+    assert model(native, dtype="bfloat16").weights_bytes() * 2 == made.weights_bytes()
+    made.predict([job("a cat")])
+    assert made.weights_bytes() == 0

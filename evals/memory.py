@@ -1,0 +1,87 @@
+"""Memory foreseen: what is free where a model runs, and whether its weights fit, before anything is loaded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from .errors import EnvironmentProblem
+from .plugins import Model
+
+_NARROW = {"float32": "bfloat16", "float64": "float32"}
+
+
+def need(model: Model) -> str:
+    """Return what a model's weights need against what is free, in words; "" where it does not say. Loads nothing."""
+    taken = model.weights_bytes()
+    if not taken:
+        return ""
+    device, dtype = (str(model.card.get(key, "")) for key in ("device", "dtype"))
+    room, where = free(device)
+    told = f"{taken / 1e9:,.1f} GB for the weights in {dtype}, {room / 1e9:,.1f} GB free ({where})"
+    narrow = _NARROW.get(dtype)
+    if taken <= room or narrow is None:
+        return told
+    return f"{told}; --dtype {narrow}: {taken / 2e9:,.1f} GB"
+
+
+def check(model: Model, name: str) -> None:
+    """Raise EnvironmentProblem where the weights alone do not fit: now, not after minutes of loading."""
+    taken = model.weights_bytes()
+    if taken and taken > free(str(model.card.get("device", "")))[0]:
+        raise EnvironmentProblem(f"{name} needs {need(model)}: end other programs, or run it on a larger machine")
+
+
+def free(device: str) -> tuple[int, str]:
+    """Return the free bytes of the place where a model runs, and what bounds them."""
+    torch = sys.modules.get("torch")
+    if device.startswith("cuda") and torch is not None and torch.cuda.is_available():
+        room, _ = torch.cuda.mem_get_info(device)
+        return room + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device), "on the GPU"
+    found = [(_host(), "of the machine")]
+    group = _group(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
+    return min(found if group is None else [*found, (group, "within the cgroup's limit")])
+
+
+def _host() -> int:
+    """Return what the system can give without swapping; 4 GB where it does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return int(dict(line.split(":", 1) for line in lines)["MemAvailable"].split()[0]) << 10
+    except (OSError, ValueError, KeyError, IndexError):
+        return 4 << 30
+
+
+def _group(root: Path, membership: Path) -> int | None:
+    """Return what is left below the tightest limit of the control groups that hold this process; None without any."""
+    try:
+        lines = [line.split(":", 2) for line in membership.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return None
+    left: list[int] = []
+    for number, names, path in (line for line in lines if len(line) == 3):
+        if number != "0" and "memory" not in names.split(","):
+            continue
+        top, files = (root, _V2) if number == "0" else (root / "memory", _V1)
+        folder = top / path.lstrip("/")
+        # Inside a container the path is the host's and not there: the container's own group is the top.
+        for place in (folder, *folder.parents):
+            room = _left(place, *files)
+            left += [] if room is None else [room]
+            if place == top:
+                break
+    return min(left, default=None)
+
+
+_V2 = ("memory.max", "memory.current", "inactive_file")
+_V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+def _left(folder: Path, limit: str, used: str, cache: str) -> int | None:
+    """Return a group's limit less what it holds; files that were read count as free, as the kernel drops them."""
+    try:
+        most, now = (int((folder / name).read_text(encoding="ascii")) for name in (limit, used))
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
+    except (OSError, ValueError):  # no such group, or its limit is "max"
+        return None
+    return max(0, most - now + int(stat.get(cache, 0))) if most < 1 << 60 else None
