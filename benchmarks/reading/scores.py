@@ -91,8 +91,13 @@ def slug(text: str) -> str:
     return "_".join("".join(char if char.isalnum() else " " for char in text.lower()).split())
 
 
-def accuracy(protocols: Sequence[str], *tags: str) -> Callable[[Sequence[Score]], dict[str, Estimate]]:
-    """Return what makes `accuracy` in percent for each protocol, and one metric for each value of the tags."""
+def accuracy(
+    protocols: Sequence[str], *tags: str, named: Callable[[str], str] = str
+) -> Callable[[Sequence[Score]], dict[str, Estimate]]:
+    """Return what makes `accuracy` in percent for each protocol, and one metric for each value of the tags.
+
+    `named` makes a value the end of a metric's key.
+    """
 
     def estimates(scores: Sequence[Score]) -> dict[str, Estimate]:
         found: dict[str, Estimate] = {}
@@ -100,7 +105,7 @@ def accuracy(protocols: Sequence[str], *tags: str) -> Callable[[Sequence[Score]]
             found[f"{protocol}/accuracy"] = percent(mine)
             for tag in tags:
                 for name, part in grouped(mine, lambda each, tag=tag: each.tags.get(tag, "")).items():
-                    found[f"{protocol}/{name}"] = percent(part)
+                    found[f"{protocol}/{named(name)}"] = percent(part)
         return found
 
     return estimates

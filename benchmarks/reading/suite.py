@@ -14,8 +14,8 @@ from ...evals import stats
 from ...evals.errors import UsageError, hint
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
-from .elsewhere import Answers, elsewhere, given, hint_for, must_be_few, no_verdict, placed, readable, unique
-from .importers import Taken, lent, take, taken_all
+from .elsewhere import RESPONSE, Answers, elsewhere, given, hint_for, must_be_few, no_verdict, placed, readable, unique
+from .importers import Taken, lent, take, taken_all, with_columns
 from .pictures import Gallery
 from .rows import Row
 from .sources import Source, find_world
@@ -76,6 +76,14 @@ def every_row(rows: Sequence[Row], asked: bool) -> Sequence[Row]:
     """Return the rows as they are."""
     del asked
     return rows
+
+
+def numbered(rows: Sequence[Row], asked: bool) -> Sequence[Row]:
+    """Return rows with an id each: a hub's table without ids has its places, from 0; answers need ids of their own."""
+    del asked
+    known = ("id", "question_id", "index", *RESPONSE)
+    named = (any(name in row.fields for name in known) for row in rows)
+    return [row if has else with_columns(row, id=str(at)) for at, (row, has) in enumerate(zip(rows, named, strict=True))]
 
 
 def any_of(row: Row, same: Sequence[Sample]) -> Sequence[Sample]:

@@ -27,6 +27,7 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "gqa": ("GQA_TestDev_Balanced.tsv", tables.gqa),
     "mmmu": ("MMMU_DEV_VAL.tsv", tables.mmmu),
     "mm_vet": ("MMVet.tsv", tables.mm_vet),
+    "mmstar": ("MMStar.tsv", tables.mmstar),
 }
 SUITES = tuple(_FILES)
 _LIKE = {"options": "seed_bench", "yes_no": "pope", "short_answer": "gqa", "judge": "mm_vet", "prompts": "geneval"}

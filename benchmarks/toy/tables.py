@@ -1,4 +1,4 @@
-"""The nine toy suites as rows in each suite's own schema, made from scenes by seed."""
+"""The toy suites as rows in each suite's own schema, made from scenes by seed."""
 
 from __future__ import annotations
 
@@ -275,6 +275,34 @@ def mmmu(each: int = 12) -> list[Row]:
             row |= {"category": subject, "split": "validation", "topic_difficulty": "Easy", "image_type": "Icons"}
             rows.append({**row, "question_type": "open" if open_ended else "multiple-choice"})
     return rows
+
+
+_MMSTAR: Sequence[tuple[str, str, str]] = (
+    ("coarse perception", "image scene and topic", "name"),
+    ("fine-grained perception", "object counting", "count"),
+    ("instance reasoning", "single-instance reasoning", "color"),
+    ("logical reasoning", "diagram reasoning", "place"),
+    ("science & technology", "geography & earth science & agriculture", "place"),
+    ("math", "numeric commonsense and calculation", "count"),
+)
+
+
+def mmstar(each: int = 8) -> list[Row]:
+    """Return MMStar rows: a part of each of the six capabilities, four options each."""
+    rng = Random(f"{SEED}/mmstar")
+    rows: list[Row] = []
+    for number in range(each * len(_MMSTAR)):
+        category, part, kind = _MMSTAR[number % len(_MMSTAR)]
+        row = _choice(rng, number, kind)
+        rows.append({**row, "category": category, "l2_category": part, "bench": "toy"})
+    return rows
+
+
+def _choice(rng: Random, number: int, kind: str, count: int = 4) -> Row:
+    """Return a row of a question with options, as VLMEvalKit's tables have it."""
+    seen, made = _asked(rng, lambda rng, seen: choice(rng, seen, kind, count, _shown(seen)))
+    options = dict(zip("ABCDEFGHIJ", made.options, strict=False))
+    return {"index": number, "image": picture(seen), "question": made.text, **options, "answer": made.letter}
 
 
 _MM_VET = {"count": "math,rec", "color": "rec", "name": "rec", "place": "rec,spat"}

@@ -24,6 +24,7 @@ TASKS: Final[Mapping[str, str]] = {
     "gqa": r"gqa",
     "mmmu": r"mmmu_val",
     "mm_vet": r"mmvet",
+    "mmstar": r"mmstar",
 }
 """What lmms-eval calls our suites."""
 _METRICS: Final = (

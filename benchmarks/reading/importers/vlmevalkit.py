@@ -22,6 +22,7 @@ DATASETS: Final[Mapping[str, str]] = {
     "gqa": "GQA_TestDev_Balanced",
     "mmmu": "MMMU_DEV_VAL",
     "mm_vet": "MMVet",
+    "mmstar": "MMStar",
 }
 """What VLMEvalKit calls our suites."""
 _RUN: Final = re.compile(r"T\d{8}[-_].+")

@@ -1,4 +1,4 @@
-"""The nine toy suites: in each suite's schema, the same bytes every time, read by the suites' own loaders."""
+"""The toy suites: in each suite's schema, the same bytes every time, read by the suites' own loaders."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ TABLES = {
     "gqa": "6b761528181f0f7b",
     "mmmu": "dde8469e8c9f9c11",
     "mm_vet": "524b667474986fc1",
+    "mmstar": "f5b4766b60610a17",
 }
 
 
