@@ -8,7 +8,7 @@ from ..evals import stats
 from ..evals.stats import Estimate
 from ..evals.types import Json, Sample, Score
 from .reading.answers import letter_extracted
-from .reading.choices import LETTER_LINE, choice, letter_read, letter_vlmevalkit, options_of, prompt_of
+from .reading.choices import GOLDS, LETTER_LINE, choice, letter_read, letter_vlmevalkit, options_of, prompt_of
 from .reading.rows import Row
 from .reading.scores import Read, accuracy, by_protocol, grouped, judged, percent, slug
 from .reading.sources import Source
@@ -20,7 +20,6 @@ CAPABILITIES = (
     *("science & technology", "math"),
 )
 _STARTS = ("", "(", "option ", "the answer is ")
-_WHOLE = ("/accuracy", "/average")
 _TAGS = {"category": ("category",), "part": ("l2_category", "l2-category")}
 
 
@@ -37,13 +36,14 @@ def read(text: str, target: Json) -> dict[str, Read]:
 
 def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
     """Return `accuracy`, each capability and part in percent; `lmms-eval/average` is the mean over the parts."""
-    found = accuracy(PROTOCOLS, *_TAGS, named=slug)(scores)
-    seen = {each.tags.get("category", "") for each in scores}
-    absent = [name for name in CAPABILITIES if name not in seen] if seen & {*CAPABILITIES} else []
+    found = accuracy(PROTOCOLS, *_TAGS, named=slug, parts=CAPABILITIES)(scores)
     lmms = by_protocol(scores, PROTOCOLS).get("lmms-eval", [])
-    parts = grouped(lmms, lambda each: each.tags.get("part", ""))
-    found |= {"lmms-eval/average": stats.average(map(percent, parts.values()))} if parts else {}
-    return {key: stats.lacking(each, absent if key.endswith(_WHOLE) else ()) for key, each in found.items()}
+    parts = grouped(lmms, lambda each: each.tags.get("part", "")).values()
+    if parts:
+        found["lmms-eval/average"] = stats.lacking(
+            stats.average(map(percent, parts)), found["lmms-eval/accuracy"].absent
+        )
+    return found
 
 
 def _prompt(row: Row, preset: str) -> str:
@@ -66,7 +66,7 @@ MmStar = TableSuite(
     headline="official/accuracy",
     presets=PRESETS,
     worlds=("toy",),
-    golds=("answer", "gold", "gt_answer"),
+    golds=GOLDS,
     sample=_sample,
     score=judged(read),
     estimates=estimates,

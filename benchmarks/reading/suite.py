@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from ...evals import stats
 from ...evals.errors import UsageError, hint
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
+from .cells import listed, plain
 from .elsewhere import RESPONSE, Answers, elsewhere, given, hint_for, must_be_few, no_verdict, placed, readable, unique
 from .importers import Taken, lent, take, taken_all, with_columns
 from .pictures import Gallery
@@ -47,6 +49,17 @@ class Asked:
     def gold(self, row: Row, *names: str) -> Json:
         """Return the right answer, in the first of the named columns; None where the table has none for any row."""
         return None if self.unanswered else row.need(*names, hint=self.hint)
+
+    def golds(self, row: Row, *names: str, in_brackets: bool = True) -> list[str]:
+        """Return the right answers, of which any will do: a list, a text that holds one `in_brackets`, or a text."""
+        value = self.gold(row, *names)
+        if in_brackets and isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+            with suppress(ValueError):
+                value = listed(value)
+        found: list[Json] = value if isinstance(value, list) else [value]
+        if not self.unanswered and not (found and all(map(plain, found))):
+            raise row.wrong(names[0], value, "a text or a list of texts")
+        return [str(each) for each in found]
 
     def text(self, make: Callable[[], str]) -> str:
         """Return the prompt that `make` makes; empty where nothing is asked."""
@@ -83,7 +96,9 @@ def numbered(rows: Sequence[Row], asked: bool) -> Sequence[Row]:
     del asked
     known = ("id", "question_id", "index", *RESPONSE)
     named = (any(name in row.fields for name in known) for row in rows)
-    return [row if has else with_columns(row, id=str(at)) for at, (row, has) in enumerate(zip(rows, named, strict=True))]
+    return [
+        row if has else with_columns(row, id=str(at)) for at, (row, has) in enumerate(zip(rows, named, strict=True))
+    ]
 
 
 def any_of(row: Row, same: Sequence[Sample]) -> Sequence[Sample]:

@@ -28,6 +28,11 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "mmmu": ("MMMU_DEV_VAL.tsv", tables.mmmu),
     "mm_vet": ("MMVet.tsv", tables.mm_vet),
     "mmstar": ("MMStar.tsv", tables.mmstar),
+    "realworldqa": ("RealWorldQA.tsv", tables.realworldqa),
+    "ai2d": ("AI2D_TEST.tsv", tables.ai2d),
+    "chartqa": ("ChartQA_TEST.tsv", tables.chartqa),
+    "ocrbench": ("OCRBench.tsv", tables.ocrbench),
+    "mmbench_cn": ("MMBench_DEV_CN.tsv", tables.mmbench_cn),
 }
 SUITES = tuple(_FILES)
 _LIKE = {"options": "seed_bench", "yes_no": "pope", "short_answer": "gqa", "judge": "mm_vet", "prompts": "geneval"}

@@ -198,9 +198,9 @@ _MMBENCH: Mapping[str, tuple[str, str]] = {
 }
 
 
-def mmbench(each: int = 10) -> list[Row]:
+def mmbench(each: int = 10, name: str = "mmbench") -> list[Row]:
     """Return MMBench rows: four-option questions, each with its three rolled copies (index + k million)."""
-    rng = Random(f"{SEED}/mmbench")
+    rng = Random(f"{SEED}/{name}")
     rows: list[Row] = []
     rolled: list[Row] = []
     for number in range(each * len(OPEN)):
@@ -215,6 +215,11 @@ def mmbench(each: int = 10) -> list[Row]:
             row |= {"image": picture(seen) if roll == 0 else str(number), "source": "toy"}
             (rolled if roll else rows).append({**row, "l2-category": second, "comment": "", "split": "dev"})
     return rows + sorted(rolled, key=lambda row: row["index"])
+
+
+def mmbench_cn() -> list[Row]:
+    """Return MMBench-CN rows: other questions than MMBench's, in English, the one language that the toy model knows."""
+    return mmbench(6, "mmbench_cn")
 
 
 _SEED: Mapping[str, str] = {
@@ -303,6 +308,57 @@ def _choice(rng: Random, number: int, kind: str, count: int = 4) -> Row:
     seen, made = _asked(rng, lambda rng, seen: choice(rng, seen, kind, count, _shown(seen)))
     options = dict(zip("ABCDEFGHIJ", made.options, strict=False))
     return {"index": number, "image": picture(seen), "question": made.text, **options, "answer": made.letter}
+
+
+def realworldqa(count: int = 40) -> list[Row]:
+    """Return RealWorldQA rows: questions with options, every fourth with a short answer instead."""
+    rng = Random(f"{SEED}/realworldqa")
+    rows: list[Row] = []
+    for number in range(count):
+        row = _choice(rng, number, OPEN[number % 3 if number % 4 else 3])
+        short = {"A": "", "B": "", "C": "", "D": "", "answer": row[row["answer"]]}
+        rows.append(row if number % 4 else {**row, **short})
+    return rows
+
+
+def ai2d(count: int = 40) -> list[Row]:
+    """Return AI2D rows: four options, a category of diagram."""
+    rng = Random(f"{SEED}/ai2d")
+    kinds = [OPEN[number % len(OPEN)] for number in range(count)]
+    names = {"count": "foodWebs", "color": "lifeCycles", "name": "partsOfA", "place": "faceDiagram"}
+    return [{**_choice(rng, number, kind), "category": names[kind]} for number, kind in enumerate(kinds)]
+
+
+def chartqa(count: int = 40) -> list[Row]:
+    """Return ChartQA rows of its two splits: open questions."""
+    rng = Random(f"{SEED}/chartqa")
+    splits = ("test_human", "test_augmented")
+    return [{**_opened(rng, at, OPEN[at // 2 % len(OPEN)]), "split": splits[at % 2]} for at in range(count)]
+
+
+_OCRBENCH = (
+    *("Regular Text", "Irregular Text", "Artistic Text", "Handwriting", "Digit String", "Non-Semantic Text"),
+    *("Scene Text-centric VQA", "Doc-oriented VQA", "Key Information Extraction"),
+    "Handwritten Mathematical Expression",
+)
+
+
+def ocrbench(each: int = 4) -> list[Row]:
+    """Return OCRBench rows of its ten types: open questions, with a list of right answers."""
+    rng = Random(f"{SEED}/ocrbench")
+    rows: list[Row] = []
+    for number in range(each * len(_OCRBENCH)):
+        name = _OCRBENCH[number % len(_OCRBENCH)]
+        row = _opened(rng, number, OPEN[number % len(OPEN)])
+        kind = name if name in _OCRBENCH[6:9] else f"{name} Recognition"
+        rows.append({**row, "answer": str([row["answer"]]), "category": kind})
+    return rows
+
+
+def _opened(rng: Random, number: int, kind: str) -> Row:
+    """Return a row of an open question, as VLMEvalKit's tables have it."""
+    seen, made = _asked(rng, lambda rng, seen: opened(rng, seen, kind))
+    return {"index": number, "image": picture(seen), "question": made.text, "answer": made.answer}
 
 
 _MM_VET = {"count": "math,rec", "color": "rec", "name": "rec", "place": "rec,spat"}

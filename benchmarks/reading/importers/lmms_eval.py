@@ -25,6 +25,11 @@ TASKS: Final[Mapping[str, str]] = {
     "mmmu": r"mmmu_val",
     "mm_vet": r"mmvet",
     "mmstar": r"mmstar",
+    "realworldqa": r"realworldqa",
+    "ai2d": r"ai2d(_no_mask)?",
+    "chartqa": r"chartqa",
+    "ocrbench": r"ocrbench",
+    "mmbench_cn": r"mmbench_cn_dev",
 }
 """What lmms-eval calls our suites."""
 _METRICS: Final = (

@@ -23,6 +23,11 @@ DATASETS: Final[Mapping[str, str]] = {
     "mmmu": "MMMU_DEV_VAL",
     "mm_vet": "MMVet",
     "mmstar": "MMStar",
+    "realworldqa": "RealWorldQA",
+    "ai2d": "AI2D_TEST",
+    "chartqa": "ChartQA_TEST",
+    "ocrbench": "OCRBench",
+    "mmbench_cn": "MMBench_DEV_CN",
 }
 """What VLMEvalKit calls our suites."""
 _RUN: Final = re.compile(r"T\d{8}[-_].+")

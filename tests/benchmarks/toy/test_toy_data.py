@@ -27,6 +27,11 @@ TABLES = {
     "mmmu": "dde8469e8c9f9c11",
     "mm_vet": "524b667474986fc1",
     "mmstar": "f5b4766b60610a17",
+    "realworldqa": "97fa8ef5b5fde005",
+    "ai2d": "46b24b8e3cb226ec",
+    "chartqa": "deaa38d201dbd349",
+    "ocrbench": "17e7f5baf0573592",
+    "mmbench_cn": "9e70d2ffcf71ecc6",
 }
 
 
