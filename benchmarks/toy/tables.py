@@ -1,4 +1,4 @@
-"""The toy suites as rows in each suite's own schema, made from scenes by seed."""
+"""The first nine toy suites as rows in each suite's own schema, made from scenes by seed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ def picture(seen: Scene) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _shown(seen: Scene) -> list[str]:
+def tempting(seen: Scene) -> list[str]:
+    """Return the names and colours that tempt: those of what a scene shows."""
     return [*(thing.name for thing in seen.things), *(thing.color for thing in seen.things)]
 
 
-def _asked(rng: Random, make: Callable[[Random, Scene], Any]) -> tuple[Scene, Any]:
+def drawn(rng: Random, make: Callable[[Random, Scene], Any]) -> tuple[Scene, Any]:
     """Return a scene and what `make` asks about it; scenes that allow no such question are passed over."""
     while True:
         seen = scene(rng)
@@ -182,7 +183,7 @@ def mme(pictures: int = 15) -> list[Row]:
                 yes, no = yes_no(rng, seen, kind, True), yes_no(rng, seen, kind, False)
                 return None if yes is None or no is None else (yes, no)
 
-            seen, pair = _asked(rng, both)
+            seen, pair = drawn(rng, both)
             for question in pair:
                 row = {"index": len(rows), "image": picture(seen), "image_path": f"{subtask}/toy_{number:03d}.png"}
                 row |= {"question": f"{question.text} Please answer yes or no.", "answer": question.answer.capitalize()}
@@ -205,7 +206,7 @@ def mmbench(each: int = 10, name: str = "mmbench") -> list[Row]:
     rolled: list[Row] = []
     for number in range(each * len(OPEN)):
         kind = OPEN[number % len(OPEN)]
-        seen, made = _asked(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, _shown(seen)))
+        seen, made = drawn(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, tempting(seen)))
         third, second = _MMBENCH[kind]
         for roll in range(4):
             options = [made.options[(place - roll) % 4] for place in range(4)]
@@ -215,11 +216,6 @@ def mmbench(each: int = 10, name: str = "mmbench") -> list[Row]:
             row |= {"image": picture(seen) if roll == 0 else str(number), "source": "toy"}
             (rolled if roll else rows).append({**row, "l2-category": second, "comment": "", "split": "dev"})
     return rows + sorted(rolled, key=lambda row: row["index"])
-
-
-def mmbench_cn() -> list[Row]:
-    """Return MMBench-CN rows: other questions than MMBench's, in English, the one language that the toy model knows."""
-    return mmbench(6, "mmbench_cn")
 
 
 _SEED: Mapping[str, str] = {
@@ -236,7 +232,7 @@ def seed_bench(each: int = 20) -> list[Row]:
     rows: list[Row] = []
     for number in range(each * len(OPEN)):
         kind = OPEN[number % len(OPEN)]
-        seen, made = _asked(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, _shown(seen)))
+        seen, made = drawn(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, tempting(seen)))
         row: Row = {"index": number, "image": picture(seen), "question": made.text}
         row |= dict(zip("ABCD", made.options, strict=True))
         rows.append({**row, "answer": made.letter, "category": _SEED[kind]})
@@ -251,9 +247,9 @@ def gqa(count: int = 80) -> list[Row]:
         kind = ("name", "color", "place")[number // 3 % 3]
         if number % 3 == 0:
             asked = rng.choice(("existence", "color", "position"))
-            seen, made = _asked(rng, lambda rng, seen, asked=asked: yes_no(rng, seen, asked, rng.random() < 0.5))
+            seen, made = drawn(rng, lambda rng, seen, asked=asked: yes_no(rng, seen, asked, rng.random() < 0.5))
         else:
-            seen, made = _asked(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
+            seen, made = drawn(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
         rows.append({"index": number, "image": picture(seen), "question": made.text, "answer": made.answer})
     return rows
 
@@ -269,9 +265,9 @@ def mmmu(each: int = 12) -> list[Row]:
         for number in range(1, each + 1):
             open_ended = number % 4 == 0
             if open_ended:
-                seen, made = _asked(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
+                seen, made = drawn(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
             else:
-                seen, made = _asked(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, _shown(seen)))
+                seen, made = drawn(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, tempting(seen)))
             row: Row = {"index": len(rows), "id": f"validation_{subject}_{number}", "image": picture(seen)}
             row["question"] = f"<image 1> {made.text}"
             options = dict(zip("ABCD", made.options, strict=True)) if isinstance(made, Choice) else {}
@@ -280,85 +276,6 @@ def mmmu(each: int = 12) -> list[Row]:
             row |= {"category": subject, "split": "validation", "topic_difficulty": "Easy", "image_type": "Icons"}
             rows.append({**row, "question_type": "open" if open_ended else "multiple-choice"})
     return rows
-
-
-_MMSTAR: Sequence[tuple[str, str, str]] = (
-    ("coarse perception", "image scene and topic", "name"),
-    ("fine-grained perception", "object counting", "count"),
-    ("instance reasoning", "single-instance reasoning", "color"),
-    ("logical reasoning", "diagram reasoning", "place"),
-    ("science & technology", "geography & earth science & agriculture", "place"),
-    ("math", "numeric commonsense and calculation", "count"),
-)
-
-
-def mmstar(each: int = 8) -> list[Row]:
-    """Return MMStar rows: a part of each of the six capabilities, four options each."""
-    rng = Random(f"{SEED}/mmstar")
-    rows: list[Row] = []
-    for number in range(each * len(_MMSTAR)):
-        category, part, kind = _MMSTAR[number % len(_MMSTAR)]
-        row = _choice(rng, number, kind)
-        rows.append({**row, "category": category, "l2_category": part, "bench": "toy"})
-    return rows
-
-
-def _choice(rng: Random, number: int, kind: str, count: int = 4) -> Row:
-    """Return a row of a question with options, as VLMEvalKit's tables have it."""
-    seen, made = _asked(rng, lambda rng, seen: choice(rng, seen, kind, count, _shown(seen)))
-    options = dict(zip("ABCDEFGHIJ", made.options, strict=False))
-    return {"index": number, "image": picture(seen), "question": made.text, **options, "answer": made.letter}
-
-
-def realworldqa(count: int = 40) -> list[Row]:
-    """Return RealWorldQA rows: questions with options, every fourth with a short answer instead."""
-    rng = Random(f"{SEED}/realworldqa")
-    rows: list[Row] = []
-    for number in range(count):
-        row = _choice(rng, number, OPEN[number % 3 if number % 4 else 3])
-        short = {"A": "", "B": "", "C": "", "D": "", "answer": row[row["answer"]]}
-        rows.append(row if number % 4 else {**row, **short})
-    return rows
-
-
-def ai2d(count: int = 40) -> list[Row]:
-    """Return AI2D rows: four options, a category of diagram."""
-    rng = Random(f"{SEED}/ai2d")
-    kinds = [OPEN[number % len(OPEN)] for number in range(count)]
-    names = {"count": "foodWebs", "color": "lifeCycles", "name": "partsOfA", "place": "faceDiagram"}
-    return [{**_choice(rng, number, kind), "category": names[kind]} for number, kind in enumerate(kinds)]
-
-
-def chartqa(count: int = 40) -> list[Row]:
-    """Return ChartQA rows of its two splits: open questions."""
-    rng = Random(f"{SEED}/chartqa")
-    splits = ("test_human", "test_augmented")
-    return [{**_opened(rng, at, OPEN[at // 2 % len(OPEN)]), "split": splits[at % 2]} for at in range(count)]
-
-
-_OCRBENCH = (
-    *("Regular Text", "Irregular Text", "Artistic Text", "Handwriting", "Digit String", "Non-Semantic Text"),
-    *("Scene Text-centric VQA", "Doc-oriented VQA", "Key Information Extraction"),
-    "Handwritten Mathematical Expression",
-)
-
-
-def ocrbench(each: int = 4) -> list[Row]:
-    """Return OCRBench rows of its ten types: open questions, with a list of right answers."""
-    rng = Random(f"{SEED}/ocrbench")
-    rows: list[Row] = []
-    for number in range(each * len(_OCRBENCH)):
-        name = _OCRBENCH[number % len(_OCRBENCH)]
-        row = _opened(rng, number, OPEN[number % len(OPEN)])
-        kind = name if name in _OCRBENCH[6:9] else f"{name} Recognition"
-        rows.append({**row, "answer": str([row["answer"]]), "category": kind})
-    return rows
-
-
-def _opened(rng: Random, number: int, kind: str) -> Row:
-    """Return a row of an open question, as VLMEvalKit's tables have it."""
-    seen, made = _asked(rng, lambda rng, seen: opened(rng, seen, kind))
-    return {"index": number, "image": picture(seen), "question": made.text, "answer": made.answer}
 
 
 _MM_VET = {"count": "math,rec", "color": "rec", "name": "rec", "place": "rec,spat"}
@@ -370,7 +287,7 @@ def mm_vet(each: int = 8) -> list[Row]:
     rows: list[Row] = []
     for number in range(each * len(OPEN)):
         kind = OPEN[number % len(OPEN)]
-        seen, made = _asked(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
+        seen, made = drawn(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
         row = {"index": f"v1_{number}", "image": picture(seen), "question": made.text, "answer": made.answer}
         rows.append({**row, "category": _MM_VET[kind]})
     return rows

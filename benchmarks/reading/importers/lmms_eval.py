@@ -30,6 +30,9 @@ TASKS: Final[Mapping[str, str]] = {
     "chartqa": r"chartqa",
     "ocrbench": r"ocrbench",
     "mmbench_cn": r"mmbench_cn_dev",
+    "mmvp": r"mmvp",
+    "mmmu_pro": r"mmmu_pro_standard",
+    "mmmu_pro_vision": r"mmmu_pro_vision",
 }
 """What lmms-eval calls our suites."""
 _METRICS: Final = (

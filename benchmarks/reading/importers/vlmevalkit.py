@@ -28,6 +28,9 @@ DATASETS: Final[Mapping[str, str]] = {
     "chartqa": "ChartQA_TEST",
     "ocrbench": "OCRBench",
     "mmbench_cn": "MMBench_DEV_CN",
+    "mmvp": "MMVP",
+    "mmmu_pro": "MMMU_Pro_10c",
+    "mmmu_pro_vision": "MMMU_Pro_V",
 }
 """What VLMEvalKit calls our suites."""
 _RUN: Final = re.compile(r"T\d{8}[-_].+")

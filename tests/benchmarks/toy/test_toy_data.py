@@ -32,6 +32,9 @@ TABLES = {
     "chartqa": "deaa38d201dbd349",
     "ocrbench": "17e7f5baf0573592",
     "mmbench_cn": "9e70d2ffcf71ecc6",
+    "mmvp": "865c49477038cef3",
+    "mmmu_pro": "40fa9c048849d4b7",
+    "mmmu_pro_vision": "661881ebe31f8434",
 }
 
 
