@@ -6,7 +6,7 @@ vlmeval/dataset/utils/multiple_choice.py) without and with a judge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -110,13 +110,14 @@ def submission(samples: Sequence[Sample], answers: Sequence[str]) -> bytes:
     return workbook(rows)
 
 
-def _prompt(row: Row, preset: str) -> str:
+def prompt(row: Row, preset: str, line: str = LETTER_LINE) -> str:
+    """Return the text of a row in a preset; lmms-eval's ends with a `line` of its language."""
     question, options, hint = row.text("question"), options_of(row) or {}, row.words("hint")
     if preset == "lmms-eval":
         # mmbench/en_utils.py: hint, question and heading on one line, an empty line before the instruction.
         lines = "\n".join(f"{letter}. {text}" for letter, text in options.items())
         start = f"{hint} {question}" if hint is not None else question
-        return f"{start} There are several options:\n{lines}\n\n{LETTER_LINE}"
+        return f"{start} There are several options:\n{lines}\n\n{line}"
     return prompt_of(preset, question, options, hint)
 
 
@@ -128,7 +129,8 @@ def _key(row: Row) -> str:
     return str(number)
 
 
-def _sample(row: Row, asked: Asked) -> Sample:
+def sample(row: Row, asked: Asked, text: Callable[[Row, str], str] = prompt) -> Sample:
+    """Return a roll's sample; `text` makes its prompt in a preset."""
     options = options_of(row)
     if not options:
         row.need("A", hint=asked.hint)
@@ -141,7 +143,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
     labels = {name: row.label(*found) for name, found in columns.items()}
     return Sample(
         id=key,
-        prompt=asked.text(lambda: _prompt(row, asked.preset)),
+        prompt=asked.text(lambda: text(row, asked.preset)),
         images=asked.pictures(row),
         target={
             "answer": answer,
@@ -168,7 +170,7 @@ MmBench = TableSuite(
     presets=PRESETS,
     worlds=("toy",),
     key=_key,
-    sample=_sample,
+    sample=sample,
     score=score,
     estimates=estimates,
     submission=submission,

@@ -40,6 +40,14 @@ def option_lmms(text: str, letters: Sequence[str], options: Mapping[str, str]) -
     return _by_text(padded, options)
 
 
+def option_pro(text: str, options: Mapping[str, str]) -> str | None:
+    """Return the letter behind the last "Answer:", where it is one, else as lmms-eval's copy of MMMU's parser; None
+    where it would guess (mmmu-pro/evaluate.py)."""
+    _, said, tail = text.rpartition("Answer:")
+    named = [letter for letter in options if letter in tail] if said else []
+    return named[0] if len(named) == 1 else option_lmms(text, list(options), options)
+
+
 def open_values(text: str) -> list[Value]:
     """Return what the official parser reads out of an open answer: numbers first, then phrases."""
     phrases = _key_phrases(text)

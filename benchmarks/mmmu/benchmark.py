@@ -46,7 +46,7 @@ DOMAINS: Final[Mapping[str, tuple[str, ...]]] = {
         *("Energy_and_Power", "Materials", "Mechanical_Engineering"),
     ),
 }
-_DOMAIN_OF: Final = {subject: domain for domain, subjects in DOMAINS.items() for subject in subjects}
+DOMAIN_OF: Final = {subject: domain for domain, subjects in DOMAINS.items() for subject in subjects}
 _ID: Final = re.compile(r"(validation|dev|test)_(.+)_\d+")
 _MARKER: Final = re.compile(r"<image (\d{1,3})>", re.ASCII)
 
@@ -76,9 +76,9 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
     found: dict[str, Estimate] = {}
     for protocol, mine in by_protocol(scores, PROTOCOLS).items():
         settled = settle(mine) if protocol == "official" else mine
-        subjects = {each.tags["subject"] for each in mine if each.tags.get("subject") in _DOMAIN_OF}
-        absent = [name for name in _DOMAIN_OF if name not in subjects] if subjects else []
-        absent = absent if len(absent) < 4 else [f"{len(absent)} of {len(_DOMAIN_OF)} subjects"]
+        subjects = {each.tags["subject"] for each in mine if each.tags.get("subject") in DOMAIN_OF}
+        absent = [name for name in DOMAIN_OF if name not in subjects] if subjects else []
+        absent = absent if len(absent) < 4 else [f"{len(absent)} of {len(DOMAIN_OF)} subjects"]
         if protocol in ("official", "lmms-eval"):
             guesses = [each for each in mine if _guessed(each)]
             found[f"{protocol}/accuracy_no_fallback"] = stats.lacking(percent(mine), absent)
@@ -245,7 +245,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
     answer = None if asked.unanswered else _answer(row, is_open=is_open, options=options, hint=asked.hint)
     match = _ID.fullmatch(row_id(row))
     subject = match[2] if match else row.label("category") or ""
-    tags = {"subject": subject, "domain": _DOMAIN_OF.get(subject, "")}
+    tags = {"subject": subject, "domain": DOMAIN_OF.get(subject, "")}
     return Sample(
         id=row_id(row),
         prompt=asked.text(lambda: _prompt(row, asked.preset)),

@@ -14,7 +14,7 @@ from ..mm_vet.benchmark import score as graded
 from ..reading.answers import LETTER, YES_NO_VLMEVALKIT, letter_fixed, short_llava, short_lmms
 from ..reading.answers import yes_no_pope as pope
 from ..reading.answers import yes_no_pope_lmms as pope_lmms
-from ..reading.cells import listed, plain
+from ..reading.cells import plain
 from ..reading.choices import SHORT_LINE, options_of, prompt_of
 from ..reading.elsewhere import elsewhere, judgeable
 from ..reading.rows import Row, is_picture_column
@@ -155,16 +155,7 @@ def read_short(text: str, golds: Json) -> dict[str, Read]:
 
 
 def _short(row: Row, asked: Asked) -> Sample:
-    value = asked.gold(row, *GOLDS)
-    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
-        try:
-            value = listed(value)
-        except ValueError:
-            value = [value]
-    golds: list[Json] = value if isinstance(value, list) else [value]
-    if not asked.unanswered and (not golds or not all(map(plain, golds))):
-        raise row.wrong("answer", value, "a text or a list of texts")
-    return _row(row, asked, _question(row, asked, SHORT_LINE), [str(each) for each in golds])
+    return _row(row, asked, _question(row, asked, SHORT_LINE), asked.golds(row, *GOLDS))
 
 
 ShortAnswer = TableSuite(

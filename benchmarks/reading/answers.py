@@ -178,6 +178,39 @@ def letter_fixed(text: str, options: Mapping[str, str]) -> str | None:
     return _only_option_within(text, {letter: option for letter, option in options.items() if option})
 
 
+def letter_extracted(text: str, letters: str = "ABCD") -> str | None:
+    """Return the letter that lmms-eval's _task_utils/mcq_extract.py reads (MMStar, RealWorldQA), None for its "".
+
+    Every way in which a letter stands in the answer has a rank; the highest counts, and in it the last place.
+    """
+    bare = text.strip()
+    for mark in ",.!?;:'\"":
+        bare = bare.strip(mark)
+    padded, core = f" {bare} ", bare.strip()
+    found = [
+        (rank, padded.rfind(form.format(each)), each)
+        for form, rank in _EXTRACTED
+        for each in letters
+        if form.format(each) in padded
+    ]
+    for phrase in _SAID:
+        start = padded.lower().find(phrase)
+        places = [(padded.find(each, start + len(phrase)), each) for each in letters] if start >= 0 else []
+        found += [(7, place, each) for place, each in places if place >= 0]
+    found += [(10, 0, each) for each in letters if core.startswith(each) and not core[1:2].isalpha()]
+    found += [(9, len(core), each) for each in letters if core.endswith(each) and not core[-2:-1].isalpha()]
+    found = found or [(0, padded.rfind(each), each) for each in letters if each in padded]
+    return max(found, key=lambda each: each[:2])[2] if found and text.strip() else None
+
+
+_EXTRACTED: Final = (("({})", 6), ("{}.", 5), ("{}:", 4), ("{})", 3), ("{} ", 2))
+_SAID: Final = (
+    *("the answer is", "answer is", "the correct answer is", "correct answer is"),
+    *("the best answer is", "best answer is", "the correct option is", "correct option is"),
+    *("the best option is", "best option is", "the choice is", "choice is", "the correct choice is"),
+    *("correct choice is", "i choose", "i select", "i pick", "my answer is", "my choice is"),
+    *("옵션", "정답은", "답은", "답:", "答案是", "答案为", "选", "答えは"),
+)
 _LETTER: Final = r"([B-HJ-Z]|[AI](?![*_]*[ \t]+[^\W\d_]|['’]))(?!\w)"
 """A letter of its own; before a word on the same line an A is an article and an I a pronoun."""
 _DRESS: Final = r"[\s(\[{*_\"'`$]*(?:\\(?:text|mathrm|mathbf|boxed)\s*\{\s*)?"

@@ -91,16 +91,24 @@ def slug(text: str) -> str:
     return "_".join("".join(char if char.isalnum() else " " for char in text.lower()).split())
 
 
-def accuracy(protocols: Sequence[str], *tags: str) -> Callable[[Sequence[Score]], dict[str, Estimate]]:
-    """Return what makes `accuracy` in percent for each protocol, and one metric for each value of the tags."""
+def accuracy(
+    protocols: Sequence[str], *tags: str, named: Callable[[str], str] = str, parts: Sequence[str] = ()
+) -> Callable[[Sequence[Score]], dict[str, Estimate]]:
+    """Return what makes `accuracy` in percent for each protocol, and one metric for each value of the tags.
+
+    `named` makes a value the end of a metric's key. `parts` are the values of the first tag that the whole is over:
+    where some of them are there and others are not, it is over a part.
+    """
 
     def estimates(scores: Sequence[Score]) -> dict[str, Estimate]:
         found: dict[str, Estimate] = {}
+        seen = {each.tags.get(tags[0], "") for each in scores} if parts else set[str]()
+        absent = [name for name in parts if name not in seen] if seen & {*parts} else []
         for protocol, mine in by_protocol(scores, protocols).items():
-            found[f"{protocol}/accuracy"] = percent(mine)
+            found[f"{protocol}/accuracy"] = stats.lacking(percent(mine), absent)
             for tag in tags:
                 for name, part in grouped(mine, lambda each, tag=tag: each.tags.get(tag, "")).items():
-                    found[f"{protocol}/{name}"] = percent(part)
+                    found[f"{protocol}/{named(name)}"] = percent(part)
         return found
 
     return estimates

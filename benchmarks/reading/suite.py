@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,8 +15,9 @@ from ...evals import stats
 from ...evals.errors import UsageError, hint
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
-from .elsewhere import Answers, elsewhere, given, hint_for, must_be_few, no_verdict, placed, readable, unique
-from .importers import Taken, lent, take, taken_all
+from .cells import listed, plain
+from .elsewhere import RESPONSE, Answers, elsewhere, given, hint_for, must_be_few, no_verdict, placed, readable, unique
+from .importers import Taken, lent, take, taken_all, with_columns
 from .pictures import Gallery
 from .rows import Row
 from .sources import Source, find_world
@@ -48,6 +50,17 @@ class Asked:
         """Return the right answer, in the first of the named columns; None where the table has none for any row."""
         return None if self.unanswered else row.need(*names, hint=self.hint)
 
+    def golds(self, row: Row, *names: str, in_brackets: bool = True) -> list[str]:
+        """Return the right answers, of which any will do: a list, a text that holds one `in_brackets`, or a text."""
+        value = self.gold(row, *names)
+        if in_brackets and isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+            with suppress(ValueError):
+                value = listed(value)
+        found: list[Json] = value if isinstance(value, list) else [value]
+        if not self.unanswered and not (found and all(map(plain, found))):
+            raise row.wrong(names[0], value, "a text or a list of texts")
+        return [str(each) for each in found]
+
     def text(self, make: Callable[[], str]) -> str:
         """Return the prompt that `make` makes; empty where nothing is asked."""
         return make() if self.preset else ""
@@ -76,6 +89,16 @@ def every_row(rows: Sequence[Row], asked: bool) -> Sequence[Row]:
     """Return the rows as they are."""
     del asked
     return rows
+
+
+def numbered(rows: Sequence[Row], asked: bool) -> Sequence[Row]:
+    """Return rows with an id each: a hub's table without ids has its places, from 0; answers need ids of their own."""
+    del asked
+    known = ("id", "question_id", "index", *RESPONSE)
+    named = (any(name in row.fields for name in known) for row in rows)
+    return [
+        row if has else with_columns(row, id=str(at)) for at, (row, has) in enumerate(zip(rows, named, strict=True))
+    ]
 
 
 def any_of(row: Row, same: Sequence[Sample]) -> Sequence[Sample]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...evals.assets.digests import SUMS, file_digests, sums
 from ...evals.assets.fetch import cache_root
 from ...evals.errors import EnvironmentProblem, UsageError
-from . import tables
+from . import further, tables
 
 VERSION = "1"
 """Counts changes of what the tables hold, so that an older copy is not taken for a new one."""
@@ -27,6 +27,15 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "gqa": ("GQA_TestDev_Balanced.tsv", tables.gqa),
     "mmmu": ("MMMU_DEV_VAL.tsv", tables.mmmu),
     "mm_vet": ("MMVet.tsv", tables.mm_vet),
+    "mmstar": ("MMStar.tsv", further.mmstar),
+    "realworldqa": ("RealWorldQA.tsv", further.realworldqa),
+    "ai2d": ("AI2D_TEST.tsv", further.ai2d),
+    "chartqa": ("ChartQA_TEST.tsv", further.chartqa),
+    "ocrbench": ("OCRBench.tsv", further.ocrbench),
+    "mmbench_cn": ("MMBench_DEV_CN.tsv", further.mmbench_cn),
+    "mmvp": ("MMVP.tsv", further.mmvp),
+    "mmmu_pro": ("MMMU_Pro_10c.tsv", further.mmmu_pro),
+    "mmmu_pro_vision": ("MMMU_Pro_V.tsv", further.mmmu_pro_vision),
 }
 SUITES = tuple(_FILES)
 _LIKE = {"options": "seed_bench", "yes_no": "pope", "short_answer": "gqa", "judge": "mm_vet", "prompts": "geneval"}

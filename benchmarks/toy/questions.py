@@ -144,7 +144,7 @@ class Choice:
 
     @property
     def letter(self) -> str:
-        return "ABCDEFGHI"[self.answer]
+        return "ABCDEFGHIJ"[self.answer]
 
 
 def choice(rng: Random, scene: Scene, kind: str, count: int = 4, shown: Sequence[str] = ()) -> Choice | None:

@@ -1,4 +1,4 @@
-"""The nine toy suites as rows in each suite's own schema, made from scenes by seed."""
+"""The first nine toy suites as rows in each suite's own schema, made from scenes by seed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ def picture(seen: Scene) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _shown(seen: Scene) -> list[str]:
+def tempting(seen: Scene) -> list[str]:
+    """Return the names and colours that tempt: those of what a scene shows."""
     return [*(thing.name for thing in seen.things), *(thing.color for thing in seen.things)]
 
 
-def _asked(rng: Random, make: Callable[[Random, Scene], Any]) -> tuple[Scene, Any]:
+def drawn(rng: Random, make: Callable[[Random, Scene], Any]) -> tuple[Scene, Any]:
     """Return a scene and what `make` asks about it; scenes that allow no such question are passed over."""
     while True:
         seen = scene(rng)
@@ -182,7 +183,7 @@ def mme(pictures: int = 15) -> list[Row]:
                 yes, no = yes_no(rng, seen, kind, True), yes_no(rng, seen, kind, False)
                 return None if yes is None or no is None else (yes, no)
 
-            seen, pair = _asked(rng, both)
+            seen, pair = drawn(rng, both)
             for question in pair:
                 row = {"index": len(rows), "image": picture(seen), "image_path": f"{subtask}/toy_{number:03d}.png"}
                 row |= {"question": f"{question.text} Please answer yes or no.", "answer": question.answer.capitalize()}
@@ -198,14 +199,14 @@ _MMBENCH: Mapping[str, tuple[str, str]] = {
 }
 
 
-def mmbench(each: int = 10) -> list[Row]:
+def mmbench(each: int = 10, name: str = "mmbench") -> list[Row]:
     """Return MMBench rows: four-option questions, each with its three rolled copies (index + k million)."""
-    rng = Random(f"{SEED}/mmbench")
+    rng = Random(f"{SEED}/{name}")
     rows: list[Row] = []
     rolled: list[Row] = []
     for number in range(each * len(OPEN)):
         kind = OPEN[number % len(OPEN)]
-        seen, made = _asked(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, _shown(seen)))
+        seen, made = drawn(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, tempting(seen)))
         third, second = _MMBENCH[kind]
         for roll in range(4):
             options = [made.options[(place - roll) % 4] for place in range(4)]
@@ -231,7 +232,7 @@ def seed_bench(each: int = 20) -> list[Row]:
     rows: list[Row] = []
     for number in range(each * len(OPEN)):
         kind = OPEN[number % len(OPEN)]
-        seen, made = _asked(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, _shown(seen)))
+        seen, made = drawn(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, tempting(seen)))
         row: Row = {"index": number, "image": picture(seen), "question": made.text}
         row |= dict(zip("ABCD", made.options, strict=True))
         rows.append({**row, "answer": made.letter, "category": _SEED[kind]})
@@ -246,9 +247,9 @@ def gqa(count: int = 80) -> list[Row]:
         kind = ("name", "color", "place")[number // 3 % 3]
         if number % 3 == 0:
             asked = rng.choice(("existence", "color", "position"))
-            seen, made = _asked(rng, lambda rng, seen, asked=asked: yes_no(rng, seen, asked, rng.random() < 0.5))
+            seen, made = drawn(rng, lambda rng, seen, asked=asked: yes_no(rng, seen, asked, rng.random() < 0.5))
         else:
-            seen, made = _asked(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
+            seen, made = drawn(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
         rows.append({"index": number, "image": picture(seen), "question": made.text, "answer": made.answer})
     return rows
 
@@ -264,9 +265,9 @@ def mmmu(each: int = 12) -> list[Row]:
         for number in range(1, each + 1):
             open_ended = number % 4 == 0
             if open_ended:
-                seen, made = _asked(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
+                seen, made = drawn(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
             else:
-                seen, made = _asked(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, _shown(seen)))
+                seen, made = drawn(rng, lambda rng, seen, kind=kind: choice(rng, seen, kind, 4, tempting(seen)))
             row: Row = {"index": len(rows), "id": f"validation_{subject}_{number}", "image": picture(seen)}
             row["question"] = f"<image 1> {made.text}"
             options = dict(zip("ABCD", made.options, strict=True)) if isinstance(made, Choice) else {}
@@ -286,7 +287,7 @@ def mm_vet(each: int = 8) -> list[Row]:
     rows: list[Row] = []
     for number in range(each * len(OPEN)):
         kind = OPEN[number % len(OPEN)]
-        seen, made = _asked(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
+        seen, made = drawn(rng, lambda rng, seen, kind=kind: opened(rng, seen, kind))
         row = {"index": f"v1_{number}", "image": picture(seen), "question": made.text, "answer": made.answer}
         rows.append({**row, "category": _MM_VET[kind]})
     return rows

@@ -24,6 +24,15 @@ TASKS: Final[Mapping[str, str]] = {
     "gqa": r"gqa",
     "mmmu": r"mmmu_val",
     "mm_vet": r"mmvet",
+    "mmstar": r"mmstar",
+    "realworldqa": r"realworldqa",
+    "ai2d": r"ai2d(_no_mask)?",
+    "chartqa": r"chartqa",
+    "ocrbench": r"ocrbench",
+    "mmbench_cn": r"mmbench_cn_dev",
+    "mmvp": r"mmvp",
+    "mmmu_pro": r"mmmu_pro_standard",
+    "mmmu_pro_vision": r"mmmu_pro_vision",
 }
 """What lmms-eval calls our suites."""
 _METRICS: Final = (

@@ -22,6 +22,15 @@ DATASETS: Final[Mapping[str, str]] = {
     "gqa": "GQA_TestDev_Balanced",
     "mmmu": "MMMU_DEV_VAL",
     "mm_vet": "MMVet",
+    "mmstar": "MMStar",
+    "realworldqa": "RealWorldQA",
+    "ai2d": "AI2D_TEST",
+    "chartqa": "ChartQA_TEST",
+    "ocrbench": "OCRBench",
+    "mmbench_cn": "MMBench_DEV_CN",
+    "mmvp": "MMVP",
+    "mmmu_pro": "MMMU_Pro_10c",
+    "mmmu_pro_vision": "MMMU_Pro_V",
 }
 """What VLMEvalKit calls our suites."""
 _RUN: Final = re.compile(r"T\d{8}[-_].+")

@@ -1,0 +1,127 @@
+"""The toy suites beyond the first nine as rows in each suite's own schema, made from scenes by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+from .questions import OPEN, choice, opened
+from .tables import SEED, Row, drawn, mmbench, picture, tempting
+
+
+def mmbench_cn() -> list[Row]:
+    """Return MMBench-CN rows: other questions than MMBench's, in English, the one language that the toy model knows."""
+    return mmbench(6, "mmbench_cn")
+
+
+_MMSTAR: Sequence[tuple[str, str, str]] = (
+    ("coarse perception", "image scene and topic", "name"),
+    ("fine-grained perception", "object counting", "count"),
+    ("instance reasoning", "single-instance reasoning", "color"),
+    ("logical reasoning", "diagram reasoning", "place"),
+    ("science & technology", "geography & earth science & agriculture", "place"),
+    ("math", "numeric commonsense and calculation", "count"),
+)
+
+
+def mmstar(each: int = 8) -> list[Row]:
+    """Return MMStar rows: a part of each of the six capabilities, four options each."""
+    rng = Random(f"{SEED}/mmstar")
+    rows: list[Row] = []
+    for number in range(each * len(_MMSTAR)):
+        category, part, kind = _MMSTAR[number % len(_MMSTAR)]
+        row = _choice(rng, number, kind)
+        rows.append({**row, "category": category, "l2_category": part, "bench": "toy"})
+    return rows
+
+
+def _choice(rng: Random, number: int, kind: str, count: int = 4) -> Row:
+    """Return a row of a question with options, as VLMEvalKit's tables have it."""
+    seen, made = drawn(rng, lambda rng, seen: choice(rng, seen, kind, count, tempting(seen)))
+    options = dict(zip("ABCDEFGHIJ", made.options, strict=False))
+    return {"index": number, "image": picture(seen), "question": made.text, **options, "answer": made.letter}
+
+
+def realworldqa(count: int = 40) -> list[Row]:
+    """Return RealWorldQA rows: questions with options, every fourth with a short answer instead."""
+    rng = Random(f"{SEED}/realworldqa")
+    rows: list[Row] = []
+    for number in range(count):
+        row = _choice(rng, number, OPEN[number % 3 if number % 4 else 3])
+        short = {"A": "", "B": "", "C": "", "D": "", "answer": row[row["answer"]]}
+        rows.append(row if number % 4 else {**row, **short})
+    return rows
+
+
+def ai2d(count: int = 40) -> list[Row]:
+    """Return AI2D rows: four options, a category of diagram."""
+    rng = Random(f"{SEED}/ai2d")
+    kinds = [OPEN[number % len(OPEN)] for number in range(count)]
+    names = {"count": "foodWebs", "color": "lifeCycles", "name": "partsOfA", "place": "faceDiagram"}
+    return [{**_choice(rng, number, kind), "category": names[kind]} for number, kind in enumerate(kinds)]
+
+
+def chartqa(count: int = 40) -> list[Row]:
+    """Return ChartQA rows of its two splits: open questions."""
+    rng = Random(f"{SEED}/chartqa")
+    splits = ("test_human", "test_augmented")
+    return [{**_opened(rng, at, OPEN[at // 2 % len(OPEN)]), "split": splits[at % 2]} for at in range(count)]
+
+
+_OCRBENCH = (
+    *("Regular Text", "Irregular Text", "Artistic Text", "Handwriting", "Digit String", "Non-Semantic Text"),
+    *("Scene Text-centric VQA", "Doc-oriented VQA", "Key Information Extraction"),
+    "Handwritten Mathematical Expression",
+)
+
+
+def ocrbench(each: int = 4) -> list[Row]:
+    """Return OCRBench rows of its ten types: open questions, with a list of right answers."""
+    rng = Random(f"{SEED}/ocrbench")
+    rows: list[Row] = []
+    for number in range(each * len(_OCRBENCH)):
+        name = _OCRBENCH[number % len(_OCRBENCH)]
+        row = _opened(rng, number, OPEN[number % len(OPEN)])
+        kind = name if name in _OCRBENCH[6:9] else f"{name} Recognition"
+        rows.append({**row, "answer": str([row["answer"]]), "category": kind})
+    return rows
+
+
+def _opened(rng: Random, number: int, kind: str) -> Row:
+    """Return a row of an open question, as VLMEvalKit's tables have it."""
+    seen, made = drawn(rng, lambda rng, seen: opened(rng, seen, kind))
+    return {"index": number, "image": picture(seen), "question": made.text, "answer": made.answer}
+
+
+def mmvp(pairs: int = 20) -> list[Row]:
+    """Return MMVP rows: a question about a colour, asked of a scene and of it with that thing changed."""
+    rng = Random(f"{SEED}/mmvp")
+    rows: list[Row] = []
+    for _ in range(pairs):
+        seen, made = drawn(rng, lambda rng, seen: opened(rng, seen, "color"))
+        other = rng.choice(made.others)
+        thing = next(each for each in seen.things if f"the {each.name}" in made.text)
+        changed = tuple(replace(each, color=other) if each is thing else each for each in seen.things)
+        options = dict(zip("AB", rng.sample([made.answer, other], 2), strict=True))
+        for shown, answer in ((seen, made.answer), (replace(seen, things=changed), other)):
+            letter = next(letter for letter, text in options.items() if text == answer)
+            row: Row = {"index": len(rows) + 1, "image": picture(shown), "question": made.text, **options}
+            rows.append({**row, "answer": letter})
+    return rows
+
+
+def mmmu_pro(each: int = 10, name: str = "mmmu_pro") -> list[Row]:
+    """Return MMMU-Pro rows of three subjects: ten options each."""
+    rng = Random(f"{SEED}/{name}")
+    rows: list[Row] = []
+    for subject, kind in (("Art", "color"), ("Design", "name"), ("Geography", "place")):
+        for number in range(1, each + 1):
+            row = _choice(rng, len(rows), kind, 10)
+            rows.append({"id": f"test_{subject}_{number}", **row, "subject": subject, "topic_difficulty": "Easy"})
+    return rows
+
+
+def mmmu_pro_vision() -> list[Row]:
+    """Return rows as MMMU-Pro's screenshots have them, but that the pictures hold no text: nobody can read in them."""
+    return [{**row, "question": "placeholder"} for row in mmmu_pro(name="mmmu_pro_vision")]
