@@ -126,11 +126,12 @@ class _Course:
         unseen = self.eyes and any(key not in evidence and not answers_nothing(each) for key, each in told.items())
         if len(told) == len(self.jobs) and not unseen:
             return told, evidence
+        del told  # of a million rows, the memory of a second table
         flow = self.flow(executor, progress, (have, evidence))
         flow.run()
         return _read(self.jobs, flow.made, self.suite), self._evidence(flow.made)
 
-    def _there(self) -> Mapping[Key, Prediction]:
+    def _there(self) -> dict[Key, Prediction]:
         """Return the outputs that stand; a refusal does not where it is to be asked again."""
         ask = self.settings.ask_refused
         return {key: each for key, each in self.store.predictions().items() if not (each.refused and ask)}
@@ -142,7 +143,7 @@ class _Course:
         self,
         executor: Executor,
         progress: Progress,
-        there: tuple[Mapping[Key, Prediction], Mapping[Key, Evidence]] | None = None,
+        there: tuple[dict[Key, Prediction], Mapping[Key, Evidence]] | None = None,
     ) -> Flow:
         """Return what makes the rest of the run, or its shard's; `there` is what the store has, read by now."""
         have = self._there() if there is None else there[0]
@@ -160,7 +161,7 @@ class _Course:
         return Flow(
             *(self.jobs, self.suite, self.model, self.eyes, self.store, executor, progress, self.budget, paths),
             sizes=self._sizes(executor),
-            made=dict(have),
+            made=have,
             seen=set(evidence),
             shard=self.settings.shard,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from ..types import Json
 from . import Batch, Done, Making, Plugin
 from .worker import Remote
 
+_FULL = "Ray's object store is full, and the disk to which it spills: ray start --object-store-memory BYTES gives more"
 TRIES = 3
 """After so many lost workers a batch is given up: it kills them."""
 
@@ -90,16 +92,22 @@ class Pool:
 
     def hand_out(self, send: Callable[[Actor, Batch], Any]) -> None:
         """Give waiting batches to the actors that have least to do, two each at most."""
+        from ray.exceptions import ObjectStoreFullError, OutOfDiskError
+
         while self.waiting and (free := [each for each in self.ready if len(each.batches) < 2]):
             actor = min(free, key=lambda each: len(each.batches))
             batch = self.waiting.popleft()
+            try:
+                sent = send(actor, batch)
+            except (ObjectStoreFullError, OutOfDiskError) as error:
+                raise EnvironmentProblem(_FULL) from error
             actor.batches.append(batch)
-            self.flying[send(actor, batch)] = (actor, batch)
+            self.flying[sent] = (actor, batch)
 
     def receive(self, ref: Any) -> Done | None:
         """Take note of what came under a reference; of a batch that is done, return it and keep it in `done`."""
         import ray
-        from ray.exceptions import ObjectLostError, RayError, RayTaskError
+        from ray.exceptions import ObjectLostError, ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
         if ref not in self.flying:
             return None
@@ -111,12 +119,14 @@ class Pool:
             if batch is None and isinstance(cause, JanusEvalError):
                 self._refuse(actor, str(cause))
                 return None
+            if isinstance(cause, ObjectStoreFullError | OutOfDiskError):
+                raise EnvironmentProblem(_FULL) from error
             raise cause from None
         except ObjectLostError:  # a picture or an answer that lay on a node that is gone
             self._again(actor, batch)
             return None
         except (RayError, OSError) as error:
-            self._die(actor, " ".join(str(error).split())[:300])
+            self._die(actor, _reason(str(error)))
             return None
         if batch is None:
             self._welcome(actor, found)
@@ -214,6 +224,12 @@ class Pool:
         self.flying = {ref: (each, batch) for ref, (each, batch) in self.flying.items() if each is not actor}
         actor.batches.clear()
         _end(actor)
+
+
+def _reason(text: str) -> str:
+    """Return the last line that names an error, else the beginning: Ray tells its own frames first."""
+    lines = [line.strip() for line in text.splitlines() if re.match(r"\s*[\w.]+(Error|Exception): ", line)]
+    return (lines[-1] if lines else " ".join(text.split()))[:300]
 
 
 def _plain(card: Mapping[str, Json]) -> dict[str, Json]:

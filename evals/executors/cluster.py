@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ def connect(address: str, workers: int) -> bool:
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address == "local":
         cpus = max(os.cpu_count() or 1, workers)
+        if "RAY_AUTH_TOKEN_PATH" not in os.environ:  # Ray would write one into the home folder, which may take none
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         ray.init(address="local", num_cpus=cpus, object_store_memory=_STORE, include_dashboard=False, **quiet)
         return True
     if address != "auto" and not re.fullmatch(r"[^\s:/]+:[0-9]{1,5}", address):
@@ -79,13 +81,9 @@ def check_python(path: Path) -> None:
 
 
 def _prepare() -> None:
-    """Set what Ray reads from the environment: no reports of use, all GPUs seen by who is given none by Ray, and a
-    token's file where the home folder takes none."""
+    """Set what Ray reads from the environment: no reports of use, and all GPUs seen by who is given none by Ray."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    home = Path.home()
-    if "RAY_AUTH_TOKEN_PATH" not in os.environ and not os.access(home, os.W_OK):
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(Path(tempfile.mkdtemp(prefix="janus-eval-ray-")) / "auth_token")
 
 
 def _run(command: list[str], who: str) -> str:
