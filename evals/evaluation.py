@@ -201,11 +201,11 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
 
     `model` and `benchmark` are registered names, objects (`ModelAdapter`, `Benchmark`), or a sequence of
     either. An object whose weights change is told apart by `step` or `tag`, or by "weights" in its card;
-    without any of these a stored run of it is refused. `until` is the stage behind which
-    each run stops; `executor` names who computes (local, ray). Of several runs all are carried out; the first error
-    is raised at the end. Raises JanusEvalError.
+    without any of these a stored run of it is refused. `until` is the stage behind which each run stops; `executor`
+    names who computes. Of several runs all are carried out; the first error is raised at the end, a JanusEvalError.
     """
     several = not _is_one(model) or not _is_one(benchmark)
+    machine = (device, dtype, batch_size, base_url, offline, _text(max_cost), canary)
     request = Request(
         models=(model,) if _is_one(model) else tuple(model),
         benchmarks=(benchmark,) if _is_one(benchmark) else tuple(benchmark),
@@ -218,11 +218,7 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
         tag=tag,
         step=step,
         output=Path(output),
-        machine=Machine(
-            *(device, dtype, batch_size, base_url, offline, _text(max_cost), canary),
-            executor=executor,
-            executor_options=dict(executor_options or {}),
-        ),
+        machine=Machine(*machine, executor=executor, executor_options=dict(executor_options or {})),
         patience=Patience(max_errors, allow_unscored, ask_refused),
         until=until,
     )

@@ -12,8 +12,7 @@
       images/              pictures, where the benchmark's official scripts look for them
       evidence/0.jsonl     what the observer saw, each line tied to the bytes that it saw
       errors.jsonl         what went wrong, for the reader; never read back
-      where.jsonl          who made which batch, until environment.json tells it
-      environment.json     machine, packages, who took how long for what: what may differ between equal runs
+      environment.json     machine, packages, who took how long for what (till then in where.jsonl): may differ
       scores.jsonl         one Score a line, sorted
       record.json          written last: its presence means that the run is whole; stage.json or interrupted.json
                            stand in its place where the run was to stop, or was stopped, before its end

@@ -165,6 +165,7 @@ class _Weighed:
         self.independent = whole.independent
         self.inert = whole.inert
         self.image_size = whole.image_size
+        self.shares_pictures = whole.shares_pictures
 
     @cached_property
     def _weights(self) -> str:
@@ -183,6 +184,9 @@ class _Weighed:
 
     def needs(self) -> Sequence[str]:
         return self._adapter.needs()
+
+    def weights_bytes(self) -> int:
+        return self._adapter.weights_bytes()
 
     def cost(self, pictures: int) -> str:
         return self._adapter.cost(pictures)

@@ -67,10 +67,7 @@ CODES, PICTURES, WEIGHT = 16_384, 4, 5.0
 def build(
     shape: Shape, tokens: int, device: torch.device, dtype: torch.dtype, tower: Mapping[str, int] | None = None
 ) -> JanusForConditionalGeneration:
-    """Return a model of this shape with seeded random weights, logits of a believable spread.
-
-    `tower` are sizes of the vision tower, which is small without them.
-    """
+    """Return a model of this shape with seeded random weights of a believable spread; `tower` sizes its vision."""
     side = int(tokens**0.5)
     if side * side != tokens:
         raise SystemExit(f"--tokens {tokens} is no square")

@@ -4,42 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.command import World
-
-STORE = 80 * 2**20
-
-
-@dataclass
-class Nodes:
-    """A cluster whose nodes come and go; the head has no room for a worker."""
-
-    cluster: Any
-    held: list[Any] = field(default_factory=list)
-
-    @property
-    def address(self) -> str:
-        return self.cluster.address
-
-    def join(self, **environment: str) -> None:
-        self.held.append(self.cluster.add_node(num_cpus=1, object_store_memory=STORE, env_vars=environment))
-
-    def lose(self, node: Any) -> None:
-        self.held.remove(node)
-        self.cluster.remove_node(node, allow_graceful=False)
-
-    def fill(self, count: int) -> None:
-        """Have so many nodes, none of them special."""
-        while len(self.held) > count:
-            self.lose(self.held[-1])
-        while len(self.held) < count:
-            self.join()
+from support.nodes import STORE, Nodes
 
 
 @pytest.fixture(scope="session")
@@ -69,12 +39,3 @@ def tries(request: pytest.FixtureRequest) -> list[random.Random]:
     """A source of chance for each try: JANUS_EVAL_TRIES, else 2."""
     count = int(os.environ.get("JANUS_EVAL_TRIES", "2"))
     return [random.Random(f"{request.node.name} {number}") for number in range(count)]
-
-
-def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait until something holds, and return it."""
-    end = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.02)
-    return found

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Nodes, until
 from janus_eval.evals.files import unseal
 from support.command import World, ended, folder_of, results
+from support.nodes import Nodes, until
 
 BATCH = ("--batch-size", "4")
 IN_FLIGHT = 2 * 4

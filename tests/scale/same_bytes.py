@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Nodes
 from janus_eval.evals.commands.cli import main
 from support.command import results
+from support.nodes import Nodes
 
 ASKED = ("run", "-m", "janus-toy", "-b", "geneval,pope", "-l", "12", "--batch-size", "6", "--device", "cpu", "--json")
 

@@ -7,7 +7,10 @@ from contextlib import nullcontext
 
 import pytest
 from janus_eval.benchmarks.geneval.benchmark import GenEval
+from janus_eval.evals import members
 from janus_eval.evals.errors import UsageError
+from janus_eval.evals.executors import Plugin
+from janus_eval.evals.executors.local import Local
 from janus_eval.evals.runner import Settings, run
 from janus_eval.evals.store import RunStore
 from janus_eval.evals.types import Evidence, Prediction, RunSpec, Sample
@@ -55,14 +58,15 @@ def carried_out(tmp_path, suite, limit=None):
     with RunStore(tmp_path / "run", spec) as store:
         record = run(
             spec,
-            [NoiseImage(size=16)],
+            Plugin(members.model(NoiseImage(size=16))),
             benchmark,
-            Dice(),
+            Plugin(members.observer(Dice())),
             store,
             samples,
             settings,
             lambda *_: nullcontext(lambda _: None),
             dict,
+            Local(),
         )
     return benchmark, record, tmp_path / "run"
 
