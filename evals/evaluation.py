@@ -22,7 +22,7 @@ from .reuse import reuse
 from .runner import Progress, Settings, run
 from .store import RunStore
 from .stored import finished
-from .types import RunRecord, RunSpec, Stage
+from .types import Json, RunRecord, RunSpec, Stage
 
 Say = Callable[[str], None]
 """Takes a line that the user should read."""
@@ -92,7 +92,11 @@ def _run(pair: Pair, settings: Settings, show: Progress, say: Say) -> RunRecord:
         taken = "" if pair.nameless else reuse(store)
         if taken:
             say(taken)
-        record = run(pair.spec, pair.makers, pair.suite, pair.eyes, store, pair.samples, settings, show, environment)
+
+        def told() -> dict[str, Json]:
+            return {**environment(), **pair.model.environment}
+
+        record = run(pair.spec, pair.makers, pair.suite, pair.eyes, store, pair.samples, settings, show, told)
         for line in dict.fromkeys(store.damage):
             say(f"warning: {line}")
     return record
