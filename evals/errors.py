@@ -87,12 +87,12 @@ def why_undecodable(error: Exception) -> str:
 def without_secrets(text: str) -> str:
     """Return a text without the keys and tokens of the environment: libraries repeat them in their errors."""
     for name, value in os.environ.items():
-        if len(value) >= _SECRET_LENGTH and value in text and _SECRET.search(name):
+        if len(value) >= _SECRET_LENGTH and value in text and SECRET.search(name):
             text = text.replace(value, "***")
     return text
 
 
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 _SECRET_LENGTH = 12
 """A shorter value may be a word."""
 

@@ -28,7 +28,7 @@ from .settle import MAIN
 from .sharing import again, agree, part
 from .store import RunStore
 from .stored import finished, read_spec
-from .types import RunRecord, RunSpec, Stage
+from .types import Json, RunRecord, RunSpec, Stage
 
 Say = Callable[[str], None]
 """Takes a line that the user should read."""
@@ -115,7 +115,11 @@ def _run(pair: Pair, settings: Settings, executor: Executor, show: Progress, say
             say(taken)
         if told := pair.model.here.begin(pair.folder):
             say(told)
-        record = run(pair.spec, *plugins, store, pair.samples, settings, show, environment, executor)
+
+        def around() -> dict[str, Json]:
+            return {**environment(), **pair.model.here.environment}
+
+        record = run(pair.spec, *plugins, store, pair.samples, settings, show, around, executor)
         for line in dict.fromkeys(store.damage):
             say(f"warning: {line}")
     return Outcome(pair.spec, pair.folder, record)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from .errors import UsageError
@@ -56,6 +57,9 @@ class ModelMembers(Protocol):
         "its card tells what they come to",
     ] = ()
     image_size: Annotated[int, "how wide it draws, in pixels: what a plan says of disk space rests on it"] = 384
+    environment: Annotated[
+        Mapping[str, Json], "what a record tells of the machine that it ran on, where that is not this process"
+    ] = MappingProxyType({})
 
     def batch_size(self, jobs: Sequence[Job]) -> int:
         """Return the largest batch of these jobs that it expects to fit."""

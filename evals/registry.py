@@ -27,6 +27,7 @@ _EXTRAS = {
     "open_clip": "clip",
     "torchvision": "clip",
     "datasets": "data",
+    "uv": "env",
     "mmdet": "mmdet",
     "cv2": "geneval",
     "ray": "ray",

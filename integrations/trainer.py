@@ -185,6 +185,10 @@ class _Weighed:
     def needs(self) -> Sequence[str]:
         return self._adapter.needs()
 
+    @property
+    def environment(self) -> Mapping[str, Json]:
+        return self._adapter.environment
+
     def weights_bytes(self) -> int:
         return self._adapter.weights_bytes()
 

@@ -195,6 +195,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
     doctor = command("doctor", _doctor, "say what is missing on this machine and the command that mends it")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     _data_arguments(command("data", _data, "list, fetch, verify, locate or export benchmark data and weights"))
+    _env_arguments(command("env", _env, "build, list, check or remove the environments of models that need their own"))
     _validate_arguments(command("validate", _validate, "check a plugin: its members, required and optional"))
     completion = command("completion", _completion, "print a shell completion script")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
@@ -226,6 +227,19 @@ def _data_arguments(data: argparse.ArgumentParser) -> None:
     data.add_argument("--size", type=int, default=None, help="size of an exported suite")
     data.add_argument("--offline", action="store_true", help="never touch the network")
     data.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _env_arguments(env: argparse.ArgumentParser) -> None:
+    env.add_argument("action", choices=("create", "list", "check", "rm"))
+    env.add_argument("name", nargs="?", metavar="NAME", help="a model that runs in one: a name, or worker:FILE.py")
+    env.add_argument("--python", default="", metavar="PATH", help="create: the Python to build it on")
+    env.add_argument("--wheels", type=flags.path, metavar="DIR", help="create: take packages from this folder alone")
+    env.add_argument(
+        "--source", type=flags.path, metavar="PATH", help="create: a checkout, folder or archive of its code"
+    )
+    env.add_argument("--offline", action="store_true", help="create: never touch the network")
+    env.add_argument("--force", action="store_true", help="create: build it anew")
+    env.add_argument("--json", action="store_true", help="list: print JSON")
 
 
 def _validate_arguments(validate: argparse.ArgumentParser) -> None:
@@ -308,6 +322,12 @@ def _data(args: argparse.Namespace) -> int:
     from . import data
 
     return data.data(args)
+
+
+def _env(args: argparse.Namespace) -> int:
+    from . import env
+
+    return env.env(args)
 
 
 def _completion(args: argparse.Namespace) -> int:
