@@ -15,7 +15,7 @@ from janus_eval.evals.types import PART, Evidence, Metric, Prediction, Sample, S
 SUITES = (
     *("pope", "mme", "mmbench", "seed_bench", "gqa", "mmmu", "mm_vet", "geneval", "dpg_bench"),
     *("mmstar", "realworldqa", "ai2d", "chartqa", "ocrbench", "mmbench_cn"),
-    *("mmvp", "mmmu_pro", "mmmu_pro_vision"),
+    *("mmvp", "mmmu_pro", "mmmu_pro_vision", "mathvista"),
 )
 TRIES = 12
 

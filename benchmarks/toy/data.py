@@ -34,6 +34,7 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "ocrbench": ("OCRBench.tsv", further.ocrbench),
     "mmbench_cn": ("MMBench_DEV_CN.tsv", further.mmbench_cn),
     "mmvp": ("MMVP.tsv", further.mmvp),
+    "mathvista": ("MathVista_MINI.tsv", further.mathvista),
     "mmmu_pro": ("MMMU_Pro_10c.tsv", further.mmmu_pro),
     "mmmu_pro_vision": ("MMMU_Pro_V.tsv", further.mmmu_pro_vision),
 }

@@ -125,3 +125,20 @@ def mmmu_pro(each: int = 10, name: str = "mmmu_pro") -> list[Row]:
 def mmmu_pro_vision() -> list[Row]:
     """Return rows as MMMU-Pro's screenshots have them, but that the pictures hold no text: nobody can read in them."""
     return [{**row, "question": "placeholder"} for row in mmmu_pro(name="mmmu_pro_vision")]
+
+
+def mathvista(count: int = 32) -> list[Row]:
+    """Return MathVista rows: questions with options, each with the hint that asks for a letter."""
+    rng = Random(f"{SEED}/mathvista")
+    hint = "Hint: Please answer the question and provide the correct option letter, e.g., A, B, C, D, at the end."
+    rows: list[Row] = []
+    for number in range(count):
+        row = _choice(rng, number, ("count", "place")[number % 2])
+        choices = [row.pop(letter) for letter in "ABCD"]
+        lines = [f"({letter}) {text}" for letter, text in zip("ABCD", choices, strict=True)]
+        letter = row["answer"]
+        row |= {"question": "\n".join([hint, f"Question: {row['question']}", "Choices:", *lines])}
+        row |= {"choices": str(choices), "answer": choices["ABCD".index(letter)], "answer_option": letter}
+        row |= {"question_type": "multi_choice", "answer_type": "text", "task": "visual question answering"}
+        rows.append({**row, "skills": str([("arithmetic reasoning", "geometry reasoning")[number % 2]])})
+    return rows

@@ -31,13 +31,14 @@ TASKS: Final[Mapping[str, str]] = {
     "ocrbench": r"ocrbench",
     "mmbench_cn": r"mmbench_cn_dev",
     "mmvp": r"mmvp",
+    "mathvista": r"mathvista_testmini_(cot|solution|format)",
     "mmmu_pro": r"mmmu_pro_standard",
     "mmmu_pro_vision": r"mmmu_pro_vision",
 }
 """What lmms-eval calls our suites."""
 _METRICS: Final = (
     *("pope_accuracy", "mme_perception_score", "mme_cognition_score", "seed_image", "seed_video"),
-    *("submission", "mmmu_acc", "gpt_eval_score"),
+    *("submission", "mmmu_acc", "gpt_eval_score", "llm_as_judge_eval"),
 )
 """Under which name a task leaves what it knew of a row: its id, its category, its right answer."""
 _SPLITS: Final = {"adv": "adversarial", "pop": "popular", "random": "random"}

@@ -29,6 +29,7 @@ DATASETS: Final[Mapping[str, str]] = {
     "ocrbench": "OCRBench",
     "mmbench_cn": "MMBench_DEV_CN",
     "mmvp": "MMVP",
+    "mathvista": "MathVista_MINI",
     "mmmu_pro": "MMMU_Pro_10c",
     "mmmu_pro_vision": "MMMU_Pro_V",
 }

@@ -33,6 +33,7 @@ TABLES = {
     "ocrbench": "17e7f5baf0573592",
     "mmbench_cn": "9e70d2ffcf71ecc6",
     "mmvp": "865c49477038cef3",
+    "mathvista": "720d911914dc0b73",
     "mmmu_pro": "40fa9c048849d4b7",
     "mmmu_pro_vision": "661881ebe31f8434",
 }
