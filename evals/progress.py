@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, Timer
 
 from . import screen
 
 PATIENCE = 2.0  # seconds: shorter work shows nothing when not on a terminal
 EVERY = 15.0  # seconds between plain lines
+FIRST = 10.0  # seconds after which a log says that the work has begun, whether or not anything is made
 _TERMINAL = Lock()  # one bar at a time has it: rich refuses a second one, whose work is told in lines
 
 
@@ -62,8 +63,7 @@ def _bar(label: str, total: int, done: int) -> Generator[Callable[[int], None]]:
         def tick(count: int) -> None:
             nonlocal made
             made += count
-            rate = made / max(time.monotonic() - started, 1e-9)
-            bar.update(task, advance=count, rate=f"{rate:.1f}/s")
+            bar.update(task, advance=count, rate=_rate(made, time.monotonic() - started))
 
         yield tick
 
@@ -81,9 +81,19 @@ def _lines(label: str, total: int, done: int) -> Generator[Callable[[int], None]
             shown = now
             screen.err([f"{label}: {done + made}/{total}, {_pace(made, now - started, total - done - made)}"])
 
+    def first() -> None:
+        if not made:
+            screen.err([f"{label}: {done}/{total}, the first batch is under way"])
+
     if done:
         screen.err([f"{label}: {done}/{total} are on disk already"])
-    yield tick
+    alarm = Timer(FIRST, first)
+    alarm.daemon = True
+    alarm.start()
+    try:
+        yield tick
+    finally:
+        alarm.cancel()
     seconds = time.monotonic() - started
     if seconds >= PATIENCE:
         screen.err([f"{label}: {done + made}/{total} in {seconds:.1f} s"])
@@ -93,5 +103,11 @@ def _pace(made: int, seconds: float, left: int) -> str:
     """Return how fast it goes and how long it will take; below one a second in seconds an item."""
     if made == 0:
         return f"none in {seconds:.0f} s"
-    rate = made / max(seconds, 1e-9)
-    return f"{f'{rate:.1f}/s' if rate >= 1 else f'{1 / rate:.1f} s each'}, {left / rate:.0f} s left"
+    return f"{_rate(made, seconds)}, {left * seconds / made:.0f} s left"
+
+
+def _rate(made: int, seconds: float) -> str:
+    """Return how fast it goes: items a second, below one of them seconds an item."""
+    if made and seconds > made:
+        return f"{seconds / made:.1f} s each"
+    return f"{made / max(seconds, 1e-9):.1f}/s"

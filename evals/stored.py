@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from .errors import UsageError
@@ -18,6 +20,9 @@ FORMAT = 2
 Key = tuple[str, str, int]
 """(kind, sample id, index): what names one output within a run."""
 Line = Mapping[str, Json]
+_Mark = tuple[int, int, int, int]
+_STILL = 2.0
+"""Seconds after which a change of a file is sure to have another time than the one before."""
 
 
 class Stored:
@@ -28,6 +33,7 @@ class Stored:
         self.damage: list[str] = []
         self.torn: set[Path] = set()
         """Files that hold lines which are not whole."""
+        self._digests: dict[Path, tuple[_Mark, str]] = {}
 
     def predictions(self) -> dict[Key, Prediction]:
         """Return every whole prediction."""
@@ -92,9 +98,24 @@ class Stored:
         if not path.is_relative_to(self.folder) or ".." in path.parts[len(self.folder.parts) :]:
             return False  # no picture of this run lies elsewhere
         try:
-            return path.stat().st_size == row["bytes"] and sha256(path) == row["sha256"]
+            return path.stat().st_size == row["bytes"] and self._sha256(path) == row["sha256"]
         except OSError:
             return False
+
+    def _sha256(self, path: Path) -> str:
+        """Return a picture's digest. One that lay still is read once: its checksum and its evidence both ask."""
+        try:
+            found = path.stat()
+        except OSError:
+            return sha256(path)  # which says what is wrong
+        mark = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        known = self._digests.get(path)
+        if known is not None and known[0] == mark:
+            return known[1]
+        digest = sha256(path)
+        if time.time() - found.st_ctime > _STILL:
+            self._digests[path] = mark, digest
+        return digest
 
     def evidence(self, predictions: Mapping[Key, Prediction]) -> dict[Key, Evidence]:
         """Return the evidence that still fits the predictions; failed observations are left out."""
@@ -106,7 +127,7 @@ class Stored:
         rows = [row for row in self._lines("evidence") if row.get("error") is None]
         if not rows:
             return {}
-        digests = prediction_digests(predictions)
+        digests = prediction_digests(predictions, self._sha256)
         return {line_key(row): row for row in rows if row["of"] == digests.get(line_key(row))}
 
     def _lines(self, stream: str) -> Iterator[dict[str, Json]]:
@@ -155,15 +176,15 @@ def line_key(row: Line) -> Key:
     return (row["kind"], row["sample_id"], row["index"])
 
 
-def prediction_digests(predictions: Mapping[Key, Prediction]) -> dict[Key, str]:
-    """Return the digest of each prediction's content: what evidence is tied to."""
+def prediction_digests(predictions: Mapping[Key, Prediction], read: Callable[[Path], str] = sha256) -> dict[Key, str]:
+    """Return the digest of each prediction's content, what evidence is tied to; `read` gives a picture's."""
     with ThreadPoolExecutor(8) as pool:
-        return dict(zip(predictions, pool.map(_digest, predictions.values()), strict=True))
+        return dict(zip(predictions, pool.map(partial(_digest, read), predictions.values()), strict=True))
 
 
-def _digest(prediction: Prediction) -> str:
+def _digest(read: Callable[[Path], str], prediction: Prediction) -> str:
     if prediction.image is not None:
-        return sha256(prediction.image)
+        return read(prediction.image)
     return hashlib.sha256(dump([prediction.text, prediction.likelihoods]).encode()).hexdigest()
 
 

@@ -26,7 +26,7 @@ import copy
 import gc
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,13 +45,14 @@ from transformers.cache_utils import DynamicCache
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a Janus that drawing depends on; the vision tower is small in all of them."""
+    """The sizes of a Janus that drawing depends on; the vision tower is small but for those in `tower`."""
 
     hidden: int
     layers: int
     heads: int
     inner: int
     vocabulary: int
+    tower: tuple[tuple[str, int], ...] = ()
 
 
 SHAPES = {
@@ -64,10 +65,8 @@ BOS, PAD, BOI = 0, 2, 3
 CODES, PICTURES, WEIGHT = 16_384, 4, 5.0
 
 
-def build(
-    shape: Shape, tokens: int, device: torch.device, dtype: torch.dtype, tower: Mapping[str, int] | None = None
-) -> JanusForConditionalGeneration:
-    """Return a model of this shape with seeded random weights of a believable spread; `tower` sizes its vision."""
+def build(shape: Shape, tokens: int, device: torch.device, dtype: torch.dtype) -> JanusForConditionalGeneration:
+    """Return a model of this shape with seeded random weights, logits of a believable spread."""
     side = int(tokens**0.5)
     if side * side != tokens:
         raise SystemExit(f"--tokens {tokens} is no square")
@@ -95,7 +94,7 @@ def build(
             "patch_size": 16,
             "num_image_tokens": tokens,
             "projection_dim": shape.hidden,
-            **(tower or {}),
+            **dict(shape.tower),
         },
         vq_config={
             "num_embeddings": CODES,

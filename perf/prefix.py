@@ -93,8 +93,8 @@ def main() -> None:
     args = parser.parse_args()
     shape, device = SHAPES[args.shape], torch.device(args.device)
     tower = TOWER | ({"num_hidden_layers": args.layers} if args.layers else {})
-    shape = replace(shape, layers=args.layers or shape.layers)
-    network = Network(build(shape, 576, device, getattr(torch, args.dtype), tower))
+    shape = replace(shape, layers=args.layers or shape.layers, tower=tuple(tower.items()))
+    network = Network(build(shape, 576, device, getattr(torch, args.dtype)))
     pixels = torch.rand((1, 3, network.image_size, network.image_size), generator=torch.Generator().manual_seed(0))
     bench = Bench(network, pixels * 2 - 1, args.batch)
     bench.compare(2, 8, 1)  # the weights are laid out

@@ -11,8 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from numpy.typing import NDArray
-
 from ...evals.assets import fetch as data
 from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError, why_undecodable
 from ...evals.pictures import rgb
@@ -34,6 +32,7 @@ from .detector.pixels import Pipeline, Size, read
 from .detector.weights import Weights
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 Pair = tuple[Sample, Prediction]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,16 +53,26 @@ def _row(what: str, state: str, detail: str, mend: str = "") -> dict[str, Json]:
 def _device() -> list[dict[str, Json]]:
     if installed("torch") is None:
         return []
+    cards = _cards()
+    if not cards:
+        return [_row("device", "ok", f"CPU only, {os.cpu_count()} cores: large models will be slow")]
+    if "+cpu" in (installed("torch") or ""):
+        told = f"{cards[0]}, but this torch is built for the CPU"
+        return [_row("device", "warning", told, "pip install --force-reinstall torch (without the CPU index)")]
+    return [_row("device", "ok", each) for each in cards]
+
+
+def _cards() -> list[str]:
+    """Return each GPU with its free memory, as the driver's own tool tells it: to import torch takes seconds."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    asked = [tool, "--query-gpu=name,memory.free", "--format=csv,noheader"]
     try:
-        torch = importlib.import_module("torch")
-    except (ImportError, OSError) as error:  # a broken build is just what a doctor is asked about
-        return [_row("device", "warning", f"torch does not import: {error}", "pip install --force-reinstall torch")]
-    if torch.cuda.is_available():
-        return [
-            _row("device", "ok", f"{torch.cuda.get_device_name(i)}, {torch.cuda.mem_get_info(i)[0] / 1e9:.0f} GB free")
-            for i in range(torch.cuda.device_count())
-        ]
-    return [_row("device", "ok", f"CPU only, {os.cpu_count()} cores: large models will be slow")]
+        told = subprocess.run(asked, capture_output=True, text=True, errors="replace", timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [f"{' '.join(line.split())} free" for line in told.splitlines() if line.strip()]
 
 
 def _places() -> list[dict[str, Json]]:

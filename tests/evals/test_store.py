@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
-from janus_eval.evals.files import read_json, seal, unseal
+from janus_eval.evals.files import read_json, seal, sha256, unseal
 from janus_eval.evals.store import RunStore
 from janus_eval.evals.stored import find_runs, read_record, read_scores
-from janus_eval.evals.types import Prediction, RunRecord, RunSpec
+from janus_eval.evals.types import Evidence, Prediction, RunRecord, RunSpec
+from PIL import Image
 from support.worlds import spec
 
 
@@ -167,6 +168,7 @@ import resource, signal, sys
 sys.path.insert(0, sys.argv[2])
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from PIL import Image
 from support.worlds import spec
 from janus_eval.evals.store import RunStore
 from janus_eval.evals.types import Prediction
@@ -235,3 +237,24 @@ def test_a_smaller_batch_that_is_asked_for_is_obeyed_and_a_larger_one_is_not(tmp
         assert store.settle_plan({"predict": 8}) == {"predict": 16}  # what a model thinks today moves no run
         assert store.shrink_plan(4) == {"predict": 4}
         assert store.shrink_plan(32) == store.plan() == {"predict": 4}
+
+
+def test_a_finished_runs_pictures_are_read_once_by_a_rerun_and_again_where_they_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from janus_eval.evals import stored
+
+    with RunStore(tmp_path / "run", spec()) as store, ThreadPoolExecutor(1) as pool:
+        path = store.folder / "images" / "a.png"
+        store.add_predictions([(Prediction("a", 0, "image", image=path), Image.new("RGB", (4, 4)))], pool)
+        made = store.predictions()
+        store.add_evidence([(made["image", "a", 0], Evidence("a", 0, {}))])
+    monkeypatch.setattr(stored, "_STILL", -1.0)
+    read: list[Path] = []
+    monkeypatch.setattr(stored, "sha256", lambda path: read.append(path) or sha256(path))
+    again = stored.Stored(tmp_path / "run")
+    for _ in range(3):
+        assert len(again.evidence(again.predictions())) == 1
+    assert len(read) == 1
+    path.write_bytes(path.read_bytes()[::-1])
+    assert again.predictions() == {} and len(read) == 2

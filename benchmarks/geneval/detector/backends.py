@@ -7,10 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ....evals.errors import EnvironmentProblem, OutOfMemory, UsageError
 from ..prompts import CLASSES
@@ -20,6 +17,11 @@ from .convert import converted
 from .folder import RENAMED, check_classes, check_files, load, settings_of
 from .instances import Detections, encode, instances
 from .pixels import Bgr, Geometry, Pipeline, Settings, network_input
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _CPU_PIXELS = 1.2e6
@@ -102,6 +104,7 @@ class TransformersDetector:
 
     def logits(self, pictures: Sequence[Prepared]) -> tuple[Any, Any]:
         """Return class logits (n, queries, classes + 1) and mask logits (n, queries, height/4, width/4)."""
+        import numpy as np
         import torch
 
         batch = torch.from_numpy(np.stack([each.input for each in pictures]))
@@ -156,6 +159,7 @@ class MmdetDetector:
         return 1  # as the official script drives it
 
     def detect(self, pictures: Sequence[Prepared], floor: float) -> Iterator[Detections]:
+        import numpy as np
         from mmdet.apis import inference_detector
 
         for picture in pictures:
@@ -189,6 +193,8 @@ _Arrays = tuple["NDArray[np.float32]", "NDArray[np.float32]", "NDArray[np.int64]
 
 def _from_2x(result: Any) -> _Arrays:
     """Read mmdet 2.x's pair of lists by class: boxes (n, 5) and masks."""
+    import numpy as np
+
     rows, segments = result
     labels = np.concatenate([np.full(len(each), index, np.int64) for index, each in enumerate(rows)])
     table = np.concatenate(list(rows)).astype(np.float32)

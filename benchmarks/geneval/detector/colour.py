@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ....evals.errors import EnvironmentProblem, UsageError
 from ..prompts import COLORS
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
     from torch import Tensor
 
@@ -27,8 +26,8 @@ ColourDtype = Literal["float32", "fp16-autocast"]
 TEMPLATES = ("a photo of a {colour} {name}", "a photo of a {colour}-colored {name}", "a photo of a {colour} object")
 GREY = 0x99
 """The background around an object's mask: #999."""
-_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
-_STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_STD = (0.26862954, 0.26130258, 0.27577711)
 _BATCH = 64
 
 
@@ -46,6 +45,7 @@ def crop(picture: Image, mask: NDArray[np.bool_], box: Sequence[float]) -> Image
 
     Raises ValueError where the mask's size is not the picture's.
     """
+    import numpy as np
     from PIL import Image
 
     width, height = picture.size
@@ -62,6 +62,7 @@ def pixels(picture: Image, size: int) -> NDArray[np.float32]:
 
     The rounding is torchvision's (Resize, CenterCrop), which open_clip's transform uses.
     """
+    import numpy as np
     from PIL import Image
 
     width, height = picture.size
@@ -72,7 +73,8 @@ def pixels(picture: Image, size: int) -> NDArray[np.float32]:
     left, top = (round((edge - size) / 2.0) for edge in target)
     cut = resized.crop((left, top, left + size, top + size))
     values = np.asarray(cut, np.float32) / np.float32(255)
-    return ((values - _MEAN) / _STD).transpose(2, 0, 1)
+    mean, std = (np.asarray(each, np.float32) for each in (_MEAN, _STD))
+    return ((values - mean) / std).transpose(2, 0, 1)
 
 
 @dataclass
@@ -98,6 +100,7 @@ class ColourNames:
 
     def name(self, inputs: Sequence[NDArray[np.float32]], classes: Sequence[str]) -> list[str]:
         """Return the colour of each prepared crop, whose object is of the class beside it."""
+        import numpy as np
         import torch
 
         named: list[str] = []

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .pixels import Geometry
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 Rle: TypeAlias = "dict[str, Any]"
@@ -45,6 +44,7 @@ def instances(class_logits: Tensor, mask_logits: Tensor, geometry: Geometry, top
     width) of the last head. The `top` best of query x class are taken, so that a query can stand
     under several classes; a score is the class's probability times the mean confidence inside the mask.
     """
+    import numpy as np
     import torch
 
     probability = class_logits.float().softmax(-1)[:, :-1]
@@ -71,6 +71,7 @@ def instances(class_logits: Tensor, mask_logits: Tensor, geometry: Geometry, top
 
 def _masks(logits: Tensor, geometry: Geometry) -> tuple[NDArray[np.float32], Tensor, list[Rle]]:
     """Return box, mean confidence and mask of every query, resized a few at a time."""
+    import numpy as np
     import torch
 
     count = len(logits)
@@ -103,6 +104,8 @@ def _resized(logits: Tensor, geometry: Geometry) -> Tensor:
 
 def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return the boxes around masks (n, height, width), 0, 0, 0, 0 for an empty one."""
+    import numpy as np
+
     columns, rows = np.any(masks, axis=1), np.any(masks, axis=2)
     width, height = columns.shape[1], rows.shape[1]
     edges = [
@@ -118,6 +121,7 @@ def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 def encode(masks: NDArray[np.bool_]) -> list[Rle]:
     """Return masks (n, height, width) as COCO run lengths."""
+    import numpy as np
     from pycocotools import mask as coco
 
     planes = (np.asfortranarray(each.view(np.uint8)) for each in masks)
@@ -127,6 +131,7 @@ def encode(masks: NDArray[np.bool_]) -> list[Rle]:
 
 def decode(mask: Rle) -> NDArray[np.bool_]:
     """Return a mask (height, width) from COCO run lengths."""
+    import numpy as np
     from pycocotools import mask as coco
 
     row: Any = {"size": mask["size"], "counts": mask["counts"].encode("ascii")}

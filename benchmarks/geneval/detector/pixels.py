@@ -11,13 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ....evals.errors import InvalidImage, why_undecodable
 from ....evals.pictures import MOST_DRAWN, decoded, deep, read_file, upright
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 Pipeline = Literal["mmdet2", "mmdet3"]
@@ -43,6 +42,8 @@ class Settings:
     @cached_property
     def table(self) -> NDArray[np.float32]:
         """The normalised value of every grey level and RGB channel, shape (256, 3)."""
+        import numpy as np
+
         levels = np.arange(256, dtype=np.float64)[:, None]
         centred = (levels - np.asarray(self.mean)).astype(np.float32)
         return (centred * (1.0 / np.asarray(self.std))).astype(np.float32)
@@ -77,6 +78,7 @@ def decode(data: bytes) -> tuple[Bgr, Image]:
     Raises InvalidImage where either reader cannot decode the whole picture.
     """
     import cv2
+    import numpy as np
 
     opened = decoded(data, MOST_DRAWN)
     picture = upright(opened)
@@ -108,6 +110,8 @@ def resize(pixels: NDArray[Any], size: Size) -> NDArray[Any]:
 
 def network_input(pixels: Bgr, geometry: Geometry, settings: Settings, pipeline: Pipeline) -> NDArray[np.float32]:
     """Return the network's input, float32 of shape (3, height, width) in RGB order."""
+    import numpy as np
+
     (height, width), (full_height, full_width) = geometry.resized, geometry.padded
     if pipeline == "mmdet2":
         # Resized on uint8 (rounded), padded with a grey level, then normalised.

@@ -257,3 +257,15 @@ def test_doctor_says_what_is_missing_and_how_to_mend_it(capsys: pytest.CaptureFi
     rows = {row["what"]: row for row in json.loads(out)}
     assert code == 0 and rows["python"]["state"] == "ok"
     assert rows["geneval-detector"]["mend"] in ("", "janus-eval data fetch geneval-detector")
+
+
+@pytest.mark.parametrize("asked", [("doctor", "--json"), ("run", "-b", "geneval", "--help"), ("list",)])
+def test_quick_commands_import_neither_torch_nor_numpy(asked: tuple[str, ...]) -> None:
+    told = "import sys\nfrom janus_eval.evals.commands.cli import entry\nsys.argv = ['janus-eval', *sys.argv[1:]]\n"
+    told += (
+        "try: entry()\nfinally: print([each for each in ('torch', 'numpy') if each in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", told, *asked], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0 and done.stderr.strip().endswith("[]")
