@@ -22,8 +22,22 @@ if TYPE_CHECKING:
 
 def add(run: argparse.ArgumentParser) -> None:
     """Add the command's own flags."""
-    run.add_argument("-m", "--model", action="append", default=[], metavar="NAME", help="model (repeat, or a,b)")
-    run.add_argument("-b", "--bench", action="append", default=[], metavar="NAME", help="benchmark (repeat, or a,b)")
+    run.add_argument(
+        "-m",
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="model (repeat, a,b, or a glob; -h tells its options)",
+    )
+    run.add_argument(
+        "-b",
+        "--bench",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="benchmark (repeat, a,b, a glob, or @gen, @und, @all)",
+    )
     run.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
     run.add_argument("--bench-args", action="append", default=[], metavar="K=V", help="options of the benchmark")
     run.add_argument("--gen-args", action="append", default=[], metavar="K=V", help="sampling options of the model")
