@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 
 from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
+from . import config, flags, history, reports, shelf, spelling
 from . import convert as converting
 from . import export as exporting
-from . import flags, reports, shelf, spelling
 from . import run as running
 from . import score as scoring
 from . import view as viewing
@@ -125,8 +125,12 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    arguments = spelling.flags(arguments)
+    arguments, file, keys = spelling.flags(arguments), None, []
+    if arguments[:1] == ["run"]:
+        arguments, file, keys = config.merged(arguments)
     parser, commands = _parsers(_suite_flags(arguments))
+    if file is not None:
+        config.check(file, keys, _option_names(commands["run"]))
     if arguments[:1] == ["run"] and {"-h", "--help"} & set(arguments):
         _tell_plugins(commands["run"], arguments)
     args, unknown = parser.parse_known_args(arguments)
@@ -208,6 +212,8 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
     _show_arguments(command("show", _show, "show a run: its numbers, its knobs, or one sample"))
     viewing.add(command("view", viewing.view, "look at runs in a browser: a site, written or served on loopback"))
     shelf.add(command)
+    told = command("command", history.command, "print the command that made a run")
+    told.add_argument("run", type=flags.path, metavar="RUN")
     exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
     doctor = command("doctor", _doctor, "say what is missing on this machine and the command that mends it")

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import screen
 from ..errors import Incomplete, JanusEvalError, UsageError
-from ..files import read_json
-from . import flags, terminal
+from . import flags, history, terminal
 
 if TYPE_CHECKING:
     from ..evaluation import Outcome
     from ..plan import Pair
     from ..request import Request
     from ..types import Json
+
+    Check = Callable[[Pair], None]
 
 
 def add(run: argparse.ArgumentParser) -> None:
@@ -59,6 +60,8 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("-n", "--dry-run", action="store_true", help="print the plan and do nothing")
     run.add_argument("--json", action="store_true", help="print the records as JSON")
     run.add_argument("--again", type=flags.path, metavar="RUN", help="ask again what a stored run was asked")
+    run.add_argument("--from-signature", type=flags.words, metavar="TEXT", help="ask what a whole signature says")
+    run.add_argument("-C", "--config", metavar="FILE.yaml", help="settings by flags' names; flags that are given win")
     flags.add_reading(run)
     flags.add_machine(run)
 
@@ -68,10 +71,10 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation import carry_out, settings_of
     from ..plan import pairs
 
-    request = flags.request_of(args) if args.again is None else _again(args)
+    request, check = _request(args)
     planned = pairs(request, tolerant=args.dry_run)
-    if args.again is not None:
-        _check_same(args.again, planned[0])
+    if check is not None:
+        check(planned[0])
     if args.dry_run:
         return _say_plan(planned, args)
     alone = len(planned) == 1
@@ -94,36 +97,31 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _again(args: argparse.Namespace) -> Request:
-    """Return what a stored run was asked. Raises UsageError where it does not say, or something else is asked too."""
-    given = [each for each in _ASKED if vars(args)[each] not in (None, [], "", 0)]
+def _request(args: argparse.Namespace) -> tuple[Request, Check | None]:
+    """Return what is asked for, and what a run that is to be a stored one's equal must pass."""
+    if args.again is not None:
+        _nothing_else("--again asks what RUN was asked", args, _ASKED)
+        stored = history.spec_of(args.again)
+        request = flags.request_of(args, again=history.asked_of(args.again))
+        return request, lambda pair: history.check_same(str(args.again), stored, pair)
+    if args.from_signature is not None:
+        open_ = ("model_args", "bench_args", "data")  # what a signature cannot say: where weights and data lie
+        _nothing_else("--from-signature says it", args, [each for each in _ASKED if each not in open_])
+        request, spec, text = history.from_signature(args)
+        return request, lambda pair: history.check_same("the signature", spec, pair, text)
+    return flags.request_of(args), None
+
+
+def _nothing_else(why: str, args: argparse.Namespace, names: Sequence[str]) -> None:
+    given = [each for each in names if vars(args)[each] not in (None, [], "", 0)]
     if given:
-        raise UsageError(f"--again asks what RUN was asked: leave out --{given[0].replace('_', '-')}")
-    path = args.again / "asked.json"
-    if not path.is_file():
-        raise UsageError(f"{args.again} does not say what it was asked: no asked.json (an object, or an old run)")
-    return flags.request_of(args, again=read_json(path))
+        raise UsageError(f"{why}: leave out --{given[0].replace('_', '-')}")
 
 
 _ASKED = (
     *("model", "bench", "model_args", "bench_args", "gen_args", "recipe", "limit", "ids", "seed", "tag", "step"),
     "data",
 )
-
-
-def _check_same(run: Path, planned: Pair) -> None:
-    """Raise UsageError where a run would have another signature today."""
-    from ...reports.compare import differing
-    from ..types import RunSpec
-
-    try:
-        stored = RunSpec.from_json(read_json(run / "spec.json"))
-        knobs = differing(stored, planned.spec)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{run / 'spec.json'} is damaged: {error!r}") from error
-    if stored.digest != planned.spec.digest:
-        told = "; ".join(f"{key}: {old}, now {new}" for key, (old, new) in knobs.items() if key != "janus-eval")
-        raise UsageError(f"{run} cannot be asked again, its signature would be another: {told or 'an option'}")
 
 
 def _exit_code(outcome: Outcome) -> int:
