@@ -333,7 +333,8 @@ def _completion(args: argparse.Namespace) -> int:
 
     _, commands = _parsers({})
     names = {name: _option_names(parser) for name, parser in commands.items()}
-    screen.machine(completion.script(args.shell, names, registry.names("models"), registry.names("benchmarks")))
+    suites = [*registry.names("benchmarks"), *spelling.GROUPS]
+    screen.machine(completion.script(args.shell, names, registry.names("models"), suites))
     return 0
 
 
