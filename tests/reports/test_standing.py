@@ -104,7 +104,7 @@ def test_a_table_of_forty_rows_is_no_gqa() -> None:
 def test_a_model_of_ones_own_ranks_under_its_own_name() -> None:
     layout, column, number = next(each for each in stated() if each[1].benchmark == "gqa")
     mine = made(number, column, model="mine", step=500, model_card={"weights": "checkpoint-500#0123"})
-    assert row_of(mine, layout).ranked and row_of(mine, layout).cells[0].text == "mine, step 500"
+    assert row_of(mine, layout).ranked and row_of(mine, layout).cells[0].text == "mine (checkpoint-500), step 500"
 
 
 def test_of_a_suite_that_nobody_published_only_like_is_ranked_with_like() -> None:
