@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,16 +12,13 @@ from functools import partial
 from pathlib import Path
 
 from .errors import UsageError
-from .files import READS, RECORDS, disk, dump, read_json, scores_digest, sha256, unseal, unsealed
+from .files import READS, RECORDS, disk, dump, read_json, remembered, scores_digest, sha256, unseal, unsealed
 from .types import Evidence, Json, Metric, Prediction, RunRecord, RunSpec, Score
 
 FORMAT = 2
 Key = tuple[str, str, int]
 """(kind, sample id, index): what names one output within a run."""
 Line = Mapping[str, Json]
-_Mark = tuple[int, int, int, int]
-_STILL = 2.0
-"""Seconds after which a change of a file is sure to have another time than the one before."""
 
 
 class Stored:
@@ -33,7 +29,7 @@ class Stored:
         self.damage: list[str] = []
         self.torn: set[Path] = set()
         """Files that hold lines which are not whole."""
-        self._digests: dict[Path, tuple[_Mark, str]] = {}
+        self._sha256 = remembered()
 
     def predictions(self) -> dict[Key, Prediction]:
         """Return every whole prediction."""
@@ -101,21 +97,6 @@ class Stored:
             return path.stat().st_size == row["bytes"] and self._sha256(path) == row["sha256"]
         except OSError:
             return False
-
-    def _sha256(self, path: Path) -> str:
-        """Return a picture's digest. One that lay still is read once: its checksum and its evidence both ask."""
-        try:
-            found = path.stat()
-        except OSError:
-            return sha256(path)  # which says what is wrong
-        mark = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        known = self._digests.get(path)
-        if known is not None and known[0] == mark:
-            return known[1]
-        digest = sha256(path)
-        if time.time() - found.st_ctime > _STILL:
-            self._digests[path] = mark, digest
-        return digest
 
     def evidence(self, predictions: Mapping[Key, Prediction]) -> dict[Key, Evidence]:
         """Return the evidence that still fits the predictions; failed observations are left out."""

@@ -17,17 +17,17 @@ from typing import Any, NoReturn
 
 from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
+from . import config, flags, history, reports, shelf, spelling
 from . import convert as converting
 from . import export as exporting
-from . import flags, reports, shelf
 from . import run as running
 from . import score as scoring
 from . import view as viewing
 
 EPILOG = """\
-exit codes: 0 ok, 1 bug, 2 usage, 3 gate failed, 4 run locked by another process, 5 incomplete
-(run the same command again to resume), 6 environment (package, weights, data, network, disk),
-130/143 interrupted"""
+exit codes: 0 ok, 1 bug, 2 usage, 3 gate failed, 4 run locked by another
+process, 5 incomplete (run the same command again to resume), 6 environment
+(package, weights, data, network, disk), 130/143 interrupted"""
 
 Parsers = dict[str, argparse.ArgumentParser]
 
@@ -125,7 +125,14 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    arguments, file, keys = spelling.flags(arguments), None, []
+    if arguments[:1] == ["run"]:
+        arguments, file, keys = config.merged(arguments)
     parser, commands = _parsers(_suite_flags(arguments))
+    if file is not None:
+        config.check(file, keys, _option_names(commands["run"]))
+    if arguments[:1] == ["run"] and {"-h", "--help"} & set(arguments):
+        _tell_plugins(commands["run"], arguments)
     args, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].partition("=")[0]
@@ -142,13 +149,29 @@ def _suite_flags(arguments: Sequence[str]) -> Mapping[str, Any]:
     """Return the flags that the benchmarks named on the command line bring with them."""
     if not arguments or arguments[0] not in ("run", "score"):
         return {}
+    found = _named(arguments)
+    for name in spelling.names("models", flags.split_names(found.model)):
+        registry.resolve("models", name)  # a misspelt model is said before any plugin is imported
+    named = flags.split_names(found.bench)
+    return flags.of_suites(arguments[0], spelling.names("benchmarks", named) if arguments[0] == "run" else named)
+
+
+def _named(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the models and benchmarks that a command line names."""
     scout = _Parser(add_help=False, allow_abbrev=False)
     scout.add_argument("-b", "--bench", action="append", default=[])
     scout.add_argument("-m", "--model", action="append", default=[])
     found, _ = scout.parse_known_args(list(arguments[1:]))
-    for name in flags.split_names(found.model):  # a misspelt model is said before any plugin is imported
-        registry.resolve("models", name)
-    return flags.of_suites(arguments[0], flags.split_names(found.bench))
+    return found
+
+
+def _tell_plugins(run: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """Add what the named models and benchmarks say of themselves and their options to run's help."""
+    found = _named(arguments)
+    given: tuple[tuple[registry.Group, list[str]], ...] = (("models", found.model), ("benchmarks", found.bench))
+    for group, values in given:
+        for name in spelling.names(group, flags.split_names(values)):
+            flags.add_told(run, group, name)
 
 
 def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Parsers]:
@@ -190,6 +213,8 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
     _show_arguments(command("show", _show, "show a run: its numbers, its knobs, or one sample"))
     viewing.add(command("view", viewing.view, "look at runs in a browser: a site, written or served on loopback"))
     shelf.add(command)
+    told = command("command", history.command, "print the command that made a run")
+    told.add_argument("run", type=flags.path, metavar="RUN")
     exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
     doctor = command("doctor", _doctor, "say what is missing on this machine and the command that mends it")
@@ -335,7 +360,8 @@ def _completion(args: argparse.Namespace) -> int:
 
     _, commands = _parsers({})
     names = {name: _option_names(parser) for name, parser in commands.items()}
-    screen.machine(completion.script(args.shell, names, registry.names("models"), registry.names("benchmarks")))
+    suites = [*registry.names("benchmarks"), *spelling.GROUPS]
+    screen.machine(completion.script(args.shell, names, registry.names("models"), suites))
     return 0
 
 

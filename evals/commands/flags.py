@@ -7,16 +7,19 @@ import contextlib
 import inspect
 import os
 import re
+import textwrap
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import registry
+from .. import registry, screen
 from ..errors import UsageError
 from ..request import Machine, Patience, Request
 from ..shards import Shard
 from ..types import Json
+from . import spelling, terminal
 
 _OWN = {"name", "data", "world", "device", "dtype", "offline", "seed", "base_url", "predictions", "images", "pattern"}
 _PREFIX = "plugin_"
@@ -109,6 +112,39 @@ def add_suites(parser: argparse.ArgumentParser, flags: Mapping[str, inspect.Para
             group.add_argument(flag, dest=_PREFIX + name, default=None, help=default, **action)
 
 
+def add_told(parser: argparse.ArgumentParser, group: registry.Group, name: str) -> None:
+    """Add to a command's help what a plugin says of itself and its options."""
+    name = registry.resolve(group, name).partition(":")[0]
+    text = registry.about(group, name)
+    if text.startswith("Return "):  # a function's own words for what the line in the list says better
+        text = f"{registry.abstracts(group)[name]}.\n\n{text.partition('.')[2].strip()}"
+    told = [each for part in text.split("\n\n") if part for each in (*_filled(part), "")]
+    flag = "-a KEY=VALUE" if group == "models" else "--KEY VALUE, or --bench-args KEY=VALUE"
+    given = {
+        f"{key}={_kind(each)}": "" if each.default in (None, each.empty) else f"default: {each.default}"
+        for key, each in registry.parameters(group, name).items()
+    }
+    wide = max(map(len, given), default=0)
+    told += [f"  {key:<{wide}}  {default}".rstrip() for key, default in given.items()]
+    parser.add_argument_group(f"the {group.removesuffix('s')} {name} ({flag})", "\n".join(map(screen.clean, told)))
+
+
+def _filled(part: str) -> list[str]:
+    """Return a paragraph in lines that fit; one that is set in lines of its own stays as it is."""
+    if re.search(r"^\s", part, re.MULTILINE):
+        return part.split("\n")
+    return textwrap.wrap(part, (terminal.width() or 100) - 4, break_on_hyphens=False, break_long_words=False)
+
+
+def _kind(parameter: inspect.Parameter) -> str:
+    """Return what an option takes, in a word."""
+    words = registry.choices(parameter)
+    names = {bool: "true|false", int: "N", float: "NUMBER", Path: "PATH"}
+    types = (parameter.annotation, *typing.get_args(parameter.annotation))
+    plain = next((names[each] for each in types if each in names), "TEXT")
+    return "|".join(words) if len(words) > 1 else plain
+
+
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add the flag that says how the answers of all suites are read; a suite that does not take it refuses it."""
     told = "strip: score what follows a thinking model's reasoning (<think> ... </think>); default: keep"
@@ -199,8 +235,8 @@ def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
     data = options.pop("data", args.data)
     ids = None if args.ids is None else tuple(each for each in args.ids.split(",") if each)
     return Request(
-        models=tuple(split_names(args.model)),
-        benchmarks=tuple(split_names(args.bench)),
+        models=tuple(spelling.names("models", split_names(args.model))),
+        benchmarks=tuple(spelling.names("benchmarks", split_names(args.bench))),
         model_options=model_options,
         options=options,
         data=data,

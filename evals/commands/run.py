@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import memory, screen
 from ..errors import Incomplete, JanusEvalError, UsageError
-from ..files import read_json
-from ..stored import read_lines
-from . import flags, terminal
+from ..stored import read_lines, read_spec
+from . import flags, history, terminal
 from . import launch as launching
 from .estimate import estimate, hands
 
@@ -24,11 +23,27 @@ if TYPE_CHECKING:
     from ..request import Request
     from ..types import Json
 
+    Check = Callable[[Pair], None]
+
 
 def add(run: argparse.ArgumentParser) -> None:
     """Add the command's own flags."""
-    run.add_argument("-m", "--model", action="append", default=[], metavar="NAME", help="model (repeat, or a,b)")
-    run.add_argument("-b", "--bench", action="append", default=[], metavar="NAME", help="benchmark (repeat, or a,b)")
+    run.add_argument(
+        "-m",
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="model (repeat, a,b, or a glob; -h tells its options)",
+    )
+    run.add_argument(
+        "-b",
+        "--bench",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="benchmark (repeat, a,b, a glob, or @gen, @und, @all)",
+    )
     run.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
     run.add_argument("--bench-args", action="append", default=[], metavar="K=V", help="options of the benchmark")
     run.add_argument("--gen-args", action="append", default=[], metavar="K=V", help="sampling options of the model")
@@ -59,6 +74,8 @@ def add(run: argparse.ArgumentParser) -> None:
     told = "tell a tracker of each run: tensorboard:DIR, wandb[:PROJECT], mlflow[:URI], trackio[:PROJECT] (repeat)"
     run.add_argument("--log", action="append", default=[], type=flags.words, metavar="TRACKER", help=told)
     run.add_argument("--again", type=flags.path, metavar="RUN", help="ask again what a stored run was asked")
+    run.add_argument("--from-signature", type=flags.words, metavar="TEXT", help="ask what a whole signature says")
+    run.add_argument("-C", "--config", metavar="FILE.yaml", help="settings by flags' names; flags that are given win")
     flags.add_reading(run)
     flags.add_machine(run)
     flags.add_executor(run)
@@ -79,18 +96,21 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation import carry_out, executor_of, settings_of
     from ..plan import pairs
 
-    request = flags.request_of(args) if args.again is None else _again(args)
+    request, check = _request(args)
     trackers = _trackers(args.log, offline=args.offline)
     if args.dry_run:
-        return _say_plan(pairs(request, tolerant=True), args)
+        planned = pairs(request, tolerant=True)
+        if check is not None:
+            check(planned[0])
+        return _say_plan(planned, args)
     if request.machine.executor == "slurm":
         args.runs = launching.launch(request)
         vars(args).update(dict.fromkeys(vars(args).keys() & flags.HANDS), executor="", slurm=[])
         return finish(args)
     with closing(executor_of(request.machine)) as executor:
         planned = pairs(request, executor)
-        if args.again is not None:
-            _check_same(args.again, planned[0])
+        if check is not None:
+            check(planned[0])
         ended = carry_out(planned, settings_of(request), executor)
         return tell(ended, args, alone=len(planned) == 1, trackers=trackers)
 
@@ -149,36 +169,31 @@ def _trackers(names: Sequence[str], *, offline: bool) -> Trackers | None:
     return Trackers(flags.split_names(names), offline=offline)
 
 
-def _again(args: argparse.Namespace) -> Request:
-    """Return what a stored run was asked. Raises UsageError where it does not say, or something else is asked too."""
-    given = [each for each in _ASKED if vars(args)[each] not in (None, [], "", 0)]
+def _request(args: argparse.Namespace) -> tuple[Request, Check | None]:
+    """Return what is asked for, and what a run that is to be a stored one's equal must pass."""
+    if args.again is not None:
+        _nothing_else("--again asks what RUN was asked", args, _ASKED)
+        stored = read_spec(args.again)
+        request = flags.request_of(args, again=history.asked_of(args.again))
+        return request, lambda pair: history.check_same(str(args.again), stored, pair)
+    if args.from_signature is not None:
+        open_ = ("model_args", "bench_args", "data")  # what a signature cannot say: where weights and data lie
+        _nothing_else("--from-signature says it", args, [each for each in _ASKED if each not in open_])
+        request, spec, text = history.from_signature(args)
+        return request, lambda pair: history.check_same("the signature", spec, pair, text)
+    return flags.request_of(args), None
+
+
+def _nothing_else(why: str, args: argparse.Namespace, names: Sequence[str]) -> None:
+    given = [each for each in names if vars(args)[each] not in (None, [], "", 0)]
     if given:
-        raise UsageError(f"--again asks what RUN was asked: leave out --{given[0].replace('_', '-')}")
-    path = args.again / "asked.json"
-    if not path.is_file():
-        raise UsageError(f"{args.again} does not say what it was asked: no asked.json (an object, or an old run)")
-    return flags.request_of(args, again=read_json(path))
+        raise UsageError(f"{why}: leave out --{given[0].replace('_', '-')}")
 
 
 _ASKED = (
     *("model", "bench", "model_args", "bench_args", "gen_args", "recipe", "limit", "ids", "seed", "tag", "step"),
     "data",
 )
-
-
-def _check_same(run: Path, planned: Pair) -> None:
-    """Raise UsageError where a run would have another signature today."""
-    from ...reports.compare import differing
-    from ..types import RunSpec
-
-    try:
-        stored = RunSpec.from_json(read_json(run / "spec.json"))
-        knobs = differing(stored, planned.spec)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{run / 'spec.json'} is damaged: {error!r}") from error
-    if stored.digest != planned.spec.digest:
-        told = "; ".join(f"{key}: {old}, now {new}" for key, (old, new) in knobs.items() if key != "janus-eval")
-        raise UsageError(f"{run} cannot be asked again, its signature would be another: {told or 'an option'}")
 
 
 def _exit_code(outcome: Outcome) -> int:

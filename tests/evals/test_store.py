@@ -242,16 +242,16 @@ def test_a_smaller_batch_that_is_asked_for_is_obeyed_and_a_larger_one_is_not(tmp
 def test_a_finished_runs_pictures_are_read_once_by_a_rerun_and_again_where_they_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from janus_eval.evals import stored
+    from janus_eval.evals import files, stored
 
     with RunStore(tmp_path / "run", spec()) as store, ThreadPoolExecutor(1) as pool:
         path = store.folder / "images" / "a.png"
         store.add_predictions([(Prediction("a", 0, "image", image=path), Image.new("RGB", (4, 4)))], pool)
         made = store.predictions()
         store.add_evidence([(made["image", "a", 0], Evidence("a", 0, {}))])
-    monkeypatch.setattr(stored, "_STILL", -1.0)
+    monkeypatch.setattr(files, "_STILL", -1.0)
     read: list[Path] = []
-    monkeypatch.setattr(stored, "sha256", lambda path: read.append(path) or sha256(path))
+    monkeypatch.setattr(files, "sha256", lambda path: read.append(path) or sha256(path))
     again = stored.Stored(tmp_path / "run")
     for _ in range(3):
         assert len(again.evidence(again.predictions())) == 1
