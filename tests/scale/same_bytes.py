@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,19 @@ def files(output: Path) -> dict[str, str]:
     """Return the digests of all result files of the two runs."""
     assert sorted(path.name.split("--")[1] for path in output.glob("janus-toy--*")) == ["geneval", "pope"]
     return {name: each for name, each in results(output).items() if not name.startswith(".slurm")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """A CPU adds up in another order with other numbers of threads; Ray gives a worker of one CPU one of them."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
