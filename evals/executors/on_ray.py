@@ -47,8 +47,6 @@ class Ray:
         devices: str = "",
         start_limit: int = 600,
     ) -> None:
-        if importlib.util.find_spec("ray") is None:
-            raise registry.missing_package(ModuleNotFoundError(name="ray"), "the executor ray")
         for name, count in (("workers", workers), ("observers", observers), ("start_limit", start_limit)):
             if count is not None and count < 1:
                 raise UsageError(f"{name} {count}: expected a whole number from 1")
@@ -82,6 +80,8 @@ class Ray:
         if plugin is not None:
             if not plugin.name:
                 raise UsageError(f"{type(plugin.here).__name__} lives in this process; give one device and no executor")
+            if importlib.util.find_spec("ray") is None:
+                raise registry.missing_package(ModuleNotFoundError(name="ray"), "the executor ray")
             self._pools[stage] = Pool(stage, plugin, card)
 
     def batch_size(self, jobs: Sequence[Job]) -> int:

@@ -42,13 +42,15 @@ def test_a_plan_asked_for_in_lm_evals_words_is_ours(tmp_path: Path, capsys: pyte
 def test_groups_are_the_published_suites_of_a_kind() -> None:
     drawn, asked, every = (spelling.names("benchmarks", [each]) for each in ("@gen", "@und", "@all"))
     assert drawn == ["dpg_bench", "geneval"]
-    assert asked == ["gqa", "mm_vet", "mmbench", "mme", "mmmu", "pope", "seed_bench"]
+    seven = ["gqa", "mm_vet", "mmbench", "mme", "mmmu", "pope", "seed_bench"]
+    later = ["ai2d", "chartqa", "mathvista", "mmbench_cn", "mmmu_pro", "mmmu_pro_vision", "mmstar", "mmvp", "ocrbench"]
+    assert asked == sorted([*seven, *later, "realworldqa"])
     assert sorted(every) == sorted([*drawn, *asked])
 
 
 def test_globs_are_spelled_out_once_each_and_paths_are_left_alone() -> None:
     assert spelling.names("models", ["janus_pro*", "janus-pro-7b"]) == ["janus-pro-1b", "janus-pro-7b"]
-    assert spelling.names("benchmarks", ["mm[em]*"]) == ["mme", "mmmu"]
+    assert spelling.names("benchmarks", ["mm[em][eu]*", "mme"]) == ["mmmu", "mmmu_pro", "mmmu_pro_vision", "mme"]
     assert spelling.names("models", ["hf:/a/*"]) == ["hf:/a/*"]
 
 

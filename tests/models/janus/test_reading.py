@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,21 @@ def read(
     return said, [torch.stack([step[row] for step in seen]) for row in range(len(questions))]
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """With several threads the sums of one new token depend on how many rows it stands beside, shared prefix or not."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def whole(network: Network, tokens: Tokens, questions: Sequence[Question]) -> tuple[list[list[int]], list[Any]]:
     each = [read(network, tokens, [replace(question, subject=b"")]) for question in questions]
     return [said[0] for said, _ in each], [logits[0] for _, logits in each]
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_shared_prefix_gives_the_bits_of_each_question_asked_whole(
     network: Network, tokens: Tokens, asked: list[Question]
 ) -> None:
@@ -70,6 +80,7 @@ def test_a_shared_prefix_gives_the_bits_of_each_question_asked_whole(
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, logits, strict=True))
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_kept_prefix_gives_the_same_bits_one_by_one_and_across_batches(
     network: Network, tokens: Tokens, asked: list[Question]
 ) -> None:
@@ -81,6 +92,20 @@ def test_a_kept_prefix_gives_the_same_bits_one_by_one_and_across_batches(
             said, found = read(network, tokens, order[start : start + size], kept)
             assert said == wanted[start : start + size]
             assert all(map(torch.equal, found, logits[start : start + size]))
+
+
+def test_a_prompt_gives_the_same_bits_with_any_threads_whether_its_prefix_is_shared_or_read_whole(
+    network: Network, tokens: Tokens, asked: list[Question], one_thread: None
+) -> None:
+    torch.set_num_threads(2)
+    for size in (1, 2, 3, len(asked)):
+        kept = Kept()
+        for start in range(0, len(asked), size):
+            batch = asked[start : start + size]
+            said, found = read(network, tokens, batch, kept)
+            wanted, logits = read(network, tokens, [replace(each, subject=b"") for each in batch])
+            assert said == wanted
+            assert all(torch.equal(mine[0], theirs[0]) for mine, theirs in zip(found, logits, strict=True))
 
 
 def test_options_weigh_the_same_over_a_shared_prefix(network: Network, tokens: Tokens, asked: list[Question]) -> None:
