@@ -56,6 +56,7 @@ class Pool:
         self._plugin = plugin
         self._actors: list[Actor] = []
         self._refused: list[str] = []
+        self._aside: list[Actor] = []  # refused ones keep their places: the next would come to nothing there too
         self._lost: Counter[int] = Counter()
         self._stillborn = 0
         self._begun = time.monotonic()
@@ -153,9 +154,10 @@ class Pool:
 
     def close(self) -> None:
         """End all actors."""
-        for each in self._actors:
+        for each in (*self._actors, *self._aside):
             _end(each)
         self._actors.clear()
+        self._aside.clear()
         self.flying.clear()
 
     # -- inside -----------------------------------------------------------------------------------
@@ -196,6 +198,7 @@ class Pool:
         self._refused.append(why)
         screen.say(f"a worker of {self._plugin.name} is not used: {why}")
         self._drop(actor)
+        self._aside.append(actor)
 
     def _again(self, actor: Actor, batch: Batch | None) -> None:
         if batch is not None and batch in actor.batches:
@@ -210,6 +213,7 @@ class Pool:
         told = "" if actor.told is None else f" (pid {actor.told['where']['pid']} on {actor.told['where']['host']})"
         screen.say(f"a worker of {self._plugin.name} was lost{told}: its batches go to another")
         self._drop(actor)
+        _end(actor)
         if held:
             self._lost[held[0].number] += 1
             if self._lost[held[0].number] >= TRIES:
@@ -223,7 +227,6 @@ class Pool:
         self._actors.remove(actor)
         self.flying = {ref: (each, batch) for ref, (each, batch) in self.flying.items() if each is not actor}
         actor.batches.clear()
-        _end(actor)
 
 
 def _reason(text: str) -> str:

@@ -60,6 +60,7 @@ class Ray:
         self._pools: dict[Making, Pool] = {}
         self._drawn: OrderedDict[Key, tuple[Any, int]] = OrderedDict()
         self._connected = self._ours = False
+        self._looked = time.monotonic()
 
     def card(self, plugin: Plugin[Model]) -> Mapping[str, Json]:
         self.take("predict", plugin)
@@ -161,6 +162,8 @@ class Ray:
 
         asked = [ref for pool in self._pools.values() for ref in pool.flying]
         began = time.monotonic()
+        due = began - self._looked >= _TICK  # nodes may have joined
+        self._looked = began if due else self._looked
         happened, _ = ray.wait(asked, num_returns=1, timeout=_TICK) if asked else ([], [])
         for pool in self._pools.values():
             for ref in happened:
@@ -168,7 +171,7 @@ class Ray:
                 if done is not None and pool.stage == "predict" and "observe" in self._pools:
                     self._keep(done, ref)
             pool.check(self._limit)
-            if pool.started and not happened:
+            if pool.started and (due or not happened):
                 pool.grow(self._spots(pool.stage))
         if not asked:
             time.sleep(max(0.0, min(1.0, _TICK - (time.monotonic() - began))))

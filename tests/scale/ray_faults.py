@@ -105,7 +105,8 @@ def test_a_node_lost_at_any_instant(
 def test_a_node_that_joins_is_used(
     world: World, nodes: Nodes, whole: dict[str, str], ledger_file: Path, tmp_path: Path
 ) -> None:
-    nodes.fill(1)
+    nodes.fill(0)
+    nodes.join(SQUARES_PAUSE="2")  # slow: the other one comes in time
     process = begin(world, nodes, tmp_path)
     nth(tmp_path, 1)
     nodes.join()
@@ -113,6 +114,7 @@ def test_a_node_that_joins_is_used(
     made_once(ledger_file, 0)
     workers = json.loads((folder_of(tmp_path) / "environment.json").read_bytes())["workers"]
     assert len({each["pid"] for each in workers if each["stage"] == "predict"}) == 2
+    nodes.lose(nodes.held[0])
 
 
 def test_the_driver_killed_at_any_instant(
