@@ -276,7 +276,10 @@ def check_inside(folder: Path, *names: str) -> None:
     """
     for place in (folder, *(folder / name for name in names)):
         for each in sorted(place.iterdir()) if place.is_dir() else ():
-            mode = each.lstat().st_mode
+            try:
+                mode = each.lstat().st_mode
+            except FileNotFoundError:  # another writer's draft, which has its name by now
+                continue
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 what = "a link" if stat.S_ISLNK(mode) else "no regular file"
                 raise UsageError(f"{each} is {what}: a run lies in its own folder; remove it, or choose another -o")

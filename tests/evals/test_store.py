@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
-from janus_eval.evals.files import read_json, seal, sha256, unseal
+from janus_eval.evals.files import check_inside, publish, read_json, seal, sha256, unseal
 from janus_eval.evals.store import RunStore
 from janus_eval.evals.stored import find_runs, read_record, read_scores
 from janus_eval.evals.types import Evidence, Prediction, RunRecord, RunSpec
@@ -258,3 +259,21 @@ def test_a_finished_runs_pictures_are_read_once_by_a_rerun_and_again_where_they_
     assert len(read) == 1
     path.write_bytes(path.read_bytes()[::-1])
     assert again.predictions() == {} and len(read) == 2
+
+
+def test_files_that_other_writers_rename_meanwhile_are_no_links(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            publish(tmp_path / "plan.json", b"{}")
+
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write) for _ in range(2)]
+        try:
+            for _ in range(2000):
+                check_inside(tmp_path)
+        finally:
+            stop.set()
+        for each in writers:
+            each.result()
