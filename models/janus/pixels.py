@@ -47,9 +47,9 @@ def read_rule(folder: Path, size: int) -> PixelRule:
     found = said.get("height", size) if isinstance(said, dict) else said
     if found != size:
         raise EnvironmentProblem(f"{path} says {found} pixels, the vision tower takes {size}: the files do not belong")
-    mean, std = (_three(path, table, key) for key in ("image_mean", "image_std"))
+    mean, std = _three(path, table, "image_mean", -_MOST), _three(path, table, "image_std", 0)
     numbers = table.get("min_size", 14), table.get("rescale_factor") or 1 / 255
-    if not all(type(each) in (int, float) and 0 < each < 1e9 for each in numbers):
+    if not all(type(each) in (int, float) and 0 < each < _MOST for each in numbers):
         raise EnvironmentProblem(f"{path}: min_size and rescale_factor are {numbers!r:.80}: fetch it again")
     return PixelRule(
         size=size,
@@ -103,8 +103,14 @@ def to_bytes(pixels: torch.Tensor) -> torch.Tensor:
     return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
-def _three(path: Path, table: dict[str, Any], key: str) -> tuple[float, float, float]:
+_MOST = 1e9
+"""Numbers of a rule of pixels lie below it."""
+
+
+def _three(path: Path, table: dict[str, Any], key: str, above: float) -> tuple[float, float, float]:
     value = table.get(key) or [0.5, 0.5, 0.5]
     if not isinstance(value, list) or len(value) != 3:
-        raise EnvironmentProblem(f"{path}: {key} is {value!r}, expected three numbers")
+        raise EnvironmentProblem(f"{path}: {key} is {value!r:.80}, expected three numbers")
+    if not all(type(each) in (int, float) and above < each < _MOST for each in value):
+        raise EnvironmentProblem(f"{path}: {key} is {value!r:.80}, expected three numbers above {above:g}")
     return float(value[0]), float(value[1]), float(value[2])

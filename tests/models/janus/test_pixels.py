@@ -76,6 +76,22 @@ def test_levels_are_truncated_and_clipped() -> None:
     assert to_bytes(pixels)[0, :, :, 0].flatten().tolist() == [253, 63, 255, 0]
 
 
+@pytest.mark.parametrize("key", ["image_mean", "image_std"])
+@pytest.mark.parametrize("value", ["../../etc/passwd", None, True, [0.5], {}, float("nan"), float("-inf"), 10**400])
+def test_a_rule_with_a_number_that_is_none_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps({"image_size": 384, key: [0.5, value, 0.5]}))
+    with pytest.raises(EnvironmentProblem, match=f"{key} is .*, expected three numbers") as told:
+        read_rule(tmp_path, 384)
+    assert len(str(told.value)) < 300 + len(str(path))
+
+
+def test_a_rule_that_would_divide_by_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_std": [0.5, 0, 0.5]}))
+    with pytest.raises(EnvironmentProblem, match="above 0"):
+        read_rule(tmp_path, 384)
+
+
 def test_the_rule_is_read_from_either_format(tmp_path: Path) -> None:
     path = tmp_path / "preprocessor_config.json"
     path.write_text(json.dumps({"image_size": 384, "do_normalize": False, "image_mean": [0.4, 0.5, 0.6]}))
