@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
-def needed() -> None:
-    """Raise ModuleNotFoundError where torch is not installed; to import it would take seconds."""
-    if importlib.util.find_spec("torch") is None:
-        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+def needed(*packages: str) -> None:
+    """Raise ModuleNotFoundError where torch or one of `packages` is not installed; to import one takes seconds."""
+    for name in ("torch", *packages):
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def place(device: str, dtype: Dtype) -> tuple[torch.device, torch.dtype]:
@@ -45,6 +46,19 @@ def place(device: str, dtype: Dtype) -> tuple[torch.device, torch.dtype]:
     if dtype == "auto":
         dtype = "bfloat16" if found.type == "cuda" else "float32"
     return found, getattr(torch, dtype)
+
+
+def exact(device: str, dtype: Dtype) -> tuple[torch.device, torch.dtype]:
+    """Return device and type as `place` does; float32 means float32 from here on.
+
+    TF32 rounds products to ten bits, and a GPU's convolutions use it by default.
+    """
+    import torch
+
+    found, kind = place(device, dtype)
+    if found.type == "cuda" and kind == torch.float32:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return found, kind
 
 
 def bytes_of(files: Iterable[Path], dtype: torch.dtype) -> int:

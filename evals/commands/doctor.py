@@ -14,7 +14,7 @@ from ..types import Json
 _NEEDS = (
     ("hf", "torch transformers tokenizers safetensors accelerate", "Janus, hf:NAME"),
     ("geneval", "opencv-python-headless pycocotools", "GenEval's detector"),
-    ("diffusers", "diffusers", "SD3-Medium, diffusers:NAME"),
+    ("diffusers", "diffusers", "SD3-Medium, JanusFlow, diffusers:NAME"),
     ("data", "datasets", "benchmarks from the hub"),
     ("judge", "openai", "MM-Vet's grader, openai:NAME"),
     ("clip", "open-clip-torch torchvision", "CLIP through open_clip (optional)"),

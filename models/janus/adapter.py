@@ -9,31 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ...evals.assets.fetch import hub_folder
-from ...evals.errors import JanusEvalError, OutOfMemory, UsageError
-from ...evals.memory import free
-from ...evals.types import CUT, Answer, Job, Json, Kind, Output
-from ..device import Dtype, at_least, bytes_of, memory, needed, place
+from ...evals.errors import UsageError
+from ...evals.types import Job, Json, Kind, Output
+from ..device import Dtype, at_least, bytes_of, exact, memory, needed, place
 from .checkpoint import Checkpoint
-from .pixels import PixelRule, read_rule
-from .prompts import OFFICIAL_SYSTEM, PLAIN_ROLES, PRO_ROLES, DrawPrompt, ImagePosition, Tokens, Turn
-from .prompts import draw_prompt as make_draw_prompt
-from .prompts import read_prompt as make_read_prompt
+from .pixels import read_rule
+from .prompts import OFFICIAL_SYSTEM, PLAIN_ROLES, PRO_ROLES, ImagePosition, Tokens, Turn, draw_prompt
 
 if TYPE_CHECKING:
+    from .asking import Loaded
     from .network import Network
-    from .pictures import Studio
-    from .reading import Kept, Question
 
 Recipe = Literal["paper-like"]
 
 _RECIPES: Mapping[str, tuple[float, float]] = {"paper-like": (5.0, 1.0)}
 """Guidance and temperature; the softmax is always whole (no top-k). The paper names no recipe: this is
 the official demo's (`generation_inference.py`, deepseek-ai/Janus 1daa72f)."""
-
-_CPU_BATCH = 32
-"""Where a CPU's gain from batching ends (docs/janus.md)."""
-_SHARE = 0.8
-"""The share of free memory that a batch may plan with; the rest is the allocator's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +39,6 @@ class Knobs:
     system_prompt: str | None
     device: str
     dtype: Dtype
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    network: Network
-    tokens: Tokens
-    rule: PixelRule
-    studio: Studio
-    kept: Kept
-
-    def forget(self) -> None:
-        """Give back what is kept of the pictures that were asked about last."""
-        self.kept.drop()
-        self.studio.forget()
 
 
 class Janus:
@@ -125,15 +102,7 @@ class Janus:
 
     def batch_size(self, jobs: Sequence[Job]) -> int:
         """Return how many such jobs fit: free memory over what the longest of them takes."""
-        if self._batch is not None:
-            return self._batch
-        loaded = self._loaded
-        need = max((self._bytes(loaded, job) for job in jobs), default=1)
-        room, _ = free(str(loaded.network.device))
-        fits = int(room * _SHARE) // need - 1  # one for the prefix that is kept
-        if loaded.network.device.type == "cpu":
-            fits = min(fits, _CPU_BATCH)
-        return max(1, fits)
+        return self._batch if self._batch is not None else self._loaded.fits(jobs, self._bytes)
 
     def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
         """Return one output for each job, in order; a picture is a call that waits for its decoding.
@@ -141,126 +110,46 @@ class Janus:
         Raises OutOfMemory where the batch does not fit and JanusEvalError, before anything runs,
         for a prompt that the context does not hold.
         """
-        loaded = self._loaded
-        kinds: tuple[tuple[Kind, Callable[[_Loaded, Sequence[Job]], Sequence[Output]]], ...] = (
-            ("image", self._draw),
-            ("text", self._answer),
-            ("likelihood", self._weigh),
-        )
-        outputs: dict[int, Output] = {}
-        if any(job.kind == "image" for job in jobs):
-            loaded.forget()
-        try:
-            with memory(loaded.network.device, f"a batch of {len(jobs)}"):
-                for kind, work in kinds:
-                    places = [place for place, job in enumerate(jobs) if job.kind == kind]
-                    if places:
-                        outputs.update(zip(places, work(loaded, [jobs[place] for place in places]), strict=True))
-        except OutOfMemory:
-            loaded.forget()  # the halves have its room
-            raise
-        return [outputs[place] for place in range(len(jobs))]
+        return self._loaded.predict(jobs, self._draw)
 
     @cached_property
-    def _loaded(self) -> _Loaded:
-        import torch
-
+    def _loaded(self) -> Loaded[Network]:
+        from .asking import Loaded
         from .network import Network
         from .pictures import Studio
         from .reading import Kept
 
-        device, dtype = place(self._knobs.device, self._knobs.dtype)
-        if device.type == "cuda" and dtype == torch.float32:
-            # float32 means float32: TF32 rounds products to ten bits, and convolutions use it by default.
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        folder = self.checkpoint.folder
+        device, dtype = exact(self._knobs.device, self._knobs.dtype)
+        folder, knobs = self.checkpoint.folder, self._knobs
         tokens = Tokens(folder)
         with memory(device, "the weights"):
             network = Network(self.checkpoint.network(tokens.image, device=device, dtype=dtype))
-        if max(tokens.highest, tokens.image) >= network.vocabulary:
-            raise UsageError(
-                f"{folder}: the tokenizer has ids past the model's {network.vocabulary}; the files do not belong"
-            )
-        return _Loaded(network, tokens, read_rule(folder, network.image_size), Studio(network), Kept())
+        tokens.must_belong(network.vocabulary)
+        rule = read_rule(folder, network.image_size)
+        return Loaded(
+            *(network, tokens, rule, Studio(network), Kept()), knobs.turn, knobs.system_prompt, knobs.max_new_tokens
+        )
 
-    def _draw(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
+    def _draw(self, jobs: Sequence[Job]) -> Sequence[Output]:
         from .engine import Sampler, draw
         from .noise import noise_for
 
-        network, knobs = loaded.network, self._knobs
+        network, knobs = self._loaded.network, self._knobs
         steps = network.grid**2
-        prompts = [self._draw_prompt(loaded, job, steps) for job in jobs]
+        prompts = [draw_prompt(self._loaded.tokens, knobs.turn, job.sample.prompt) for job in jobs]
+        for job, prompt in zip(jobs, prompts, strict=True):
+            self._loaded.must_fit(job, len(prompt.conditional), steps - 1)
         noise = noise_for([job.seed for job in jobs], network.codes, network.device)
         sampler = Sampler(knobs.guidance, knobs.temperature, noise)
         codes = draw(network, prompts, sampler, guided=knobs.guidance != 1, steps=steps)
-        return loaded.studio.pictures(codes)
+        return self._loaded.studio.pictures(codes)
 
-    def _answer(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
-        from .engine import answer, room_for
-
-        network, tokens, limit = loaded.network, loaded.tokens, self._knobs.max_new_tokens
-        questions = self._questions(loaded, jobs)
-        said = answer(network, questions, image=tokens.image, eos=tokens.eos, limit=limit, kept=loaded.kept)
-        cut = [len(ids) == room_for(network, each, limit) for ids, each in zip(said, questions, strict=True)]
-        return [Answer(tokens.text(ids), CUT if full else "stop") for ids, full in zip(said, cut, strict=True)]
-
-    def _weigh(self, loaded: _Loaded, jobs: Sequence[Job]) -> Sequence[Output]:
-        from .engine import weigh
-
-        for job in jobs:
-            if not all(text.strip() for text in job.sample.options):
-                raise UsageError(f"sample {job.sample.id!r}: an option is empty, it has no likelihood")
-        options = [[_continuation(loaded.tokens, text) for text in job.sample.options] for job in jobs]
-        questions = self._questions(loaded, jobs)
-        return weigh(loaded.network, questions, options, image=loaded.tokens.image, kept=loaded.kept)
-
-    def _draw_prompt(self, loaded: _Loaded, job: Job, steps: int) -> DrawPrompt:
-        prompt = make_draw_prompt(loaded.tokens, self._knobs.turn, job.sample.prompt)
-        self._must_fit(loaded, job, len(prompt.conditional), steps - 1)
-        return prompt
-
-    def _read_ids(self, loaded: _Loaded, job: Job) -> tuple[int, ...]:
-        system = job.sample.system if self._knobs.system_prompt is None else self._knobs.system_prompt
-        return make_read_prompt(
-            loaded.tokens,
-            self._knobs.turn,
-            job.sample.prompt,
-            images=len(job.sample.images),
-            image_tokens=loaded.network.image_tokens,
-            system=system,
-        )
-
-    def _questions(self, loaded: _Loaded, jobs: Sequence[Job]) -> list[Question]:
-        from .reading import Question
-
-        ids = [self._read_ids(loaded, job) for job in jobs]
-        for job, each in zip(jobs, ids, strict=True):
-            self._must_fit(loaded, job, len(each), 1)
-        seen = loaded.studio.see([job.sample.images for job in jobs], loaded.rule)
-        return [Question(each, pictures, subject) for each, (pictures, subject) in zip(ids, seen, strict=True)]
-
-    def _must_fit(self, loaded: _Loaded, job: Job, length: int, more: int) -> None:
-        context = loaded.network.context
-        if length + more > context:
-            raise JanusEvalError(
-                f"sample {job.sample.id!r}: its prompt has {length} tokens, with {more} to come; the model's context "
-                f"holds {context}: shorten the prompt or use fewer pictures"
-            )
-
-    def _bytes(self, loaded: _Loaded, job: Job) -> int:
-        """Return what one job takes at its peak: its cache, and its rows' logits and activations."""
-        network = loaded.network
-        if job.kind == "image":
-            length = len(make_draw_prompt(loaded.tokens, self._knobs.turn, job.sample.prompt).conditional)
-            rows = 1 if self._knobs.guidance == 1 else 2
-            return rows * (network.row_bytes(length, length + network.grid**2) + 16 * network.codes)
-        length = len(self._read_ids(loaded, job))
-        if job.kind == "text":
-            end = min(length + self._knobs.max_new_tokens, network.context)
-            return network.row_bytes(length, end) + 8 * network.vocabulary
-        widths = [len(_continuation(loaded.tokens, text)) for text in job.sample.options]
-        copies = sum(network.row_bytes(width, length + width) + 8 * network.vocabulary * width for width in widths)
-        return network.row_bytes(length, length) + 8 * network.vocabulary + copies
+    def _bytes(self, job: Job) -> int:
+        """Return what one drawing takes at its peak: its cache, and its rows' logits and activations."""
+        network = self._loaded.network
+        length = len(draw_prompt(self._loaded.tokens, self._knobs.turn, job.sample.prompt).conditional)
+        rows = 1 if self._knobs.guidance == 1 else 2
+        return rows * (network.row_bytes(length, length + network.grid**2) + 16 * network.codes)
 
 
 @dataclass(frozen=True)
@@ -362,8 +251,3 @@ def read_roles(text: str) -> tuple[str, str]:
             f"roles={text!r}: expected two names, such as {','.join(PLAIN_ROLES)} or {','.join(PRO_ROLES)}"
         )
     return names[0], names[1]
-
-
-def _continuation(tokens: Tokens, text: str) -> list[int]:
-    """Return an option's ids as the model would go on after `Assistant:`, a space between."""
-    return tokens.ids([text if text[:1].isspace() else f" {text}"])

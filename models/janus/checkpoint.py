@@ -6,7 +6,7 @@ deepseek-ai, converted tensor by tensor. Nothing in a folder is ever executed (`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from .convert import is_original, native_config, native_tensors
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
     from transformers import JanusConfig, JanusForConditionalGeneration
 
 
@@ -97,31 +97,12 @@ class Checkpoint:
         except Exception as error:  # sizes that no network has: torch and transformers raise a dozen types
             where = self.folder / "config.json"
             raise EnvironmentProblem(f"{where} describes no network that can be made: {weights.line(error)}") from error
-        wanted = dict(network.named_parameters(remove_duplicate=False))
-        filled: set[str] = set()
-        for name, tensor in self._native_tensors():
-            home = wanted.get(name)
-            if home is None:
-                raise EnvironmentProblem(f"{self.folder}: unknown tensor {name!r}; the weights are of another model")
-            if name in filled:
-                raise EnvironmentProblem(f"{self.folder}: tensor {name!r} comes twice")
-            if tensor.shape != home.shape or not tensor.is_floating_point():
-                raise EnvironmentProblem(
-                    f"{self.folder}: tensor {name!r} is {tuple(tensor.shape)} {tensor.dtype}, "
-                    f"config.json asks for {tuple(home.shape)}"
-                )
-            _put(network, name, tensor.to(device=device, dtype=dtype, copy=True))
-            filled.add(name)
-        if "lm_head.weight" not in filled and self.config.get("tie_word_embeddings"):
-            _put(network, "lm_head.weight", network.get_parameter("model.language_model.embed_tokens.weight").data)
-            filled.add("lm_head.weight")
-        missing = sorted(set(wanted) - filled)
-        if missing:
-            raise EnvironmentProblem(
-                f"{self.folder}: {len(missing)} of {len(wanted)} tensors are missing, the first is {missing[0]!r}; "
-                "fetch the whole folder"
-            )
-        _fill_buffers(network, device)
+        missing = fill(network, self._native_tensors(), self.folder, device=device, dtype=dtype)
+        if "lm_head.weight" in missing and self.config.get("tie_word_embeddings"):
+            put(network, "lm_head.weight", network.get_parameter("model.language_model.embed_tokens.weight").data)
+            missing.remove("lm_head.weight")
+        must_be_whole(network, missing, self.folder)
+        fill_buffers(network, network.model.vision_model, network.model.language_model, device)
         return network.eval().requires_grad_(False)
 
     def _native_tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -130,21 +111,56 @@ class Checkpoint:
                 yield from native_tensors(name, tensor) if self.original else ((name, tensor),)
 
 
-def _put(network: torch.nn.Module, name: str, value: Tensor) -> None:
+def fill(
+    network: nn.Module, tensors: Iterable[tuple[str, Tensor]], folder: Path, *, device: torch.device, dtype: torch.dtype
+) -> list[str]:
+    """Put a folder's tensors in the places of their names, one at a time; return the places that stay empty.
+
+    Raises EnvironmentProblem for a tensor that is unknown, repeated, no floating point, or of another shape.
+    """
+    wanted = dict(network.named_parameters(remove_duplicate=False))
+    filled: set[str] = set()
+    for name, tensor in tensors:
+        home = wanted.get(name)
+        if home is None:
+            raise EnvironmentProblem(f"{folder}: unknown tensor {name!r}; the weights are of another model")
+        if name in filled:
+            raise EnvironmentProblem(f"{folder}: tensor {name!r} comes twice")
+        if tensor.shape != home.shape or not tensor.is_floating_point():
+            raise EnvironmentProblem(
+                f"{folder}: tensor {name!r} is {tuple(tensor.shape)} {tensor.dtype}, "
+                f"config.json asks for {tuple(home.shape)}"
+            )
+        put(network, name, tensor.to(device=device, dtype=dtype, copy=True))
+        filled.add(name)
+    return sorted(set(wanted) - filled)
+
+
+def must_be_whole(network: nn.Module, missing: Sequence[str], folder: Path) -> None:
+    """Raise EnvironmentProblem where places of a network stayed empty."""
+    if missing:
+        total = len(dict(network.named_parameters(remove_duplicate=False)))
+        raise EnvironmentProblem(
+            f"{folder}: {len(missing)} of {total} tensors are missing, the first is {missing[0]!r}; "
+            "fetch the whole folder"
+        )
+
+
+def put(network: nn.Module, name: str, value: Tensor) -> None:
+    """Make a tensor the parameter of that name."""
     import torch
 
     owner, _, last = name.rpartition(".")
     network.get_submodule(owner).register_parameter(last, torch.nn.Parameter(value, requires_grad=False))
 
 
-def _fill_buffers(network: JanusForConditionalGeneration, device: torch.device) -> None:
+def fill_buffers(network: nn.Module, vision: Any, language: Any, device: torch.device) -> None:
     """Fill the buffers that no checkpoint holds. Every version has these two, under these names."""
     import torch
 
-    embeddings = network.model.vision_model.embeddings
+    embeddings = vision.embeddings
     places = torch.arange(embeddings.num_positions, device=device).expand((1, -1))
     embeddings.register_buffer("position_ids", places, persistent=False)
-    language = network.model.language_model
     with torch.device("cpu"):
         rotary = type(language.rotary_emb)(config=language.config)
     language.rotary_emb = rotary.to(device)

@@ -71,18 +71,14 @@ def native_config(config: Mapping[str, Any], *, image_token: int, where: str) ->
 
     Raises EnvironmentProblem for a vision tower or projector that the native classes lack.
     """
-    vision = _params(config, "vision_config", where)
-    head = _params(config, "gen_head_config", where)
-    aligner = _params(config, "aligner_config", where)
-    gen_aligner = _params(config, "gen_aligner_config", where)
-    vq = {**_VQ, **_params(config, "gen_vision_config", where)}
-    name = vision.get("model_name", "siglip_large_patch16_384")
-    tower = {**_TOWERS.get(name, {}), **{key: vision[key] for key in _TOWERS[_KNOWN_TOWER] if key in vision}}
-    if len(tower) < len(_TOWERS[_KNOWN_TOWER]):
-        raise EnvironmentProblem(f"{where}: unknown vision tower {name!r}; known: {', '.join(_TOWERS)}")
-    for what, params in (("aligner", aligner), ("gen_aligner", gen_aligner)):
-        if params.get("projector_type", "mlp_gelu") != "mlp_gelu":
-            raise EnvironmentProblem(f"{where}: {what} of type {params['projector_type']!r}; this reads mlp_gelu only")
+    vision = params(config, "vision_config", where)
+    head = params(config, "gen_head_config", where)
+    aligner = params(config, "aligner_config", where)
+    gen_aligner = params(config, "gen_aligner_config", where)
+    vq = {**_VQ, **params(config, "gen_vision_config", where)}
+    for what, told in (("aligner", aligner), ("gen_aligner", gen_aligner)):
+        if told.get("projector_type", "mlp_gelu") != "mlp_gelu":
+            raise EnvironmentProblem(f"{where}: {what} of type {told['projector_type']!r}; this reads mlp_gelu only")
     if vision.get("select_layer", -1) != -1 or vision.get("pixel_mean") is not None:
         raise EnvironmentProblem(
             f"{where}: the vision tower asks for select_layer or pixel_mean, which Janus never used"
@@ -91,7 +87,6 @@ def native_config(config: Mapping[str, Any], *, image_token: int, where: str) ->
         raise EnvironmentProblem(
             f"{where}: gen_head and gen_aligner differ in width; transformers' Janus has one width"
         )
-    size = int(vision.get("image_size", 384))
     language = {key: value for key, value in config["language_config"].items() if key not in ("torch_dtype", "dtype")}
     return {
         "model_type": "janus",
@@ -99,13 +94,7 @@ def native_config(config: Mapping[str, Any], *, image_token: int, where: str) ->
         "image_token_id": image_token,
         "text_config": {**language, "model_type": "llama", "tie_word_embeddings": False},
         "vision_config": {
-            "hidden_size": tower["width"],
-            "num_hidden_layers": tower["layers"],
-            "num_attention_heads": tower["heads"],
-            "mlp_ratio": tower["mlp_ratio"],
-            "patch_size": tower["patch_size"],
-            "image_size": size,
-            "num_image_tokens": (size // tower["patch_size"]) ** 2,
+            **tower_config(vision, where),
             "projection_dim": aligner["n_embed"],
             "depth": aligner.get("depth", 1),
         },
@@ -120,6 +109,27 @@ def native_config(config: Mapping[str, Any], *, image_token: int, where: str) ->
             "num_hidden_layers": gen_aligner.get("depth", 1),
             "image_token_embed_dim": head["n_embed"],
         },
+    }
+
+
+def tower_config(vision: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the sizes of a vision tower under the names of transformers' JanusVisionConfig.
+
+    Raises EnvironmentProblem for a tower that is not known here.
+    """
+    name = vision.get("model_name", _KNOWN_TOWER)
+    tower = {**_TOWERS.get(name, {}), **{key: vision[key] for key in _TOWERS[_KNOWN_TOWER] if key in vision}}
+    if len(tower) < len(_TOWERS[_KNOWN_TOWER]):
+        raise EnvironmentProblem(f"{where}: unknown vision tower {name!r}; known: {', '.join(_TOWERS)}")
+    size = int(vision.get("image_size", 384))
+    return {
+        "hidden_size": tower["width"],
+        "num_hidden_layers": tower["layers"],
+        "num_attention_heads": tower["heads"],
+        "mlp_ratio": tower["mlp_ratio"],
+        "patch_size": tower["patch_size"],
+        "image_size": size,
+        "num_image_tokens": (size // tower["patch_size"]) ** 2,
     }
 
 
@@ -157,7 +167,8 @@ def native_tensors(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
 _KNOWN_TOWER = "siglip_large_patch16_384"
 
 
-def _params(config: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+def params(config: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    """Return the `params` of a part of an original configuration. Raises EnvironmentProblem where there are none."""
     found = config.get(key)
     if not isinstance(found, dict) or not isinstance(found.get("params"), dict):
         raise EnvironmentProblem(f"{where} has no {key}.params: it is no Janus configuration")

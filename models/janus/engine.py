@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...evals.errors import JanusEvalError
-from .network import Cache, Network, whole
+from .network import Cache, Language, Network, whole
 from .noise import Noise
 from .prompts import DrawPrompt
 from .reading import Kept, Question, fill, ids_of, read
@@ -49,7 +49,7 @@ def guided(conditional: Tensor, unconditional: Tensor | None, guidance: float) -
 class _Finite:
     """Remembers whether logits were numbers, on their device: only `check` waits for it."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Language) -> None:
         self._good = torch.ones((), dtype=torch.bool, device=network.device)
 
     def see(self, logits: Tensor, among: Tensor | None = None) -> None:
@@ -80,7 +80,7 @@ def draw(network: Network, prompts: Sequence[DrawPrompt], choose: Choose, *, gui
         rows += [prompt.unconditional for prompt in prompts]
     longest = max(len(row) for row in rows)
     cache = Cache.empty(network, len(rows), longest + steps - 1)
-    hidden = _prefill_once(network, rows, cache)
+    hidden = prefill(network, rows, cache)
     lengths = torch.tensor([len(row) for row in rows], device=network.device)
     codes = torch.empty((count, steps), dtype=torch.int64, device=network.device)
     finite = _Finite(network)
@@ -97,14 +97,14 @@ def draw(network: Network, prompts: Sequence[DrawPrompt], choose: Choose, *, gui
     return codes
 
 
-def _step(network: Network, x: Tensor, positions: Tensor, cache: Cache, last: int) -> Tensor:
+def _step(network: Language, x: Tensor, positions: Tensor, cache: Cache, last: int) -> Tensor:
     """Run one new position of each row, at most at column `last`: x (R, hidden) -> (R, hidden), normed."""
     columns = torch.arange(whole(last + 1), device=network.device)
     visible = (columns <= positions[:, None])[:, None, None]
     return network.normed(network.go_on(x[:, None], positions[:, None], cache, visible)[:, 0])
 
 
-def _prefill_once(network: Network, rows: Sequence[tuple[int, ...]], cache: Cache) -> Tensor:
+def prefill(network: Language, rows: Sequence[tuple[int, ...]], cache: Cache) -> Tensor:
     """Run each distinct row once and fill every row's cache from it."""
     distinct = list(dict.fromkeys(rows))
     place = {row: number for number, row in enumerate(distinct)}
@@ -120,7 +120,7 @@ def _prefill_once(network: Network, rows: Sequence[tuple[int, ...]], cache: Cach
 
 @torch.inference_mode()
 def answer(
-    network: Network,
+    network: Language,
     questions: Sequence[Question],
     *,
     image: int,
@@ -165,7 +165,7 @@ def answer(
     return [row[: row.index(eos)] if eos in row else row for row in columns]
 
 
-def room_for(network: Network, question: Question, limit: int) -> int:
+def room_for(network: Language, question: Question, limit: int) -> int:
     """Return how many ids an answer may have. One that has so many did not end by itself: it was cut."""
     return min(limit, network.context - len(question.ids))
 
@@ -176,7 +176,7 @@ _ASK = 4
 
 @torch.inference_mode()
 def weigh(
-    network: Network,
+    network: Language,
     questions: Sequence[Question],
     options: Sequence[Sequence[Sequence[int]]],
     *,
@@ -219,7 +219,7 @@ def weigh(
 
 
 def _later_gains(
-    network: Network, prefix: Cache, lengths: Tensor, owner: Tensor, table: Tensor, longest: int, finite: _Finite
+    network: Language, prefix: Cache, lengths: Tensor, owner: Tensor, table: Tensor, longest: int, finite: _Finite
 ) -> Tensor:
     """Return the log-probabilities of the second and later ids of each option."""
     width = table.shape[1] - 1

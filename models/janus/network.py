@@ -7,6 +7,7 @@ its growing cache copies itself at every step.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,7 +48,7 @@ class Cache:
         self.rows, self.length = store.shape[2], store.shape[4]
 
     @classmethod
-    def empty(cls, network: Network, rows: int, length: int) -> Cache:
+    def empty(cls, network: Language, rows: int, length: int) -> Cache:
         """Return a cache of nought, a whole number of portions long."""
         shape = (network.layers, 2, rows, network.kv_heads, whole(length, PORTION), network.head_dim)
         # Zeros, because a column that nobody looks at still meets a weight of nought in a product.
@@ -77,17 +78,20 @@ class _Layer:
     activation: Any
 
 
-class Network:
-    """The loaded model as the functions that drawing and reading need. Holds no state of a batch.
+class Language(ABC):
+    """A loaded model's language half, beside its eyes and its picture decoder. Holds no state of a batch.
 
-    With `pack` (the default) the model gives its language weights away where that is faster, and
-    cannot be called itself any more.
+    `core` has `language_model` (a Llama of transformers), `head` is its language head. With `pack` (the
+    default) the model gives its language weights away where that is faster, and cannot be called itself any more.
     """
 
-    def __init__(self, model: JanusForConditionalGeneration, *, pack: bool = True) -> None:
-        self.model = model
-        core: Any = model.model
-        self._core = core
+    image_tokens: int
+    """Places that a picture takes in a prompt."""
+    image_size: int
+    """Pixels that the vision tower takes, on a side."""
+
+    def __init__(self, core: Any, head: Any, *, pack: bool = True) -> None:
+        self._core, self._words = core, head
         self._llama: Any = core.language_model
         config: Any = self._llama.config
         self.heads: int = config.num_attention_heads
@@ -97,17 +101,13 @@ class Network:
         self.layers: int = config.num_hidden_layers
         self.context: int = config.max_position_embeddings
         self.vocabulary: int = config.vocab_size
-        self.image_tokens: int = core.vision_model.config.num_image_tokens
-        self.image_size: int = core.vision_model.config.image_size
-        self.grid: int = core.vqmodel.config.num_patches
-        self.codes: int = core.vqmodel.config.num_embeddings
         weight = self._llama.embed_tokens.weight
         self.device: torch.device = weight.device
         self.dtype: torch.dtype = weight.dtype
         self._pack = pack
         self._rope = _Rope(self._llama.rotary_emb, weight)
         if self.device.type != "cpu":  # before the free memory is looked at
-            _ = self._layers, self._word_head, self._aligner, self._head
+            _ = self._layers, self._word_head
 
     # What a run never uses is never laid out: drawing needs no word head, answering no picture head.
 
@@ -117,19 +117,15 @@ class Network:
 
     @cached_property
     def _word_head(self) -> Linear:
-        return joined([self.model.lm_head], pack=self._pack)
+        return joined([self._words], pack=self._pack)
 
-    @cached_property
-    def _aligner(self) -> tuple[Linear, Any, list[Linear]]:
-        aligner = self._core.generation_aligner
-        rest = [joined([layer], pack=self._pack) for layer in aligner.hidden_layers]
-        return joined([aligner.fc1], pack=self._pack), aligner.activation_fn, rest
+    @abstractmethod
+    def see(self, pixels: Tensor) -> Tensor:
+        """Return picture embeddings: pixels (N, 3, S, S) -> (N, image_tokens, hidden)."""
 
-    @cached_property
-    def _head(self) -> tuple[Linear, Any, Linear]:
-        head = self._core.generation_head
-        vision = joined([head.vision_head], pack=self._pack)
-        return joined([head.proj_out], pack=self._pack), head.activation_fn, vision
+    @abstractmethod
+    def decode(self, drawn: Tensor) -> Tensor:
+        """Return pixels of whole pictures: what was drawn (B, ...) -> (B, 3, H, W), about -1 to 1."""
 
     def row_bytes(self, prompt: int, end: int) -> int:
         """Return what one row takes, in bytes: a cache of `end` positions, activations of `prompt` ones."""
@@ -142,31 +138,9 @@ class Network:
         """Return text embeddings: ids (..., T) -> (..., T, hidden)."""
         return self._llama.embed_tokens(ids)
 
-    def embed_codes(self, codes: Tensor) -> Tensor:
-        """Return the embeddings of drawn codes: (B,) -> (B, hidden)."""
-        first, activation, rest = self._aligner
-        x = first(self._core.generation_embeddings(codes))
-        for layer in rest:
-            x = layer(activation(x))
-        return x
-
-    def see(self, pixels: Tensor) -> Tensor:
-        """Return picture embeddings: pixels (N, 3, S, S) -> (N, image_tokens, hidden)."""
-        features = self._core.vision_model(pixels.to(self.device, self.dtype)).last_hidden_state
-        return self._core.aligner(features)
-
-    def code_logits(self, hidden: Tensor) -> Tensor:
-        """Return the drawing head's logits: (R, hidden) -> (R, codes)."""
-        first, activation, second = self._head
-        return second(activation(first(hidden)))
-
     def word_logits(self, hidden: Tensor) -> Tensor:
         """Return the language head's logits: (..., hidden) -> (..., vocabulary)."""
         return self._word_head(hidden)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Return pixels of whole pictures: codes (B, grid * grid) -> (B, 3, H, W), about -1 to 1."""
-        return self._core.vqmodel.decode(codes)
 
     def begin(self, x: Tensor, cache: Cache, start: int = 0) -> Tensor:
         """Run prompts from position `start` on, causally: x (R, T, hidden), `start` and T multiples of PORTION.
@@ -228,6 +202,55 @@ class Network:
         if pack and self.device.type == "cpu":
             give_back()
         return joint
+
+
+class Network(Language):
+    """The loaded Janus as the functions that drawing and reading need."""
+
+    def __init__(self, model: JanusForConditionalGeneration, *, pack: bool = True) -> None:
+        self.model = model
+        core: Any = model.model
+        super().__init__(core, model.lm_head, pack=pack)
+        self.image_tokens: int = core.vision_model.config.num_image_tokens
+        self.image_size: int = core.vision_model.config.image_size
+        self.grid: int = core.vqmodel.config.num_patches
+        self.codes: int = core.vqmodel.config.num_embeddings
+        if self.device.type != "cpu":
+            _ = self._aligner, self._head
+
+    @cached_property
+    def _aligner(self) -> tuple[Linear, Any, list[Linear]]:
+        aligner = self._core.generation_aligner
+        rest = [joined([layer], pack=self._pack) for layer in aligner.hidden_layers]
+        return joined([aligner.fc1], pack=self._pack), aligner.activation_fn, rest
+
+    @cached_property
+    def _head(self) -> tuple[Linear, Any, Linear]:
+        head = self._core.generation_head
+        vision = joined([head.vision_head], pack=self._pack)
+        return joined([head.proj_out], pack=self._pack), head.activation_fn, vision
+
+    def embed_codes(self, codes: Tensor) -> Tensor:
+        """Return the embeddings of drawn codes: (B,) -> (B, hidden)."""
+        first, activation, rest = self._aligner
+        x = first(self._core.generation_embeddings(codes))
+        for layer in rest:
+            x = layer(activation(x))
+        return x
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """Return picture embeddings: pixels (N, 3, S, S) -> (N, image_tokens, hidden)."""
+        features = self._core.vision_model(pixels.to(self.device, self.dtype)).last_hidden_state
+        return self._core.aligner(features)
+
+    def code_logits(self, hidden: Tensor) -> Tensor:
+        """Return the drawing head's logits: (R, hidden) -> (R, codes)."""
+        first, activation, second = self._head
+        return second(activation(first(hidden)))
+
+    def decode(self, drawn: Tensor) -> Tensor:
+        """Return pixels of whole pictures: codes (B, grid * grid) -> (B, 3, H, W), about -1 to 1."""
+        return self._core.vqmodel.decode(drawn)
 
 
 class _Rope:

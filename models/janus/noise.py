@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -116,3 +117,16 @@ def noise_for(seeds: Sequence[int], codes: int, device: torch.device) -> Noise:
 def exponentials(numbers: Tensor) -> Tensor:
     """Return Exp(1) values of uniform whole numbers 0 <= n < 2**32 held as float32; in place."""
     return numbers.add_(0.5).mul_(-(2.0**-32)).log1p_().neg_()
+
+
+def normals(seed: int, count: int) -> NDArray[np.float32]:
+    """Return `count` values of N(0, 1) from a picture's stream (0 <= seed < 2**63), by Box and Muller.
+
+    A word gives two: its low half is the radius, its high half the angle. Made in float64 and cut to float32, so
+    that a mathematical library's last bit does not show.
+    """
+    words = np.random.Philox(key=seed).random_raw((count + 1) // 2).astype("<u8")
+    low, high = ((half.astype(np.float64) + 0.5) / 2**32 for half in words.view("<u4").reshape(-1, 2).T)
+    radius, angle = np.sqrt(-2 * np.log(low)), 2 * np.pi * high
+    pairs = np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=1)
+    return pairs.reshape(-1)[:count].astype(np.float32)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ...evals.errors import EnvironmentProblem
+from ...evals.errors import EnvironmentProblem, UsageError
 from .weights import read_table
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Tokens:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._tokenizer = _read_tokenizer(folder / "tokenizer.json")
         names = {**_NAMES, **_named_specials(folder)}
         if self._tokenizer.token_to_id(_NAMES["pad"]) is not None:
@@ -94,6 +95,13 @@ class Tokens:
         self._special = {each.content: number for number, each in added.items() if each.special}
         # From here on the text of a special token is text; control tokens enter by id alone.
         self._tokenizer.encode_special_tokens = True
+
+    def must_belong(self, vocabulary: int) -> None:
+        """Raise UsageError where the tokenizer has ids that a model of so many words lacks."""
+        if max(self.highest, self.image) >= vocabulary:
+            raise UsageError(
+                f"{self._folder}: the tokenizer has ids past the model's {vocabulary}; the files do not belong"
+            )
 
     def ids(self, pieces: Sequence[str | Special]) -> list[int]:
         """Return the ids of text and control tokens, without a begin token."""
@@ -146,12 +154,23 @@ def draw_prompt(tokens: Tokens, layout: Turn, prompt: str) -> DrawPrompt:
 
 
 def read_prompt(
-    tokens: Tokens, layout: Turn, prompt: str, *, images: int, image_tokens: int, system: str = ""
+    tokens: Tokens,
+    layout: Turn,
+    prompt: str,
+    *,
+    images: int,
+    image_tokens: int,
+    system: str = "",
+    begun: bool = True,
 ) -> tuple[int, ...]:
-    """Return the ids of a question: each picture is begin-of-image, `image_tokens` places, end-of-image."""
+    """Return the ids of a question: each picture is begin-of-image, `image_tokens` places, end-of-image.
+
+    Without `begun` no begin-of-image token stands there: the first place is where the model begins.
+    """
     places: list[str | Special] = [Special("image") for _ in range(images)]
     content = [*places, prompt] if layout.image_position == "before" else [prompt, *places]
-    picture = [tokens.begin_image, *[tokens.image] * image_tokens, tokens.end_image]
+    begin = [tokens.begin_image] if begun else []
+    picture = [*begin, *[tokens.image] * image_tokens, tokens.end_image]
     ids = [tokens.bos]
     run: list[str | Special] = []
     for piece in turn(tokens, layout, content, system=system):

@@ -9,7 +9,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from .network import PORTION, Cache, Network, whole
+from .network import PORTION, Cache, Language, whole
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Kept:
 
 
 def read(
-    network: Network, questions: Sequence[Question], cache: Cache, *, image: int, kept: Kept | None = None
+    network: Language, questions: Sequence[Question], cache: Cache, *, image: int, kept: Kept | None = None
 ) -> tuple[Tensor, Tensor]:
     """Run questions into a cache: each one's normed hidden state at its last id, and which question a row holds.
 
@@ -72,7 +72,7 @@ def read(
     return torch.cat(hidden), torch.tensor(rows, device=network.device)
 
 
-def fill(network: Network, rows: Sequence[Tensor], cache: Cache, start: int = 0) -> Tensor:
+def fill(network: Language, rows: Sequence[Tensor], cache: Cache, start: int = 0) -> Tensor:
     """Run prompts, each (n, hidden), on from position `start`: the normed hidden state of each last one.
 
     Rows are filled up on the right. What is computed there is never looked at: the next tokens
@@ -87,7 +87,7 @@ def fill(network: Network, rows: Sequence[Tensor], cache: Cache, start: int = 0)
     return network.normed(hidden[torch.arange(len(rows), device=network.device), lengths - 1])
 
 
-def ids_of(network: Network, ids: Sequence[int]) -> Tensor:
+def ids_of(network: Language, ids: Sequence[int]) -> Tensor:
     """Return ids on the network's device."""
     return torch.tensor(ids, dtype=torch.int64, device=network.device)
 
@@ -113,7 +113,7 @@ def _arranged(prefixes: Sequence[Prefix], kept: Prefix | None) -> list[int]:
 
 
 def _share(
-    network: Network,
+    network: Language,
     questions: Sequence[Question],
     prefixes: Sequence[Prefix],
     cache: Cache,
@@ -134,7 +134,7 @@ def _share(
         cache.part(count, len(prefixes)).spread(cache, owners, start)
 
 
-def _embedded(network: Network, question: Question, image: int, start: int, end: int) -> Tensor:
+def _embedded(network: Language, question: Question, image: int, start: int, end: int) -> Tensor:
     """Return the embeddings of a question's places from `start` to before `end`."""
     ids = ids_of(network, question.ids[start:end])
     x = network.embed(ids)

@@ -77,12 +77,12 @@ def test_one_call_serves_jobs_of_every_kind_in_order(pro: Janus) -> None:
 
 
 def test_an_answer_is_cut_where_no_end_token_came_in_time(native: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from janus_eval.models.janus import engine
+    from janus_eval.models.janus import asking
 
     made = model(native)
     asked = [job("is it red?", "text"), job("what?", "text"), job("which?", "text")]
     said = [[5, 6, 7, 8], [5, 6, 7], []]
-    monkeypatch.setattr(engine, "answer", lambda *_, **__: said)
+    monkeypatch.setattr(asking, "answer", lambda *_, **__: said)
     assert [each.finish for each in made.predict(asked)] == ["length", "stop", "stop"]
 
 
@@ -175,15 +175,15 @@ def test_no_jobs_are_no_outputs(pro: Janus) -> None:
 
 
 def test_the_batch_fits_memory_and_an_own_size_wins(native: Path, pro: Janus, monkeypatch: pytest.MonkeyPatch) -> None:
-    from janus_eval.models.janus import adapter
+    from janus_eval.models.janus import asking
 
     assert model(native, batch_size="5").batch_size([job("a cat")]) == 5
     jobs = [job("a cat"), job("what is it?", "text", images=(red(),))]
-    monkeypatch.setattr(adapter, "free", lambda device: (4_000_000, ""))
+    monkeypatch.setattr(asking, "free", lambda device: (4_000_000, ""))
     few = pro.batch_size(jobs)
-    monkeypatch.setattr(adapter, "free", lambda device: (8_000_000, ""))
+    monkeypatch.setattr(asking, "free", lambda device: (8_000_000, ""))
     assert 1 <= few < pro.batch_size(jobs)
-    monkeypatch.setattr(adapter, "free", lambda device: (0, ""))
+    monkeypatch.setattr(asking, "free", lambda device: (0, ""))
     assert pro.batch_size(jobs) == 1
 
 
