@@ -8,6 +8,7 @@ import contextlib
 import errno
 import io
 import json
+import os
 import re
 import signal
 import sys
@@ -100,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def entry() -> NoReturn:
     """Be the command: once it has ended, a signal moves its exit code no more."""
     try:
+        if "_ARGCOMPLETE" in os.environ:
+            _complete()
         code = main()
     except KeyboardInterrupt:
         code = 130
@@ -358,11 +361,18 @@ def _env(args: argparse.Namespace) -> int:
 def _completion(args: argparse.Namespace) -> int:
     from . import completion
 
-    _, commands = _parsers({})
-    names = {name: _option_names(parser) for name, parser in commands.items()}
-    suites = [*registry.names("benchmarks"), *spelling.GROUPS]
-    screen.machine(completion.script(args.shell, names, registry.names("models"), suites))
+    screen.machine(completion.script(args.shell))
     return 0
+
+
+def _complete() -> None:
+    """Answer a shell that asks what may follow; nothing is run."""
+    from . import completion
+
+    brought: Mapping[str, Any] = {}
+    with contextlib.suppress(JanusEvalError):  # a name that is still being typed
+        brought = _suite_flags(completion.line())
+    completion.answer(_parsers(brought)[0])
 
 
 if __name__ == "__main__":

@@ -1,42 +1,86 @@
-"""Shell completion scripts: commands, their flags, and the names of models and benchmarks."""
+"""What a shell completes, by argcomplete: commands, flags, and values that are known without a run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import argparse
+import os
+import shlex
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import argcomplete
+from argcomplete.shell_integration import shellcode
+
+from .. import registry
+from ..errors import JanusEvalError
+from . import flags, spelling
+
+Completer = Callable[..., Iterable[str]]
 
 
-def script(shell: str, flags: Mapping[str, Sequence[str]], models: Sequence[str], benchmarks: Sequence[str]) -> str:
-    """Return the completion script of `shell` (bash, zsh or fish)."""
-    if shell == "fish":
-        return _fish(flags, models, benchmarks)
-    bash = _bash(flags, models, benchmarks)
-    return "autoload -U +X bashcompinit && bashcompinit\n" + bash if shell == "zsh" else bash
+def script(shell: str) -> str:
+    """Return what tells `shell` (bash, zsh or fish) to ask the command itself."""
+    return shellcode(["janus-eval"], shell=shell)
 
 
-def _bash(flags: Mapping[str, Sequence[str]], models: Sequence[str], benchmarks: Sequence[str]) -> str:
-    cases = "\n".join(f'    {name}) words="{" ".join(options)}" ;;' for name, options in flags.items())
-    return f"""\
-_janus_eval() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" words=""
-  case "$before" in
-    -m|--model) COMPREPLY=($(compgen -W "{" ".join(models)}" -- "$current")); return ;;
-    -b|--bench) COMPREPLY=($(compgen -W "{" ".join(benchmarks)}" -- "$current")); return ;;
-  esac
-  case "${{COMP_WORDS[1]}}" in
-{cases}
-  esac
-  [ "$COMP_CWORD" -eq 1 ] && words="{" ".join(flags)}"
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
-  [ "${{#COMPREPLY[@]}}" -eq 0 ] && COMPREPLY=($(compgen -f -- "$current"))
-}}
-complete -o filenames -F _janus_eval janus-eval"""
+def line() -> list[str]:
+    """Return the words of the command line that is being typed, without the command's name."""
+    typed = os.environ.get("COMP_LINE", "")
+    with suppress(ValueError):  # a quote that is still open
+        return shlex.split(typed)[1:]
+    return typed.split()[1:]
 
 
-def _fish(flags: Mapping[str, Sequence[str]], models: Sequence[str], benchmarks: Sequence[str]) -> str:
-    lines = [f"complete -c janus-eval -n __fish_use_subcommand -a '{' '.join(flags)}'"]
-    for name, options in flags.items():
-        for option in (each[2:] for each in options if each.startswith("--")):
-            lines.append(f"complete -c janus-eval -n '__fish_seen_subcommand_from {name}' -l {option}")
-    lines.append(f"complete -c janus-eval -s m -l model -xa '{' '.join(models)}'")
-    lines.append(f"complete -c janus-eval -s b -l bench -xa '{' '.join(benchmarks)}'")
-    return "\n".join(lines)
+def answer(parser: argparse.ArgumentParser) -> None:
+    """Write the completions of the line that is being typed where argcomplete's script reads them, and end."""
+    for each in _actions(parser):
+        completer = _COMPLETERS.get(each.dest)
+        if completer is not None and each.option_strings:
+            each.completer = completer  # pyright: ignore[reportAttributeAccessIssue] -- argcomplete looks for it there
+    argcomplete.autocomplete(parser, always_complete_options=False)
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
+    for each in parser._actions:
+        yield each
+        if isinstance(each.choices, dict):  # the commands
+            for below in each.choices.values():
+                yield from _actions(below)
+
+
+def _names(group: registry.Group, *more: str) -> Completer:
+    def complete(prefix: str, **_: object) -> list[str]:
+        before = prefix[: prefix.rfind(",") + 1]  # a,b,c: the last one is being typed
+        return [before + each for each in (*registry.names(group), *more)]
+
+    return complete
+
+
+def _options(group: registry.Group, dest: str) -> Completer:
+    def complete(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+        found: list[str] = []
+        for name in flags.split_names(getattr(parsed_args, dest, None) or []):
+            with suppress(JanusEvalError):  # no such plugin, or one whose package lacks: it has nothing to offer
+                found += [f"{each}=" for each in registry.parameters(group, registry.resolve(group, name))]
+        return found
+
+    return complete
+
+
+def _recipes(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    found: list[str] = []
+    for name in flags.split_names(parsed_args.model or registry.names("models")):
+        with suppress(JanusEvalError):
+            given = registry.parameters("models", registry.resolve("models", name)).get("recipe")
+            found += registry.choices(given) if given is not None else []
+    return found
+
+
+_COMPLETERS: dict[str, Completer] = {
+    "model": _names("models"),
+    "bench": _names("benchmarks", *spelling.GROUPS),
+    "model_args": _options("models", "model"),
+    "bench_args": _options("benchmarks", "bench"),
+    "recipe": _recipes,
+    "executor": _names("executors"),
+}

@@ -245,13 +245,6 @@ def test_names_with_a_colon_are_kept_whole() -> None:
     assert flags.split_names(["a,b", "images:dir,with,commas"]) == ["a", "b", "images:dir,with,commas"]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_commands_flags_and_names(capsys: pytest.CaptureFixture[str], shell: str) -> None:
-    code, out, _ = call(capsys, "completion", shell)
-    assert code == 0
-    assert "doctor" in out and "max-errors" in out and "geneval" in out
-
-
 def test_doctor_says_what_is_missing_and_how_to_mend_it(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "doctor", "--json")
     rows = {row["what"]: row for row in json.loads(out)}
