@@ -16,7 +16,6 @@ _NEEDS = (
     ("geneval", "opencv-python-headless pycocotools", "GenEval's detector"),
     ("diffusers", "diffusers", "SD3-Medium, JanusFlow, diffusers:NAME"),
     ("data", "datasets", "benchmarks from the hub"),
-    ("judge", "openai", "MM-Vet's grader, openai:NAME"),
     ("clip", "open-clip-torch torchvision", "CLIP through open_clip (optional)"),
     ("mmdet", "mmdet", "the original detector (optional)"),
 )

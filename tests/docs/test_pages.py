@@ -1,0 +1,65 @@
+"""The pages say what is: links lead somewhere, quoted messages are in the code, every page is in the site."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from support.pages import PAGES, ROOT
+
+FOLDERS = ("evals", "models", "benchmarks", "reports", "integrations")
+SUITES = ("geneval", "dpg_bench", "pope", "mme", "mmbench", "seed_bench", "gqa", "mmmu", "mm_vet")
+
+
+def messages() -> list[str]:
+    """Return the messages that the troubleshooting page quotes."""
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    return re.findall(r"^\| `([^`]*[a-z]{3}[^`]*)`", text, re.M)
+
+
+def said() -> Iterator[str]:
+    """Yield every text in the package's code, what varies in it left blank."""
+    for path in (each for folder in FOLDERS for each in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (each.value if isinstance(each, ast.Constant) else "\0" for each in node.values)
+                yield "".join(map(str, parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_every_quoted_message_is_one_of_the_code() -> None:
+    code, quoted = list(said()), messages()
+    assert len(quoted) > 25
+    lost: list[str] = []
+    for message in quoted:
+        parts = [re.escape(each) for each in message.replace("=N", "=…").split("…")]
+        pattern = re.compile(".*".join(parts), re.S)
+        if not any(pattern.search(each) for each in code):
+            lost.append(message)
+    assert lost == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda each: each.stem)
+def test_a_link_within_the_repository_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.S)
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    made = {"contributing.md", "changelog.md"}  # by docs/hooks.py
+    assert [each for each in targets if each not in made and not (page.parent / each).exists()] == []
+
+
+def test_the_site_has_every_page_once_and_one_for_each_core_suite() -> None:
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    nav = yaml.safe_load(text)["nav"]
+    pages = [page for part in nav for value in part.values() for page in _leaves(value)]
+    there = {each.name for each in (ROOT / "docs").glob("*.md")} | {"contributing.md", "changelog.md"}
+    assert sorted(pages) == sorted(there)
+    assert {f"{suite}.md" for suite in SUITES} <= there
+
+
+def _leaves(value: str | list[dict[str, str]]) -> list[str]:
+    return [value] if isinstance(value, str) else [page for each in value for page in each.values()]
