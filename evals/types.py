@@ -233,6 +233,11 @@ class RunSpec:
         texts: tuple[Json, ...] = (spec.model, spec.benchmark, spec.version, spec.tag, spec.limit or "")
         if not all(isinstance(each, str) for each in texts):
             raise TypeError("a name, a version, a tag or a limit is no text")
+        objects = [getattr(spec, each.name) for each in fields(cls) if each.name.endswith(("_card", "_options"))]
+        if not all(isinstance(each, dict) for each in objects):
+            raise TypeError("a card or options are no object")
+        if type(spec.seed) is not int or not (spec.step is None or type(spec.step) is int):
+            raise TypeError("a seed or a step is no whole number")
         return replace(spec, scoring=tuple(spec.scoring))
 
     @property

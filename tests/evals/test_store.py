@@ -221,6 +221,15 @@ def test_a_spec_whose_words_are_no_text_is_none(change: dict[str, Any]) -> None:
         RunSpec.from_json(spec().to_json() | change)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"observer_card": 3}, {"model_card": []}, {"model_options": None}, {"seed": "0"}, {"seed": True}, {"step": 1.5}],
+)
+def test_a_spec_whose_cards_and_numbers_are_none_is_none(change: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="no object|no whole number"):
+        RunSpec.from_json(spec().to_json() | change)
+
+
 def test_a_record_of_another_format_is_named(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(UsageError, match="format 99"):

@@ -119,10 +119,11 @@ def read_sizes(folder: Path, state: Mapping[str, torch.Tensor]) -> Sizes:
     blocks = [int(match[1]) for match in map(block.fullmatch, state) if match]
 
     def number(table: Mapping[str, Any], key: str, default: float | None = None) -> Any:
-        value = table.get(key, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        value, parts = table.get(key, default), isinstance(default, float)
+        if type(value) not in (int, float) or not (0 < value < 1 if parts else type(value) is int and 0 < value < 1e6):
             name = "config.yaml" if table is outer else "config_bert.json"
-            raise EnvironmentProblem(f"{folder / name}: {key} is {value!r}, expected a number")
+            wanted = "a number between 0 and 1" if parts else "a whole number from 1 to 999,999"
+            raise EnvironmentProblem(f"{folder / name}: {key} is {value!r:.80}, expected {wanted}")
         return value
 
     sizes = Sizes(
@@ -148,8 +149,7 @@ def read_sizes(folder: Path, state: Mapping[str, torch.Tensor]) -> Sizes:
         max_length=number(outer, "max_length", 10),
         beams=number(outer, "beam_size", 5),
     )
-    least = min(sizes.stride, sizes.heads)
-    if least < 1 or sizes.fusion_layers > sizes.fusion_list or sizes.width % sizes.heads:
+    if sizes.fusion_layers > sizes.fusion_list or sizes.width % sizes.heads:
         raise EnvironmentProblem(f"{folder / 'config_bert.json'}: stride_layer, fusion_layers or heads cannot be meant")
     if bert.get("hidden_act", "gelu") != "gelu":
         raise EnvironmentProblem(f"{folder / 'config_bert.json'}: hidden_act {bert['hidden_act']!r}, expected 'gelu'")

@@ -96,10 +96,13 @@ def test_many_missing_tensors_are_counted(folder: Path) -> None:
     [
         ("config_bert.json", "stride_layer", None, "stride_layer is None"),
         ("config_bert.json", "fusion_layers", 9, "cannot be meant"),
-        ("config_bert.json", "num_attention_heads", 0, "cannot be meant"),
+        ("config_bert.json", "num_attention_heads", 0, "num_attention_heads is 0"),
+        ("config_bert.json", "hidden_size", -1, "hidden_size is -1"),
+        ("config_bert.json", "hidden_size", 64.5, "hidden_size is 64.5"),
+        ("config_bert.json", "layer_norm_eps", 5, "between 0 and 1"),
         ("config_bert.json", "hidden_act", "relu", "hidden_act 'relu'"),
         ("config_bert.json", "text_encoder_layers", 2, "lacks"),
-        ("config_bert.json", "text_encoder_layers", "two", "expected a number"),
+        ("config_bert.json", "text_encoder_layers", "two", "expected a whole number"),
     ],
 )
 def test_a_setting_that_is_missing_or_wrong_is_named(
