@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from .files import disk, publish_new, read_json
 from .plan import Pair, pairs
 from .request import Request
 from .store import RunStore
-from .stored import read_spec
+from .stored import read_options, read_spec
 from .types import Job, RunSpec
 
 
@@ -51,6 +52,10 @@ def _place(folder: Path) -> Path:
     return folder.parent / f".shards-{hashlib.sha256(asked.encode()).hexdigest()[:12]}"
 
 
+_ASKED = ("model", "benchmark", "seed", "limit", "model_options", "tag", "step")
+"""What of a run is as it was asked, on whatever machine."""
+
+
 def _differing(one: RunSpec, other: RunSpec) -> Iterator[str]:
     cards: Sequence[tuple[str, Mapping[str, object], Mapping[str, object]]] = (
         ("model", one.model_card, other.model_card),
@@ -71,13 +76,19 @@ def again(folder: Path, request: Request, executor: Executor) -> tuple[Pair, Exe
     stored = read_spec(folder)
     if not (folder / "asked.json").is_file():
         raise UsageError(f"{folder} does not say what it was asked: no asked.json (an object, or an old run)")
+    told = re.search(r"--([0-9a-f]{12})$", folder.resolve().name)
+    if told is not None and told[1] != stored.digest:
+        raise UsageError(f"{folder / 'spec.json'} says another run (#{stored.digest}) than its folder's name")
     asked = request.again(read_json(folder / "asked.json"))
     (pair,) = pairs(replace(asked, output=folder.parent), executor, tolerant=True)
+    changed = [each for each in _ASKED if getattr(pair.spec, each) != getattr(stored, each)]
+    if changed:
+        raise UsageError(f"{folder}: spec.json and asked.json disagree about {', '.join(changed)}: one was changed")
     if (pair.spec.benchmark_card, pair.spec.benchmark_options) != (stored.benchmark_card, stored.benchmark_options):
         raise UsageError(
             f"{folder}: the data of {stored.benchmark} are not those that were asked, or are read otherwise"
         )
-    found = replace(pair, spec=stored, folder=folder, suite_options=read_json(folder / "options.json"))
+    found = replace(pair, spec=stored, folder=folder, suite_options=read_options(folder))
     if pair.spec.digest == stored.digest:
         return found, executor
     return found, Nobody(f"{folder} lacks outputs, and this machine would make others", _differing(stored, pair.spec))

@@ -185,11 +185,19 @@ def lines_of(folder: Path, stream: str, sample_id: str) -> list[dict[str, Json]]
     return [row for row in rows if row is not None and row["sample_id"] == sample_id]
 
 
+_QUICK = 2**26
+"""Bytes of scores.jsonl that are hashed for a look at one sample."""
+_OTHER = "{} is not the file that record.json was written with: run the same command again"
+
+
 def scores_of(folder: Path, sample_id: str) -> list[Score]:
-    """Return the scores of one sample, found without reading the others."""
+    """Return the scores of one sample. Raises UsageError where the file, up to 64 MB, is not its record's."""
     path = folder / "scores.jsonl"
     if not path.is_file():
         raise UsageError(f"{path} cannot be read: no such file")
+    expected = scores_digest(folder) if path.stat().st_size <= _QUICK else None
+    if expected is not None and sha256(path) != expected:
+        raise UsageError(_OTHER.format(path))
     found = [score_of(line, str(path)) for line in _with_id(path, sample_id)]
     return [each for each in found if each.sample_id == sample_id]
 
@@ -235,6 +243,15 @@ def read_spec(folder: Path) -> RunSpec:
         raise UsageError(f"{path} is damaged: {error!r}") from error
 
 
+def read_options(folder: Path) -> dict[str, Json]:
+    """Return the options that a stored run's suite was made with. Raises UsageError for a file that holds none."""
+    path = folder / "options.json"
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} is damaged: no JSON object")
+    return found
+
+
 def finished(folder: Path) -> RunRecord | None:
     """Return the record of a run that is finished and whole, None where there is none."""
     if not (folder / "record.json").is_file():
@@ -253,6 +270,8 @@ def read_record(folder: Path) -> RunRecord:
     row = unsealed(read_json(path), str(path))
     machine = read_json(environment) if environment.is_file() else {}
     record = record_from_json(row, str(path), machine if isinstance(machine, dict) else {})
+    if (folder / "spec.json").is_file() and (asked := read_spec(folder).digest) != record.spec.digest:
+        raise UsageError(f"{path} is the record of another run (#{record.spec.digest}) than spec.json says (#{asked})")
     return replace(record, name=name_of(folder))
 
 
@@ -337,7 +356,7 @@ def iter_scores(folder: Path) -> Iterator[Score]:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     expected = scores_digest(folder)
     if expected is not None and digest.hexdigest() != expected:
-        raise UsageError(f"{path} is not the file that record.json was written with: run the same command again")
+        raise UsageError(_OTHER.format(path))
 
 
 def slim() -> Callable[[Score], Score]:

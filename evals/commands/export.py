@@ -8,10 +8,10 @@ from typing import Any
 
 from .. import members, reasoning, registry, screen
 from ..errors import Incomplete, UsageError
-from ..files import read_json, write_out
+from ..files import write_out
 from ..plugins import Suite
 from ..samples import fingerprint
-from ..stored import Stored, read_record
+from ..stored import Stored, read_options, read_record
 from ..types import RunRecord
 from . import flags
 
@@ -48,5 +48,5 @@ def export(args: argparse.Namespace) -> int:
 
 def _suite(folder: Path, record: RunRecord, more: dict[str, Any]) -> Suite:
     name = record.spec.benchmark
-    options = {**read_json(folder / "options.json"), **more}
+    options = {**read_options(folder), **more}
     return members.benchmark(registry.create("benchmarks", name, **options), name)

@@ -10,9 +10,8 @@ from textwrap import wrap
 
 from .. import members, registry
 from ..errors import JanusEvalError, UsageError, hint
-from ..files import read_json
 from ..plugins import Suite
-from ..stored import iter_scores, lines_of, read_lines, read_spec, scores_of
+from ..stored import iter_scores, lines_of, read_lines, read_options, read_spec, scores_of
 from ..types import Json, Picture, Sample
 
 Line = str | Callable[[], bytes]
@@ -27,9 +26,7 @@ _LONG = 4000
 def suite_of(folder: Path) -> Suite:
     """Return the suite of a stored run, made again from its options; nothing is fetched for it."""
     name = read_spec(folder).benchmark
-    options = read_json(folder / "options.json")
-    if not isinstance(options, dict):
-        raise UsageError(f"{folder / 'options.json'} is damaged: no JSON object")
+    options = read_options(folder)
     more = {"offline": True} if "offline" in registry.parameters("benchmarks", name) else {}
     return members.benchmark(registry.create("benchmarks", name, **options | more), name)
 

@@ -113,11 +113,13 @@ class Drawing:
 
 
 def answer_of(reply: Reply, who: str, *, remedy: str, answer_from: AnswerFrom | None = None) -> str:
-    """Return what the model answered: its text, or its refusal. An empty answer is none.
+    """Return what the model answered: its text, or its refusal. An empty answer is none, nor is what a filter left.
 
     `answer_from` "reasoning" takes the reasoning where the text is empty. `remedy` is what to do about
     a model that spends its tokens before it answers. Raises RequestFailed, with the reason, where there is nothing.
     """
+    if reply.finish == "content_filter" and reply.text.strip():
+        raise RequestFailed(f"{who}: the service withheld a part of the answer (finish_reason content_filter)")
     for text in (reply.text, reply.refusal, reply.reasoning if answer_from == "reasoning" else ""):
         if text.strip():
             return text

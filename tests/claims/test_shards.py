@@ -135,3 +135,27 @@ def test_a_shard_is_named_by_slurm_and_by_kubernetes(
     assert world.run(tmp_path, *BATCH, "--shard", text, **environment).code == 0
     (lines,) = folder_of(tmp_path).glob("predictions/*.jsonl")
     assert lines.name.startswith("002of004-")
+
+
+def test_shards_whose_spec_was_changed_are_not_taken_together(world: World, tmp_path: Path) -> None:
+    assert world.run(tmp_path, *BATCH, "--shard", "0/1").code == 0
+    folder = folder_of(tmp_path)
+    whole = (folder / "spec.json").read_bytes()
+    for key, value in (("seed", 7), ("tag", "of another"), ("model_card", {"weights": "abcdef"})):
+        (folder / "spec.json").write_text(json.dumps(json.loads(whole) | {key: value}))
+        code, told = finish(world, tmp_path)
+        assert code == 2 and told.count("\n") == 1 and "says another run" in told, key
+    (folder / "spec.json").write_text(json.dumps(json.loads(whole) | {"seed": 7}))
+    moved = folder.rename(tmp_path / "moved")
+    code, told = finish(world, tmp_path)
+    assert code == 2 and "disagree about seed" in told
+    (moved / "spec.json").write_bytes(whole)
+    assert finish(world, tmp_path) == (0, "")
+
+
+def test_options_that_are_no_object_end_in_a_line(world: World, tmp_path: Path) -> None:
+    assert world.run(tmp_path, *BATCH, "--shard", "0/1").code == 0
+    for text in ("[]", "null", '"x"'):
+        (folder_of(tmp_path) / "options.json").write_text(text)
+        code, told = finish(world, tmp_path)
+        assert code == 2 and told.count("\n") == 1 and "options.json is damaged" in told

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
 from janus_eval.evals.files import check_inside, publish, read_json, seal, sha256, unseal
 from janus_eval.evals.store import RunStore
-from janus_eval.evals.stored import find_runs, read_record, read_scores
-from janus_eval.evals.types import Evidence, Prediction, RunRecord, RunSpec
+from janus_eval.evals.stored import find_runs, read_record, read_scores, scores_of
+from janus_eval.evals.types import Evidence, Prediction, RunRecord, RunSpec, Score
 from PIL import Image
 from support.worlds import spec
 
@@ -226,7 +226,7 @@ def test_a_spec_whose_words_are_no_text_is_none(change: dict[str, Any]) -> None:
     [{"observer_card": 3}, {"model_card": []}, {"model_options": None}, {"seed": "0"}, {"seed": True}, {"step": 1.5}],
 )
 def test_a_spec_whose_cards_and_numbers_are_none_is_none(change: dict[str, Any]) -> None:
-    with pytest.raises(TypeError, match="no object|no whole number"):
+    with pytest.raises(TypeError, match=r"no object|no whole number"):
         RunSpec.from_json(spec().to_json() | change)
 
 
@@ -286,3 +286,24 @@ def test_files_that_other_writers_rename_meanwhile_are_no_links(tmp_path: Path) 
             stop.set()
         for each in writers:
             each.result()
+
+
+def test_the_record_of_another_run_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    for name, asked in (("one", spec()), ("two", replace(spec(), seed=5))):
+        with RunStore(tmp_path / name, asked) as store:
+            store.finish([], RunRecord(asked, "acc", {}, {}, complete=False))
+    (tmp_path / "two" / "record.json").write_bytes((tmp_path / "one" / "record.json").read_bytes())
+    with pytest.raises(UsageError, match=r"record\.json is the record of another run"):
+        read_record(tmp_path / "two")
+    assert read_record(tmp_path / "one").spec == spec()
+
+
+def test_one_samples_scores_are_those_of_the_record(tmp_path: Path) -> None:
+    scores = [Score(each, 0, "acc", 1.0) for each in "ab"]
+    with RunStore(tmp_path, spec()) as store:
+        store.finish(scores, RunRecord(spec(), "acc", {}, {}, complete=False))
+    assert scores_of(tmp_path, "a") == scores[:1]
+    path = tmp_path / "scores.jsonl"
+    path.write_text(path.read_text().replace("1.0", "0.0", 1))
+    with pytest.raises(UsageError, match=r"is not the file that record\.json was written with"):
+        scores_of(tmp_path, "a")

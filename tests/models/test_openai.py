@@ -119,6 +119,13 @@ def test_an_empty_answer_is_a_failure_that_is_asked_for_once(service: Service, f
     assert len(service.asked) == 1
 
 
+def test_what_a_filter_left_of_an_answer_is_none(service: Service) -> None:
+    message = {"role": "assistant", "content": "Yes, there"}
+    service.reply = lambda body: {"choices": [{"message": message, "finish_reason": "content_filter"}]}
+    with pytest.raises(RequestFailed, match="withheld a part of the answer"):
+        model(service).predict([question()])
+
+
 def test_reasoning_is_the_answer_only_where_it_is_asked_for(service: Service) -> None:
     message = {"role": "assistant", "content": None, "reasoning_content": "I see none. No"}
     service.reply = lambda body: {"choices": [{"message": message, "finish_reason": "stop"}]}
