@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .files import dump, publish_lines
-from .stored import Key, Line, files, line_key, read_line
+from .stored import Key, Line, files, is_foreign, line_key, read_line, whose
 
 Place = tuple[Path, int, int]
 """A line within a file: where it begins, how long it is."""
@@ -17,17 +17,18 @@ MAIN = "0"
 def settle(folder: Path, stream: str, keys: Sequence[Key], fits: Callable[[Key, Line], bool], *, torn: bool) -> None:
     """Leave the lines of `predictions` or `evidence` in one file, one a key, in the order of `keys`.
 
-    Of several lines of one key the last that `fits` stays, else the last; `torn` lines are left out.
+    Of several lines of one key the last that `fits` stays, else the last; `torn` lines and another run's are left out.
     """
     found = files(folder, stream)
     alone = all(path.stem == MAIN for path in found)
     if alone and not torn and all(_in_order(path, keys) for path in found):
         return
     places: dict[Key, list[Place]] = {}
+    ours = whose(folder, stream)
     for path in found:
         for place, line in _placed(path):
             row = read_line(line, stream)
-            if row is not None:
+            if row is not None and not is_foreign(row, ours):
                 places.setdefault(line_key(row), []).append(place)
     known = set(keys)
     order = [*keys, *sorted(key for key in places if key not in known)]

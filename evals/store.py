@@ -53,7 +53,7 @@ from .files import (
 )
 from .pictures import Made, picture_bytes
 from .settle import MAIN, settle
-from .stored import Key, Line, Stored, prediction_digests, record_to_json
+from .stored import Key, Line, Stored, prediction_digests, record_to_json, whose
 from .types import Answer, Evidence, Json, Prediction, Refusal, RunRecord, RunSpec, Score
 
 
@@ -354,7 +354,8 @@ class RunStore:
         return self.folder / stream / f"{self.writer}.jsonl"
 
     def _append(self, stream: str, rows: Sequence[Line]) -> None:
-        data = "".join(seal(row) + "\n" for row in rows).encode()
+        mark = {"for": whose(self.folder, stream)}  # a line that is copied into another run's folder is not taken there
+        data = "".join(seal({**row, **mark}) + "\n" for row in rows).encode()
         with disk(self.folder):
             if stream not in self._files:
                 path = self._path(stream)

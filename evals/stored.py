@@ -112,15 +112,36 @@ class Stored:
         return {line_key(row): row for row in rows if row["of"] == digests.get(line_key(row))}
 
     def _lines(self, stream: str) -> Iterator[dict[str, Json]]:
+        ours = whose(self.folder, stream)
         for path in files(self.folder, stream):
+            foreign = 0
             with disk(self.folder), path.open("rb") as file:
                 for number, line in enumerate(file, 1):
                     row = read_line(line, stream)
                     if row is None:
                         self.torn.add(path)
                         self.damage.append(f"{path} line {number} is damaged: its sample is computed again")
+                    elif is_foreign(row, ours):
+                        foreign += 1
                     else:
                         yield row
+            if foreign:
+                self.torn.add(path)
+                self.damage.append(f"{path}: {foreign} lines are of another run: their samples are computed again")
+
+
+def whose(folder: Path, stream: str) -> str:
+    """Return what a run's new lines of `predictions` or `evidence` are marked with (`for`): the key of what they hang
+    on, by its spec.json; "" where there is none."""
+    if not (folder / "spec.json").is_file():
+        return ""
+    spec = read_spec(folder)
+    return spec.evidence_key if stream == "evidence" else spec.predictions_key
+
+
+def is_foreign(row: Line, ours: str) -> bool:
+    """Return whether a line says that it was made for another run; older ones say nothing."""
+    return bool(ours) and row.get("for", ours) != ours
 
 
 def files(folder: Path, stream: str) -> list[Path]:
@@ -171,18 +192,21 @@ def _digest(read: Callable[[Path], str], prediction: Prediction) -> str:
 
 def read_lines(folder: Path, stream: str) -> Iterator[dict[str, Json]]:
     """Yield the whole lines of a run's `predictions` or `evidence`; damaged ones are passed over."""
+    ours = whose(folder, stream)
     for path in files(folder, stream):
         with path.open("rb") as file:
             for line in file:
                 row = read_line(line, stream)
-                if row is not None:
+                if row is not None and not is_foreign(row, ours):
                     yield row
 
 
 def lines_of(folder: Path, stream: str, sample_id: str) -> list[dict[str, Json]]:
     """Return the whole lines of one sample in `predictions` or `evidence`, found without reading the others."""
+    ours = whose(folder, stream)
     rows = [read_line(line, stream) for path in files(folder, stream) for line in _with_id(path, sample_id)]
-    return [row for row in rows if row is not None and row["sample_id"] == sample_id]
+    found = [row for row in rows if row is not None and not is_foreign(row, ours)]
+    return [row for row in found if row["sample_id"] == sample_id]
 
 
 _QUICK = 2**26

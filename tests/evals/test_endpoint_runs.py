@@ -92,7 +92,7 @@ def test_a_text_alone_is_stored_as_ever(tmp_path: Path) -> None:
     evaluate("always-yes", "pope", data="toy", limit="1", output=tmp_path)
     (folder,) = tmp_path.iterdir()
     line = json.loads((folder / "predictions" / "0.jsonl").read_text())
-    assert line.keys() == {"sum", "sample_id", "index", "kind", "text"}
+    assert line.keys() == {"for", "sum", "sample_id", "index", "kind", "text"}
     assert not (folder / "latency.jsonl").exists()
 
 

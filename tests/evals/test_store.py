@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
 from janus_eval.evals.files import check_inside, publish, read_json, seal, sha256, unseal
 from janus_eval.evals.store import RunStore
-from janus_eval.evals.stored import find_runs, read_record, read_scores, scores_of
+from janus_eval.evals.stored import find_runs, read_lines, read_record, read_scores, scores_of
 from janus_eval.evals.types import Evidence, Prediction, RunRecord, RunSpec, Score
 from PIL import Image
 from support.worlds import spec
@@ -307,3 +307,27 @@ def test_one_samples_scores_are_those_of_the_record(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("1.0", "0.0", 1))
     with pytest.raises(UsageError, match=r"is not the file that record\.json was written with"):
         scores_of(tmp_path, "a")
+
+
+@pytest.mark.parametrize("where", ["predictions/0.jsonl", "predictions/001of002-deadbeef.jsonl"])
+def test_lines_of_another_run_are_neither_read_nor_kept(tmp_path: Path, where: str) -> None:
+    for name, asked, text in (("ours", spec(), "yes"), ("theirs", replace(spec(), seed=5), "no")):
+        with RunStore(tmp_path / name, asked) as store, ThreadPoolExecutor(1) as pool:
+            store.add_predictions([(Prediction(str(n)), text) for n in range(3)], pool)
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    (ours / where).write_bytes((theirs / "predictions/0.jsonl").read_bytes())
+    left = [] if where.endswith("/0.jsonl") else ["yes"] * 3
+    with RunStore(ours, spec()) as store:
+        assert [each.text for each in store.predictions().values()] == left
+        assert store.damage == [f"{ours / where}: 3 lines are of another run: their samples are computed again"]
+        store.settle([("text", str(n), 0) for n in range(3)], store.predictions())
+    assert [each["text"] for each in read_lines(ours, "predictions")] == left
+    assert b'"no"' not in b"".join(path.read_bytes() for path in (ours / "predictions").iterdir())
+
+
+def test_lines_that_do_not_say_whose_they_are_still_count(tmp_path: Path) -> None:
+    add_text(tmp_path, "yes", "no")
+    path = tmp_path / "predictions/0.jsonl"
+    rows = [unseal(line) or {} for line in path.read_bytes().splitlines()]
+    path.write_text("".join(seal({k: v for k, v in row.items() if k != "for"}) + "\n" for row in rows))
+    assert read_text(tmp_path) == {"0": "yes", "1": "no"}
