@@ -13,12 +13,12 @@ from pathlib import Path
 
 from .errors import UsageError
 from .files import READS, RECORDS, disk, dump, read_json, remembered, scores_digest, sha256, unseal, unsealed
+from .packs import Line, file_of, held, is_place, place_of
 from .types import Evidence, Json, Metric, Prediction, RunRecord, RunSpec, Score
 
 FORMAT = 2
 Key = tuple[str, str, int]
 """(kind, sample id, index): what names one output within a run."""
-Line = Mapping[str, Json]
 
 
 class Stored:
@@ -86,13 +86,14 @@ class Stored:
             likelihoods=None if likelihoods is None else tuple(likelihoods),
             finish=str(row.get("finish", "")),
             refused=row.get("refused", ""),
+            packed=place_of(self.folder, row),
         )
 
     def picture_is_whole(self, row: Line) -> bool:
         """Return whether the picture of a line lies in this run and has the bytes that the line tells of."""
-        path = self.folder / row["image"]
-        if not path.is_relative_to(self.folder) or ".." in path.parts[len(self.folder.parts) :]:
-            return False  # no picture of this run lies elsewhere
+        place, path = place_of(self.folder, row), file_of(self.folder, row)
+        if place is not None or path is None:
+            return path is not None and place is not None and held(place) is not None
         try:
             return path.stat().st_size == row["bytes"] and self._sha256(path) == row["sha256"]
         except OSError:
@@ -140,7 +141,7 @@ def read_line(line: bytes, stream: str) -> dict[str, Json] | None:
     fits = all(type(row.get(name)) in types for name, types in form.items()) and ("data" in row or stream != "evidence")
     numbers = row.get("likelihoods")
     plain = numbers is None or all(type(each) in (int, float) for each in numbers)
-    return row if fits and plain else None
+    return row if fits and plain and ("pack" not in row or is_place(row)) else None
 
 
 _FORMS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
@@ -164,6 +165,8 @@ def prediction_digests(predictions: Mapping[Key, Prediction], read: Callable[[Pa
 
 
 def _digest(read: Callable[[Path], str], prediction: Prediction) -> str:
+    if prediction.packed is not None:  # which was true when the line was read, and is asked again by who opens it
+        return prediction.packed.sha256
     if prediction.image is not None:
         return read(prediction.image)
     return hashlib.sha256(dump([prediction.text, prediction.likelihoods]).encode()).hexdigest()
