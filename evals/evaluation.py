@@ -95,7 +95,7 @@ def _bare(error: Exception | SystemExit) -> Exception:
 
 def _run(pair: Pair, settings: Settings, executor: Executor, show: Progress, say: Say) -> Outcome:
     shard = settings.shard
-    packs = pair.pictures >= MANY if settings.packs is None else settings.packs
+    packs = pair.pictures >= MANY if settings.packs is None else settings.packs and pair.pictures > 0
     with RunStore(pair.folder, pair.spec, shard.writer if shard else MAIN, packs=packs) as store:
         if settings.packs is not None and pair.pictures and store.packed != settings.packs:
             say(f"{pair.folder} goes on as it began: its pictures are kept in {'packs' if store.packed else 'files'}")
@@ -234,11 +234,15 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
     )
     with closing(executor_of(request.machine)) as who:
         outcomes = list(carry_out(pairs(request, who), settings_of(request), who))
+    records = _records(outcomes)
+    return records if several else records[0]
+
+
+def _records(outcomes: Sequence[Outcome]) -> list[RunRecord]:
     for each in outcomes:
         if each.error is not None:
             raise each.error
-    records = [each.record for each in outcomes if each.record is not None]
-    return records if several else records[0]
+    return [each.record for each in outcomes if each.record is not None]
 
 
 def settings_of(request: Request) -> Settings:

@@ -46,7 +46,8 @@ class Kept:
         Files become further names of the same bytes where the file system allows it.
         """
         left = iter(rows)
-        while some := list(islice(left, _TOGETHER)):
+        count = _TOGETHER if any(map(self._to_be_read, rows)) else len(rows)  # nothing is in memory of what is linked
+        while some := list(islice(left, count)):
             plain = [{key: value for key, value in row.items() if key not in ("pack", "at")} for row in some]
             drawn = [each for each, row in zip(plain, some, strict=True) if self._to_be_read(row)]
             read = pool.map(partial(picture, other), filter(self._to_be_read, some))

@@ -65,17 +65,17 @@ def held(place: Packed) -> bytes | None:
     """Return the bytes of a packed picture; None where they are not there, or are others."""
     if place.at < 0 or not 0 <= place.size <= MOST_BYTES or place.pack.parent.is_symlink():
         return None
-    try:
-        handle = os.open(place.pack, _READ)
-    except OSError:
-        return None
-    with os.fdopen(handle, "rb") as file, suppress(OSError):
-        found = os.fstat(handle)
+    with suppress(OSError), open(place.pack, "rb", opener=_opened) as file:
+        found = os.fstat(file.fileno())
         if stat.S_ISREG(found.st_mode) and place.at + place.size <= found.st_size:
             file.seek(place.at)
             data = file.read(place.size)
             return data if hashlib.sha256(data).hexdigest() == place.sha256 else None
     return None
+
+
+def _opened(path: str, _: int) -> int:
+    return os.open(path, _READ)
 
 
 def unpack(place: Packed) -> bytes:
@@ -107,7 +107,14 @@ def file_of(folder: Path, row: Line) -> Path | None:
     """Return the file that the line of a picture names; None where that would not lie within the run."""
     path = folder / str(row["image"])
     inside = path.is_relative_to(folder) and ".." not in path.parts[len(folder.parts) :]
-    return path if inside else None
+    return path if inside and _is_name(path) else None
+
+
+def _is_name(path: Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+        return False
 
 
 @contextmanager

@@ -211,7 +211,8 @@ class _Course:
             seen = list(evidence.values())
             with disk(self.store.folder):
                 self.suite.export(self.store.folder, self.samples, made, seen, scores)
-        self.store.settle([key_of(job) for job in self.jobs], predictions)  # last: pictures of packs lie elsewhere then
+        keys = [key_of(job) for job in self.jobs]
+        self.store.settle(keys, predictions, ended=state != "interrupted")  # last: pictures of packs lie elsewhere then
         self.store.finish(scores, record)
         return record
 

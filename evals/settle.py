@@ -126,7 +126,9 @@ def _moved(lines: Iterable[bytes], pack: str) -> Iterator[bytes]:
 
 
 def _remove(folder: Path, path: Path) -> None:
-    """Remove a file and the folders that are empty then, up to the run's."""
+    """Remove a file and the folders that are empty then, up to the run's; what a link leads to elsewhere stays."""
+    if not path.parent.resolve().is_relative_to(folder.resolve()):
+        return
     path.unlink(missing_ok=True)
     with suppress(OSError):
         for each in path.relative_to(folder).parents:

@@ -276,8 +276,11 @@ class RunStore:
         told = row if self.writer == MAIN else {**row, "writer": self.writer}
         self._note("where", [seal(told) + "\n"])
 
-    def settle(self, keys: Sequence[Key], predictions: Mapping[Key, Prediction]) -> None:
-        """Leave what all writers wrote as if one had written it in the order of `keys`."""
+    def settle(self, keys: Sequence[Key], predictions: Mapping[Key, Prediction], *, ended: bool = True) -> None:
+        """Leave what all writers wrote as if one had written it in the order of `keys`.
+
+        A run that is not `ended` leaves its packs as they are: copying them at each stop would take long.
+        """
 
         def fits(key: Key, row: Line) -> bool:
             made = predictions.get(key)
@@ -291,6 +294,8 @@ class RunStore:
             held = self._files.pop(stream, None)
             if held is not None:
                 held.close()
+            if stream == "predictions" and self.packed and not ended:
+                continue
             torn = any(path.parent.name == stream for path in self._stored.torn)
             with disk(self.folder):
                 settle(self.folder, stream, keys, fits, torn=torn, own=own)

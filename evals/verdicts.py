@@ -11,7 +11,8 @@ from . import reasoning, stats
 from .batches import Budget
 from .packs import unpacked
 from .plugins import Suite
-from .stored import Key, slim
+from .slim import slim
+from .stored import Key
 from .types import CUT, Evidence, Job, Metric, Prediction, RunRecord, RunSpec, Sample, Score
 
 

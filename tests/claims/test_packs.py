@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import shutil
+import signal
 import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from janus_eval.evals.files import seal
 from janus_eval.evals.stored import read_lines
 from support.command import World, folder_of, ledger, results
 
@@ -93,3 +100,96 @@ def test_export_makes_the_folder_of_a_run_in_files(world: World, whole: Path, tm
         assert world.call("export", str(run), "-o", str(tmp_path / str(number))).code == 0
     expected = {name: each for name, each in results(plain).items() if name.startswith(("images/", "squares.json"))}
     assert results(tmp_path / "0") == results(tmp_path / "1") == expected
+
+
+LIES: tuple[dict[str, object], ...] = (
+    {"at": -1},
+    {"at": 1},
+    {"at": 10**30},
+    {"at": "0"},
+    {"bytes": 1},
+    {"bytes": -1},
+    {"bytes": 10**15},
+    {"sha256": "0" * 64},
+    {"pack": ".."},
+    {"pack": "../predictions/0"},
+    {"pack": None},
+    {"image": "../../outside.png"},
+    {"image": "images/a\0b"},
+    {"image": "images/\ud800"},
+    {"kind": "text", "text": "a text in a pack", "image": None},
+    {"kind": "likelihood", "likelihoods": [1.0], "bytes": None},
+    {"refused": "no", "image": None},
+)
+
+
+def test_lines_that_lie_about_their_place_cost_their_pictures_alone(world: World, whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / whole.name
+    shutil.copytree(whole, folder)
+    rows: list[dict[str, object]] = list(read_lines(folder, "predictions"))
+    lying = [{**row, **lie} for row, lie in zip(rows, LIES, strict=False)]
+    lines = [seal(row) + "\n" for row in [*lying, *rows[len(LIES) :]]]
+    (folder / "predictions" / "0.jsonl").write_text("".join(lines), encoding="utf-8")
+    for command in (("show", str(folder), "--id", "000"), ("export", str(folder), "-o", str(tmp_path / "out"))):
+        assert "Traceback" not in world.call(*command).err
+    shutil.rmtree(tmp_path / "out")
+    done = world.run(tmp_path, *BATCH, "--packs")
+    assert done.code == 0, done.err
+    assert len(LIES) <= len(ledger(tmp_path, "painted")) <= len(LIES) + 3  # their batches
+    again = [row for row in read_lines(folder, "predictions") if row["kind"] == "image"]
+    assert again == rows and not (tmp_path.parent / "outside.png").exists()
+    assert [path.name for path in folder.glob("packs/*")] == [path.name for path in whole.glob("packs/*")]
+
+
+def _link(pack: Path) -> None:
+    pack.symlink_to(pack.rename(pack.parents[2] / "elsewhere.tar"))
+
+
+def _folder(pack: Path) -> None:
+    pack.unlink()
+    pack.mkdir()
+
+
+def _pipe(pack: Path) -> None:
+    pack.unlink()
+    os.mkfifo(pack)
+
+
+@pytest.mark.parametrize(("make", "code"), [(_link, 2), (_pipe, 2), (_folder, 6)])
+def test_a_pack_that_is_no_file_is_told_in_one_line(
+    world: World, whole: Path, make: Callable[[Path], None], code: int, tmp_path: Path
+) -> None:
+    folder = tmp_path / whole.name
+    shutil.copytree(whole, folder)
+    (pack,) = folder.glob("packs/*")
+    make(pack)
+    seen = world.call("show", str(folder), "--id", "000")
+    assert seen.code == 0 and "Traceback" not in seen.err
+    done = world.run(tmp_path, *BATCH, "--packs")
+    assert done.code == code and str(pack.parent.parent) in done.err.splitlines()[-1]
+    assert "Traceback" not in done.err
+
+
+def test_show_and_report_say_the_same_of_packs_and_of_files(world: World, whole: Path, tmp_path: Path) -> None:
+    assert world.run(tmp_path, *BATCH).code == 0
+    plain = folder_of(tmp_path)
+    for name in ("environment.json", "asked.json"):  # times, and the words of the request
+        shutil.copy(whole / name, plain / name)
+    for command in (["show"], ["show", "--failed"], ["report"], ["report", "-f", "json"]):
+        said = [world.call(*command, str(run)) for run in (plain, whole)]
+        texts = [each.out.replace(str(run.parent), "") for each, run in zip(said, (plain, whole), strict=True)]
+        assert said[0].code == said[1].code == 0 and texts[0] and texts[0] == texts[1], command
+
+
+def test_a_stop_copies_no_pictures_and_the_end_makes_one_pack(world: World, whole: Path, tmp_path: Path) -> None:
+    for number in (1, 2):
+        process = world.begin(tmp_path, *BATCH, "--packs", squares_pause="0.3")
+        until = time.monotonic() + 30
+        while len(ledger(tmp_path, "painted")) < 12 * number and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert len(list(folder_of(tmp_path).glob("packs/*"))) == number
+        assert json.loads((folder_of(tmp_path) / "interrupted.json").read_bytes())["state"] == "interrupted"
+    assert world.run(tmp_path, *BATCH, "--packs").code == 0
+    assert results(folder_of(tmp_path)) == results(whole)
