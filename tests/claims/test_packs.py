@@ -181,12 +181,17 @@ def test_show_and_report_say_the_same_of_packs_and_of_files(world: World, whole:
         assert said[0].code == said[1].code == 0 and texts[0] and texts[0] == texts[1], command
 
 
+def _stored(output: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in output.glob("*/predictions/0.jsonl"))
+
+
 def test_a_stop_copies_no_pictures_and_the_end_makes_one_pack(world: World, whole: Path, tmp_path: Path) -> None:
     for number in (1, 2):
-        process = world.begin(tmp_path, *BATCH, "--packs", squares_pause="0.3")
-        until = time.monotonic() + 30
-        while len(ledger(tmp_path, "painted")) < 12 * number and time.monotonic() < until:
-            time.sleep(0.05)
+        before = _stored(tmp_path)
+        process = world.begin(tmp_path, *BATCH, "--packs", squares_pause="0.5")
+        until = time.monotonic() + 50
+        while _stored(tmp_path) < before + 4 and time.monotonic() < until:
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
         assert len(list(folder_of(tmp_path).glob("packs/*"))) == number
