@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -18,6 +18,7 @@ from .errors import JanusEvalError, UsageError
 from .executors import Executor, Making
 from .executors.local import Local
 from .flow import Progress
+from .packs import MANY
 from .plan import Pair, pairs
 from .plugins import Benchmark, ModelAdapter
 from .progress import progress
@@ -94,7 +95,10 @@ def _bare(error: Exception | SystemExit) -> Exception:
 
 def _run(pair: Pair, settings: Settings, executor: Executor, show: Progress, say: Say) -> Outcome:
     shard = settings.shard
-    with RunStore(pair.folder, pair.spec, shard.writer if shard else MAIN) as store:
+    packs = pair.pictures >= MANY if settings.packs is None else settings.packs and pair.pictures > 0
+    with RunStore(pair.folder, pair.spec, shard.writer if shard else MAIN, packs=packs) as store:
+        if settings.packs is not None and pair.pictures and store.packed != settings.packs:
+            say(f"{pair.folder} goes on as it began: its pictures are kept in {'packs' if store.packed else 'files'}")
         if pair.nameless and store.predictions():
             raise UsageError(
                 f"{pair.folder} holds outputs of a {pair.spec.model} that cannot be told from this one: give tag= or "
@@ -200,16 +204,18 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
     until: Stage = "score",
     executor: str = "",
     executor_options: Mapping[str, Any] | None = None,
+    packs: bool | None = None,
 ) -> RunRecord | list[RunRecord]:
     """Run models on suites from Python, as `janus-eval run` does, and return the record, or a list of several.
 
     `model` and `benchmark` are registered names, objects (`ModelAdapter`, `Benchmark`), or a sequence of
     either. An object whose weights change is told apart by `step` or `tag`, or by "weights" in its card;
     without any of these a stored run of it is refused. `until` is the stage behind which each run stops; `executor`
-    names who computes. Of several runs all are carried out; the first error is raised at the end, a JanusEvalError.
+    names who computes; `packs` keeps pictures in packs (None: where they are very many).
+    Of several runs all are carried out; the first error is raised at the end, a JanusEvalError.
     """
     several = not _is_one(model) or not _is_one(benchmark)
-    machine = (device, dtype, batch_size, base_url, offline, _text(max_cost), canary)
+    machine = Machine(device, dtype, batch_size, base_url, offline, _text(max_cost), canary, packs=packs)
     request = Request(
         models=(model,) if _is_one(model) else tuple(model),
         benchmarks=(benchmark,) if _is_one(benchmark) else tuple(benchmark),
@@ -222,23 +228,27 @@ def evaluate(  # pyright: ignore[reportInconsistentOverload] -- the options are 
         tag=tag,
         step=step,
         output=Path(output),
-        machine=Machine(*machine, executor=executor, executor_options=dict(executor_options or {})),
+        machine=replace(machine, executor=executor, executor_options=dict(executor_options or {})),
         patience=Patience(max_errors, allow_unscored, ask_refused),
         until=until,
     )
     with closing(executor_of(request.machine)) as who:
         outcomes = list(carry_out(pairs(request, who), settings_of(request), who))
+    records = _records(outcomes)
+    return records if several else records[0]
+
+
+def _records(outcomes: Sequence[Outcome]) -> list[RunRecord]:
     for each in outcomes:
         if each.error is not None:
             raise each.error
-    records = [each.record for each in outcomes if each.record is not None]
-    return records if several else records[0]
+    return [each.record for each in outcomes if each.record is not None]
 
 
 def settings_of(request: Request) -> Settings:
     """Return what of a request moves only time and patience."""
     machine, patience = request.machine, request.patience
-    ways = (machine.offline, request.until, patience.ask_refused, request.shard)
+    ways = (machine.offline, request.until, patience.ask_refused, request.shard, machine.packs)
     return Settings(machine.batch_size, patience.max_errors, patience.allow_unscored, *ways)
 
 

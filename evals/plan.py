@@ -50,6 +50,11 @@ class Pair:
         """The run in words."""
         return f"{self.spec.model} on {self.spec.benchmark}"
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures it draws."""
+        return len(self.samples) * self.suite.outputs if self.suite.kind == "image" else 0
+
 
 @dataclass(frozen=True, slots=True)
 class _Made:
@@ -83,7 +88,7 @@ def pairs(request: Request, executor: Executor | None = None, *, tolerant: bool 
         model = _model(entry, request)
         mine = [_suite(each, request, model.plugin.world, suites) for each in _once("benchmarks", request.benchmarks)]
         before: _Made | None = None
-        drawn = sum(map(_pictures, found))
+        drawn = sum(each.pictures for each in found)
         for suite in sorted(mine, key=lambda each: each.plugin.kind != "image"):
             eyes = _eyes(suite, request, model.plugin.world)
             if eyes and before and (eyes.name, eyes.options) == (before.name, before.options):
@@ -92,14 +97,10 @@ def pairs(request: Request, executor: Executor | None = None, *, tolerant: bool 
             there = None if tolerant or model.plugin.independent else executor
             found.append(_pair(model, suite, eyes, request, contents, there, tolerant=tolerant))
         if not tolerant:  # a ceiling that cannot hold is said now, not when it is reached
-            paid = model.plugin.cost(sum(map(_pictures, found)) - drawn)
+            paid = model.plugin.cost(sum(each.pictures for each in found) - drawn)
             if paid and request.shard:
                 raise UsageError(f"--shard: {model.name} is paid for, and one process must keep its account")
     return found
-
-
-def _pictures(pair: Pair) -> int:
-    return len(pair.samples) * pair.suite.outputs if pair.suite.kind == "image" else 0
 
 
 # -- plugins ------------------------------------------------------------------------------------------

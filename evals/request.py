@@ -22,6 +22,7 @@ class Machine:
 
     `max_cost` is what a paid model's drawings may cost, in US$, or "none"; `canary` looks at a few drawings of a
     service before the others are paid for.
+    `packs` keeps pictures in packs, or in files; None is packs where there are very many.
     `executor` is a registered name, made with `executor_options`; "" is this process, or Ray for several devices.
     """
 
@@ -34,6 +35,7 @@ class Machine:
     canary: bool = True
     executor: str = ""
     executor_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    packs: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

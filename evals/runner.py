@@ -36,6 +36,7 @@ class Settings:
     until: Stage = "score"
     ask_refused: bool = False
     shard: Shard | None = None
+    packs: bool | None = None
 
 
 def run(
@@ -193,7 +194,6 @@ class _Course:
         until, allow = self.settings.until, self.settings.allow_unscored
         observed = self.eyes is not None and until != "predict"
         waits = "" if until == "score" else f"not scored yet: the run was to stop behind {until}"
-        self.store.settle([key_of(job) for job in self.jobs], predictions)
         began = time.monotonic()
         scores = verdicts(
             self.jobs, predictions, evidence, self.suite, self.budget, why, observed=observed, waits=waits
@@ -206,11 +206,13 @@ class _Course:
         told |= {"paid": dict(spent)} if spent else {}
         found = record_of(self.spec, self.suite, self.jobs, predictions, scores, numbers, self.budget, told)
         record = replace(found, state=state)
-        if state == "finished":
+        if state == "finished" and not self.store.packed:  # else `janus-eval export` makes that folder
             made = [each for each in predictions.values() if not each.refused]
             seen = list(evidence.values())
             with disk(self.store.folder):
                 self.suite.export(self.store.folder, self.samples, made, seen, scores)
+        keys = [key_of(job) for job in self.jobs]
+        self.store.settle(keys, predictions, ended=state != "interrupted")  # last: pictures of packs lie elsewhere then
         self.store.finish(scores, record)
         return record
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from .files import dump, publish_lines
-from .stored import Key, Line, files, is_foreign, line_key, read_line, whose
+from . import packs
+from .files import dump, publish_lines, seal
+from .packs import Line
+from .stored import Key, files, is_foreign, line_key, read_line, whose
 
 Place = tuple[Path, int, int]
 """A line within a file: where it begins, how long it is."""
@@ -14,14 +17,25 @@ MAIN = "0"
 """The writer that holds a run's lock."""
 
 
-def settle(folder: Path, stream: str, keys: Sequence[Key], fits: Callable[[Key, Line], bool], *, torn: bool) -> None:
+def settle(
+    folder: Path,
+    stream: str,
+    keys: Sequence[Key],
+    fits: Callable[[Key, Line], bool],
+    *,
+    torn: bool,
+    own: Path | None = None,
+) -> None:
     """Leave the lines of `predictions` or `evidence` in one file, one a key, in the order of `keys`.
 
     Of several lines of one key the last that `fits` stays, else the last; `torn` lines and another run's are left out.
+    Where pictures are packed, one pack is left, in the same order, and a picture that does not fit has no line; `own`
+    is the pack that this process wrote.
     """
     found = files(folder, stream)
-    alone = all(path.stem == MAIN for path in found)
-    if alone and not torn and all(_in_order(path, keys) for path in found):
+    packed = stream == "predictions" and packs.is_packed(folder)
+    alone = all(path.stem == MAIN for path in found) and not torn and all(_in_order(path, keys) for path in found)
+    if alone and not (packed and not packs.is_alone(folder, packs.order(_pictures(_every(found))))):
         return
     places: dict[Key, list[Place]] = {}
     ours = whose(folder, stream)
@@ -32,8 +46,18 @@ def settle(folder: Path, stream: str, keys: Sequence[Key], fits: Callable[[Key, 
                 places.setdefault(line_key(row), []).append(place)
     known = set(keys)
     order = [*keys, *sorted(key for key in places if key not in known)]
-    lines = (_chosen(key, places[key], stream, fits) for key in order if key in places)
-    publish_lines(folder / stream / f"{MAIN}.jsonl", lines)
+    main = folder / stream / f"{MAIN}.jsonl"
+    chosen = (_chosen(key, places[key], stream, fits, packed=packed) for key in order if key in places)
+    if packed:
+        kept = [place for place in chosen if place is not None]
+        name = packs.gather(folder, lambda: _pictures(map(_read, kept)), own)
+        loose = [row["image"] for row in _pictures(map(_read, kept)) if "pack" not in row]
+        publish_lines(main, _moved(map(_read, kept), name))
+        packs.clear(folder, name)
+        for image in loose:  # of a shard that kept files
+            _remove(folder, folder / image)
+    else:
+        publish_lines(main, (_read(place) for place in chosen if place is not None))
     for path in found:
         if path.stem != MAIN:
             path.unlink(missing_ok=True)
@@ -66,12 +90,51 @@ def _placed(path: Path) -> Iterator[tuple[Place, bytes]]:
             start += len(line)
 
 
-def _chosen(key: Key, places: Sequence[Place], stream: str, fits: Callable[[Key, Line], bool]) -> bytes:
-    lines = [_read(place) for place in places]
-    if len(lines) == 1:
-        return lines[0]
-    rows = [(line, read_line(line, stream)) for line in lines]
-    return next((line for line, row in reversed(rows) if row is not None and fits(key, row)), lines[-1])
+def _chosen(
+    key: Key, places: Sequence[Place], stream: str, fits: Callable[[Key, Line], bool], *, packed: bool
+) -> Place | None:
+    if len(places) == 1 and not packed:
+        return places[0]
+    rows = [(place, read_line(_read(place), stream)) for place in places]
+    least = None if packed else places[-1]
+    return next((place for place, row in reversed(rows) if row is not None and fits(key, row)), least)
+
+
+def _every(found: Sequence[Path]) -> Iterator[bytes]:
+    for path in found:
+        with path.open("rb") as file:
+            yield from file
+
+
+def _pictures(lines: Iterable[bytes]) -> Iterator[Line]:
+    """Yield the rows of the lines that tell of pictures."""
+    for line in lines:
+        row = read_line(line, "predictions")
+        if row is not None and row.get("image") is not None:
+            yield row
+
+
+def _moved(lines: Iterable[bytes], pack: str) -> Iterator[bytes]:
+    """Yield lines, those of pictures as they lie one behind the other in a pack."""
+    end = 0
+    for line in lines:
+        row = next(_pictures([line]), None)
+        if row is None:
+            yield line
+            continue
+        at, end = packs.span(end, row["image"], row["bytes"])
+        yield f"{seal({**row, 'pack': pack, 'at': at})}\n".encode()
+
+
+def _remove(folder: Path, path: Path) -> None:
+    """Remove a file and the folders that are empty then, up to the run's; what a link leads to elsewhere stays."""
+    if not path.parent.resolve().is_relative_to(folder.resolve()):
+        return
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        for each in path.relative_to(folder).parents:
+            if each.name:
+                (folder / each).rmdir()
 
 
 def _read(place: Place) -> bytes:

@@ -9,7 +9,8 @@
                            end of a run leaves all lines in this one, in the order of what was asked
       service/             a paid service's journal, what its canary drew, pictures that are not in images/ yet
       latency.jsonl        seconds of each reply that a service gave; they differ between equal runs
-      images/              pictures, where the benchmark's official scripts look for them
+      images/              pictures, where the benchmark's official scripts look for them; or, in their place,
+      packs/               pictures in tars, one a process and one in the end (`packs.py`)
       evidence/0.jsonl     what the observer saw, each line tied to the bytes that it saw
       errors.jsonl         what went wrong, for the reader; never read back
       environment.json     machine, packages, who took how long for what (till then in where.jsonl): may differ
@@ -29,9 +30,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,9 +50,11 @@ from .files import (
     seal_of,
     write_all,
 )
+from .keeping import Drawn, Kept
+from .packs import FOLDER, Line, place_of
 from .pictures import Made, picture_bytes
 from .settle import MAIN, settle
-from .stored import Key, Line, Stored, prediction_digests, record_to_json, whose
+from .stored import Key, Stored, prediction_digests, record_to_json, whose
 from .types import Answer, Evidence, Json, Prediction, Refusal, RunRecord, RunSpec, Score
 
 
@@ -62,11 +63,12 @@ class RunStore:
 
     Such a writer (a shard) touches no file of another one: it appends to files of its own name and publishes what all
     share by link(2); no lock is asked for, because locks do not reach other machines on many file systems.
+    `packs` asks for packed pictures; a run that has some already goes on as it began (`packed` tells how).
     Raises Locked where another process holds it, UsageError where the folder belongs to another
     spec, EnvironmentProblem where it cannot be written.
     """
 
-    def __init__(self, folder: Path, spec: RunSpec, writer: str = MAIN) -> None:
+    def __init__(self, folder: Path, spec: RunSpec, writer: str = MAIN, *, packs: bool = False) -> None:
         self.folder = folder
         self.spec = spec
         self.writer = writer
@@ -76,10 +78,11 @@ class RunStore:
         self._lock: IO[str] | None = None
         with disk(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            self._kept = Kept(folder, writer, packed=packs)
             if writer == MAIN:
                 self._lock = lock(folder / ".lock")
         try:
-            check_inside(folder, "predictions", "evidence", SERVICE, f"{SERVICE}/canary")
+            check_inside(folder, "predictions", "evidence", FOLDER, SERVICE, f"{SERVICE}/canary")
             for left in folder.glob(".part-*") if writer == MAIN else ():  # of a process that was killed
                 left.unlink(missing_ok=True)
             self._check_spec()
@@ -89,6 +92,7 @@ class RunStore:
 
     def close(self) -> None:
         """Let go of the run; everything appended so far is already on disk."""
+        self._kept.close()
         for each in self._files.values():
             each.close()
         if self._lock is not None:
@@ -117,6 +121,11 @@ class RunStore:
         return self.writer != MAIN and not all(
             self._path(each).exists() for each in list(self._files)
         )  # a thread adds to them
+
+    @property
+    def packed(self) -> bool:
+        """Whether pictures are kept in packs."""
+        return self._kept.packed
 
     @property
     def damage(self) -> Sequence[str]:
@@ -169,9 +178,11 @@ class RunStore:
     def add_predictions(self, batch: Sequence[tuple[Prediction, Made]], pool: ThreadPoolExecutor) -> list[Prediction]:
         """Put a batch on disk, all or nothing: pictures first, then their lines, then fsync; return what lies there.
 
-        A Prediction of kind image carries the path at which its picture shall lie.
+        A Prediction of kind image carries the path at which its picture shall lie, were it a file.
         """
-        lines = list(pool.map(self._store_output, *zip(*batch, strict=True))) if batch else []
+        made = list(pool.map(self._line, *zip(*batch, strict=True))) if batch else []
+        with disk(self.folder):
+            lines = self._kept.keep(made, pool)
         self._append("predictions", lines)
         self._note_seconds(batch)
         for _, output in batch:  # what a paid service sent stands in the run now
@@ -194,7 +205,7 @@ class RunStore:
             with disk(self.folder), path.open("a", encoding="utf-8") as file:
                 file.write("".join(rows))
 
-    def _store_output(self, prediction: Prediction, output: Made) -> dict[str, Json]:
+    def _line(self, prediction: Prediction, output: Made) -> Drawn:
         line: dict[str, Json] = {
             "sample_id": prediction.sample_id,
             "index": prediction.index,
@@ -213,19 +224,11 @@ class RunStore:
             if path is None:
                 raise ValueError(f"no path for the picture of {prediction.sample_id}")
             data = picture_bytes(output)
-            with disk(self.folder):
-                self._place(path)
-                publish(path, data)
             line["image"] = path.relative_to(self.folder).as_posix()
             line["bytes"] = len(data)
             line["sha256"] = hashlib.sha256(data).hexdigest()
-        return line
-
-    def _place(self, path: Path) -> None:
-        """Make a picture's folder. Raises UsageError where it leads out of the run."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.parent.resolve().is_relative_to(self.folder.resolve()):
-            raise UsageError(f"{path.parent} leads out of the run: remove the link, or choose another folder with -o")
+            return line, data
+        return line, None
 
     # -- evidence ---------------------------------------------------------------------------------
 
@@ -246,29 +249,15 @@ class RunStore:
     # -- another run's ----------------------------------------------------------------------------
 
     def take_predictions(self, other: Stored) -> dict[Key, Prediction]:
-        """Take over the whole predictions of another run, and its batch sizes; return those taken.
-
-        Pictures become further names of the same bytes where the filesystem allows it, else copies.
-        """
+        """Take over the whole predictions of another run, and its batch sizes; return those taken."""
         rows = other.prediction_lines()
         with disk(self.folder):
             if not (self.folder / "plan.json").exists() and (other.folder / "plan.json").is_file():
                 publish(self.folder / "plan.json", (other.folder / "plan.json").read_bytes())
             with ThreadPoolExecutor(4) as pool:
-                list(pool.map(partial(self._take_picture, other.folder), rows.values()))
-        self._append("predictions", list(rows.values()))
+                for some in self._kept.take(other.folder, list(rows.values()), pool):
+                    self._append("predictions", some)
         return {key: each for key, each in self.predictions().items() if key in rows}
-
-    def _take_picture(self, folder: Path, row: Line) -> None:
-        name = row.get("image")
-        if name is None:
-            return
-        target = self.folder / name
-        self._place(target)
-        with suppress(OSError):
-            os.link(folder / name, target)
-            return
-        shutil.copyfile(folder / name, target)
 
     def take_evidence(self, other: Stored, predictions: Mapping[Key, Prediction]) -> int:
         """Take over another run's evidence about these predictions and return how much there was."""
@@ -287,22 +276,29 @@ class RunStore:
         told = row if self.writer == MAIN else {**row, "writer": self.writer}
         self._note("where", [seal(told) + "\n"])
 
-    def settle(self, keys: Sequence[Key], predictions: Mapping[Key, Prediction]) -> None:
-        """Leave what all writers wrote as if one had written it in the order of `keys`."""
+    def settle(self, keys: Sequence[Key], predictions: Mapping[Key, Prediction], *, ended: bool = True) -> None:
+        """Leave what all writers wrote as if one had written it in the order of `keys`.
+
+        A run that is not `ended` leaves its packs as they are: copying them at each stop would take long.
+        """
 
         def fits(key: Key, row: Line) -> bool:
-            if "of" not in row:
-                return row.get("image") is None or self._stored.picture_is_whole(row)
             made = predictions.get(key)
+            if "of" not in row:
+                known = made is not None and made.packed is not None and made.packed == place_of(self.folder, row)
+                return row.get("image") is None or known or self._stored.picture_is_whole(row)
             return row.get("error") is None and made is not None and row["of"] == prediction_digests({key: made})[key]
 
+        own = self._kept.close()
         for stream in ("predictions", "evidence"):
             held = self._files.pop(stream, None)
             if held is not None:
                 held.close()
+            if stream == "predictions" and self.packed and not ended:
+                continue
             torn = any(path.parent.name == stream for path in self._stored.torn)
             with disk(self.folder):
-                settle(self.folder, stream, keys, fits, torn=torn)
+                settle(self.folder, stream, keys, fits, torn=torn, own=own)
         self._stored.torn.clear()
         with disk(self.folder):
             for name in ("errors", "latency", "where"):

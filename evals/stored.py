@@ -13,12 +13,13 @@ from pathlib import Path
 
 from .errors import UsageError
 from .files import READS, RECORDS, disk, dump, read_json, remembered, scores_digest, sha256, unseal, unsealed
+from .packs import Line, file_of, held, is_place, place_of
+from .slim import SHORT, slim
 from .types import Evidence, Json, Metric, Prediction, RunRecord, RunSpec, Score
 
 FORMAT = 2
 Key = tuple[str, str, int]
 """(kind, sample id, index): what names one output within a run."""
-Line = Mapping[str, Json]
 
 
 class Stored:
@@ -81,18 +82,19 @@ class Stored:
             sample_id=row["sample_id"],
             index=row["index"],
             kind=texts.setdefault(row["kind"], row["kind"]),
-            text=texts.setdefault(text, text) if isinstance(text, str) and len(text) <= _SHORT else text,
+            text=texts.setdefault(text, text) if isinstance(text, str) and len(text) <= SHORT else text,
             image=self.folder / row["image"] if row.get("image") is not None else None,
             likelihoods=None if likelihoods is None else tuple(likelihoods),
             finish=str(row.get("finish", "")),
             refused=row.get("refused", ""),
+            packed=place_of(self.folder, row),
         )
 
     def picture_is_whole(self, row: Line) -> bool:
         """Return whether the picture of a line lies in this run and has the bytes that the line tells of."""
-        path = self.folder / row["image"]
-        if not path.is_relative_to(self.folder) or ".." in path.parts[len(self.folder.parts) :]:
-            return False  # no picture of this run lies elsewhere
+        place, path = place_of(self.folder, row), file_of(self.folder, row)
+        if place is not None or path is None:
+            return path is not None and place is not None and held(place) is not None
         try:
             return path.stat().st_size == row["bytes"] and self._sha256(path) == row["sha256"]
         except OSError:
@@ -161,7 +163,9 @@ def read_line(line: bytes, stream: str) -> dict[str, Json] | None:
     fits = all(type(row.get(name)) in types for name, types in form.items()) and ("data" in row or stream != "evidence")
     numbers = row.get("likelihoods")
     plain = numbers is None or all(type(each) in (int, float) for each in numbers)
-    return row if fits and plain else None
+    drawn = row.get("image") is not None  # a picture's size and digest were looked at where its kind says so
+    placed = (row["kind"] == "image" or not drawn) and ("pack" not in row or (drawn and is_place(row)))
+    return row if fits and plain and placed else None
 
 
 _FORMS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
@@ -185,6 +189,8 @@ def prediction_digests(predictions: Mapping[Key, Prediction], read: Callable[[Pa
 
 
 def _digest(read: Callable[[Path], str], prediction: Prediction) -> str:
+    if prediction.packed is not None:  # which was true when the line was read, and is asked again by who opens it
+        return prediction.packed.sha256
     if prediction.image is not None:
         return read(prediction.image)
     return hashlib.sha256(dump([prediction.text, prediction.likelihoods]).encode()).hexdigest()
@@ -381,44 +387,6 @@ def iter_scores(folder: Path) -> Iterator[Score]:
     expected = scores_digest(folder)
     if expected is not None and digest.hexdigest() != expected:
         raise UsageError(_OTHER.format(path))
-
-
-def slim() -> Callable[[Score], Score]:
-    """Return what lets scores share their equal texts and tags: a million of them then fit into memory."""
-    texts: dict[str, str] = {}
-    values: dict[float | None, float | None] = {}
-    tags: dict[tuple[tuple[str, Json], ...], Mapping[str, str]] = {}
-
-    def text(value: Json) -> Json:
-        return texts.setdefault(value, value) if type(value) is str and len(value) <= _SHORT else value
-
-    last = ""
-
-    def share(score: Score) -> Score:
-        nonlocal last
-        last = score.sample_id if score.sample_id != last else last
-        try:
-            same = tags.setdefault(tuple(score.tags.items()), score.tags)
-        except TypeError:  # a tag that is no text
-            same = score.tags
-        return Score(
-            last,
-            score.index,
-            text(score.protocol),
-            values.setdefault(score.value, score.value) if type(score.value) is float else score.value,
-            text(score.answer),
-            text(score.reason),
-            score.unparsed,
-            same,
-            text(score.cluster),
-            score.details,
-        )
-
-    return share
-
-
-_SHORT = 40
-"""Texts of so many characters are likely to be the same in many rows."""
 
 
 def score_of(line: bytes, where: str) -> Score:

@@ -114,8 +114,21 @@ writer thread; or a refusal in place of any of them."""
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """Where a picture lies in a pack: `size` bytes from `at` on of the file `pack`, which have this SHA-256."""
+
+    pack: Path
+    at: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """A model's output at rest. `image` is an absolute path of a picture file, `finish` as in `Answer`.
+
+    Of a picture in a pack (`packed`), `image` is where its file would lie. Observers, `draw`, `export` and the `score`
+    of a suite without an observer are given files.
 
     `reasoning` is "closed" or "unclosed" for a text that holds what a thinking model writes before its answer.
     `refused` is a service's own no, in words: there is no output then.
@@ -130,6 +143,7 @@ class Prediction:
     finish: str = ""
     reasoning: str = ""
     refused: str = ""
+    packed: Packed | None = None
 
 
 @dataclass(frozen=True, slots=True)

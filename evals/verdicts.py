@@ -9,8 +9,10 @@ from dataclasses import replace
 
 from . import reasoning, stats
 from .batches import Budget
+from .packs import unpacked
 from .plugins import Suite
-from .stored import Key, slim
+from .slim import slim
+from .stored import Key
 from .types import CUT, Evidence, Job, Metric, Prediction, RunRecord, RunSpec, Sample, Score
 
 
@@ -42,8 +44,17 @@ def verdicts(
         elif waits:
             scores.append(_no_verdict(job, waits))
         else:
-            scores += (share(_finite(each)) for each in suite.score(job.sample, predictions[key], evidence.get(key)))
+            told = _scored(suite, job.sample, predictions[key], evidence.get(key))
+            scores += (share(_finite(each)) for each in told)
     return scores
+
+
+def _scored(suite: Suite, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]:
+    """Return a suite's scores; one without an observer may open the picture: it is given a file."""
+    if suite.observer is not None:
+        return suite.score(sample, prediction, evidence)
+    with unpacked([prediction]) as (shown,):
+        return list(suite.score(sample, shown, evidence))
 
 
 def _finite(score: Score) -> Score:

@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import io
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from janus_eval.benchmarks.toy.world import COLOR_NAMES, NAMES
+from janus_eval.evals.packs import picture
 from janus_eval.evals.stored import read_lines
 from PIL import Image, ImageDraw
 
@@ -29,13 +31,13 @@ UNKNOWN, NOTHING = "?", "nothing"
 PRESENCE, COUNTING = 0.3, 0.9
 
 
-def pictures(run: Path) -> list[tuple[str, int, Path]]:
+def pictures(run: Path) -> list[tuple[str, int, bytes]]:
     rows = sorted(read_lines(run, "predictions"), key=lambda row: (row["sample_id"], row["index"]))
-    return [(row["sample_id"], row["index"], run / row["image"]) for row in rows]
+    return [(row["sample_id"], row["index"], picture(run, row)) for row in rows]
 
 
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def sheets(run: Path, to: Path, count: int) -> None:
@@ -52,16 +54,16 @@ def sheets(run: Path, to: Path, count: int) -> None:
         lines = -(-len(part) // A_ROW)
         sheet = Image.new("RGB", (A_ROW * (SIDE + PAD) + PAD, lines * (SIDE + PAD + 14) + PAD), "white")
         pen = ImageDraw.Draw(sheet)
-        for place, (_, _, path) in enumerate(part):
+        for place, (_, _, data) in enumerate(part):
             x, y = PAD + place % A_ROW * (SIDE + PAD), PAD + place // A_ROW * (SIDE + PAD + 14)
             pen.text((x, y), str(first + place + 1), fill="black")
-            with Image.open(path) as picture:
-                sheet.paste(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.NEAREST), (x, y + 13))
+            with Image.open(io.BytesIO(data)) as drawn:
+                sheet.paste(drawn.convert("RGB").resize((SIDE, SIDE), Image.Resampling.NEAREST), (x, y + 13))
         sheet.save(to / f"sheet-{first // A_SHEET + 1}.png")
     with (to / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        table.writerows((n, sample, index, digest(path), "") for n, (sample, index, path) in enumerate(chosen, 1))
+        table.writerows((n, sample, index, digest(data), "") for n, (sample, index, data) in enumerate(chosen, 1))
 
 
 def things(text: str) -> list[tuple[str, str]]:
@@ -98,13 +100,13 @@ def read(labels: Path) -> list[dict[str, str]]:
 def compare(run: Path, labels: Path) -> dict[str, Any]:
     """Return how often the observer agrees with the labels; pictures that changed since are counted apart."""
     evidence = {(row["sample_id"], row["index"]): row["data"] for row in read_lines(run, "evidence")}
-    where = {(sample, index): path for sample, index, path in pictures(run)}
+    where = {(sample, index): data for sample, index, data in pictures(run)}
     right: Counter[str] = Counter()
     looked = colored = 0
     wrong = []
     rows = read(labels)
-    paths = [where.get((row["sample"], int(row["index"]))) for row in rows]
-    same = [row for row, path in zip(rows, paths, strict=True) if path and digest(path) == row["sha256"]]
+    held = [where.get((row["sample"], int(row["index"]))) for row in rows]
+    same = [row for row, data in zip(rows, held, strict=True) if data and digest(data) == row["sha256"]]
     if not same:
         raise SystemExit(f"{run} has none of the pictures of {labels}: label this run's own")
     for row in same:

@@ -1,25 +1,32 @@
-"""`janus-eval export`: a run's answers as the suite's own evaluation server takes them."""
+"""`janus-eval export`: a run's answers as the suite's own server takes them, its pictures as the official folder."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .. import members, reasoning, registry, screen
 from ..errors import Incomplete, UsageError
-from ..files import write_out
+from ..files import disk, write_out
+from ..packs import Line, file_of, picture
 from ..plugins import Suite
 from ..samples import fingerprint
-from ..stored import Stored, read_options, read_record
-from ..types import RunRecord
+from ..stored import Stored, read_options, read_record, read_scores
+from ..types import Prediction, RunRecord, Sample
 from . import flags
 
 
 def add(export: argparse.ArgumentParser) -> None:
     """Add the command's own flags."""
     export.add_argument("run", type=flags.path, metavar="RUN", help="a run folder; its scores are not needed")
-    export.add_argument("-o", "--out", type=flags.path, required=True, metavar="FILE", help="the file to hand in")
+    export.add_argument(
+        "-o", "--out", type=flags.path, required=True, metavar="FILE", help="the file, or folder, to write"
+    )
     flags.add_reading(export)
 
 
@@ -31,6 +38,8 @@ def export(args: argparse.Namespace) -> int:
     known = record.spec.benchmark_card.get("samples")
     if known is not None and known != fingerprint(record.spec.benchmark, samples):
         raise UsageError(f"{args.run}: the data of {record.spec.benchmark} are not those that were asked")
+    if suite.kind == "image":
+        return _folder(args.run, args.out, suite, samples)
     made = Stored(args.run).predictions()
     lacks = [each.id for each in samples if (suite.kind, each.id, 0) not in made]
     if lacks:
@@ -44,6 +53,41 @@ def export(args: argparse.Namespace) -> int:
     told = f", {empty} of them empty: their reasoning is not closed" if empty else ""
     screen.out([f"{args.out}: {len(answers)} answers of {record.spec.model} on {record.spec.benchmark}{told}"])
     return 0
+
+
+def _folder(run: Path, out: Path, suite: Suite, samples: Sequence[Sample]) -> int:
+    """Write a run's pictures and the suite's files about them, whole or not at all."""
+    if out.exists():
+        raise UsageError(f"{out} exists: name a folder that does not")
+    stored = Stored(run)
+    lines = {key: row for key, row in stored.prediction_lines().items() if row.get("image") is not None}
+    scores = read_scores(run)
+    asked = {each.sample_id for each in scores}
+    with disk(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".part-", dir=out.parent))
+        try:
+            made = {key: _written(run, row, draft, stored.prediction(row, {})) for key, row in lines.items()}
+            seen = list(stored.evidence(made).values())
+            chosen = [each for each in samples if each.id in asked]
+            suite.export(draft, chosen, list(made.values()), seen, scores)
+            draft.chmod(0o755)
+            draft.rename(out)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    for line in stored.damage:
+        screen.say(f"warning: {line}")
+    screen.out([f"{out}: {len(made)} pictures"])
+    return Incomplete.exit_code if stored.damage else 0
+
+
+def _written(run: Path, row: Line, draft: Path, prediction: Prediction) -> Prediction:
+    path = file_of(draft, row)
+    if path is None:
+        raise UsageError(f"{run} names a picture outside of itself: {row['image']}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(picture(run, row))
+    return replace(prediction, image=path, packed=None)
 
 
 def _suite(folder: Path, record: RunRecord, more: dict[str, Any]) -> Suite:

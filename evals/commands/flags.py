@@ -205,7 +205,7 @@ def machine_of(args: argparse.Namespace) -> Machine:
     size = None if text == "auto" else int(text)
     more = vars(args)  # of `run` alone
     paid = (more.get("max_cost"), not more.get("no_canary"))
-    found = Machine(args.device, args.dtype, size, more.get("base_url"), args.offline, *paid)
+    found = Machine(args.device, args.dtype, size, more.get("base_url"), args.offline, *paid, packs=more.get("packs"))
     if "executor" not in more:
         return found
     return replace(found, executor=args.executor or "", executor_options=_hands(args))

@@ -69,6 +69,8 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("--until", choices=("predict", "observe", "score"), default="score", help=told)
     told = "compute only the I-th of N shares (from 0); auto: Slurm's array, auto/N: Kubernetes' index"
     run.add_argument("--shard", type=flags.words, metavar="I/N|auto", help=told)
+    told = "keep pictures in packs (tars), not in files; default: from 20,000 pictures (docs/scale.md)"
+    run.add_argument("--packs", action=argparse.BooleanOptionalAction, default=None, help=told)
     run.add_argument("-n", "--dry-run", action="store_true", help="print the plan and do nothing")
     run.add_argument("--json", action="store_true", help="print the records as JSON")
     told = "tell a tracker of each run: tensorboard:DIR, wandb[:PROJECT], mlflow[:URI], trackio[:PROJECT] (repeat)"

@@ -10,6 +10,7 @@ from textwrap import wrap
 
 from .. import members, registry
 from ..errors import JanusEvalError, UsageError, hint
+from ..packs import picture, place_of
 from ..plugins import Suite
 from ..stored import iter_scores, lines_of, read_lines, read_options, read_spec, scores_of
 from ..types import Json, Picture, Sample
@@ -130,12 +131,6 @@ def gold(sample: Sample) -> Json:
     return target.get("answer") if isinstance(target, dict) else sample.tags.get("answer") if target is None else target
 
 
-def _bytes(path: Path) -> bytes:
-    from ..pictures import read_file
-
-    return read_file(path)
-
-
 def _target(target: Json, width: int) -> Iterator[str]:
     """Yield what is expected: an object's entries as fields, all else as `gold`."""
     if not isinstance(target, dict):
@@ -150,10 +145,11 @@ def _output(known: Known, index: int, width: int) -> Iterator[Line]:
     rows = {name: [row for row in held if row["index"] == index] for name, held in known.rows.items()}
     for row in rows["predictions"]:
         if row.get("image") is not None:
-            path = known.folder / row["image"]
-            yield from _field("picture", str(path), width)
-            if path.resolve().is_relative_to(known.folder.resolve()):
-                yield partial(_bytes, path)
+            path, place = known.folder / row["image"], place_of(known.folder, row)
+            told = str(path) if place is None else f"{row['image']} in {place.pack}, from byte {place.at}"
+            yield from _field("picture", told, width)
+            if place is not None or path.resolve().is_relative_to(known.folder.resolve()):
+                yield partial(picture, known.folder, row)
         else:
             yield from _field("answer", row.get("text", row.get("likelihoods")), width)
             yield from _field("refused", row.get("refused"), width)

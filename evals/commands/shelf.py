@@ -258,7 +258,7 @@ def _check(run: Shelved) -> None:
     """Raise where a run must stay: a process holds it, others lie in it, or it is not as runs are."""
     if run.state == "running":
         raise Locked(f"{run.folder} is held by a process: nothing is removed")
-    check_inside(run.folder, "predictions", "evidence")
+    check_inside(run.folder, "predictions", "evidence", "packs")
     inner = next((each.parent for each in run.folder.glob("*/spec.json")), None)
     if inner is not None:
         raise UsageError(f"{run.folder} holds another run, {inner.name}: nothing is removed")

@@ -11,6 +11,7 @@ from pathlib import Path
 from .. import screen
 from ..errors import EnvironmentProblem, UsageError
 from ..files import RECORDS
+from ..packs import place_of, unpacked
 from ..stored import iter_scores, read_lines, read_record, read_spec, record_to_json
 from ..types import Evidence, Json, Prediction, Score
 from ..where import workers
@@ -118,10 +119,11 @@ def pictures(folder: Path, out: Path, *, sample: str | None, failed: bool, count
     samples = {each.id: each for each in benchmark.samples()}
     made = {(row["sample_id"], row["index"]): row for row in read_lines(folder, "predictions")}
     seen = {(row["sample_id"], row["index"]): row for row in read_lines(folder, "evidence")}
-    cards = [
-        benchmark.draw(samples[key[0]], _prediction(folder, key, made), _evidence(key, seen), scores[key])
-        for key in chosen
-    ]
+    with unpacked([_prediction(folder, key, made) for key in chosen]) as drawn:
+        cards = [
+            benchmark.draw(samples[key[0]], each, _evidence(key, seen), scores[key])
+            for key, each in zip(chosen, drawn, strict=True)
+        ]
     try:
         handle, name = tempfile.mkstemp(dir=out.parent, prefix=".part-", suffix=out.suffix)
         os.close(handle)
@@ -148,7 +150,8 @@ def _prediction(folder: Path, key: tuple[str, int], made: Mapping[tuple[str, int
     path = (folder / row["image"]).resolve() if row and row.get("image") is not None else None
     if path is not None and not path.is_relative_to(folder.resolve()):
         raise UsageError(f"{folder} names a picture outside of itself: {path}")
-    return Prediction(key[0], key[1], "image", image=path)
+    place = place_of(folder, row) if row is not None and path is not None else None
+    return Prediction(key[0], key[1], "image", image=path, packed=place)
 
 
 def _evidence(key: tuple[str, int], seen: Mapping[tuple[str, int], Mapping[str, Json]]) -> Evidence | None:

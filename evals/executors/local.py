@@ -11,7 +11,7 @@ from typing import Any, cast
 from ..plugins import Model
 from ..types import Job, Json
 from . import Batch, Done, Making, Plugin
-from .worker import Worker
+from .worker import Worker, shown
 
 
 class Local:
@@ -43,7 +43,8 @@ class Local:
 
     def next(self) -> Done:
         batch = self._waiting.popleft()
-        outputs, cost = self._workers[batch.stage].work(batch)
+        with shown(batch) as given:
+            outputs, cost = self._workers[batch.stage].work(given)
         return Done(batch, outputs, {"host": socket.gethostname(), "pid": os.getpid(), **cost})
 
     def close(self) -> None:

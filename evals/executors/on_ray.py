@@ -16,9 +16,10 @@ from typing import Any
 
 from .. import registry
 from ..errors import EnvironmentProblem, UsageError
+from ..packs import unpack
 from ..plugins import Model
 from ..stored import Key
-from ..types import Job, Json
+from ..types import Job, Json, Prediction
 from . import Batch, Done, Making, Plugin, item_key
 from .actors import Actor, Pool, Spot
 from .cluster import check_python, connect, disconnect
@@ -197,14 +198,16 @@ class Ray:
                 refs += [ref] if ref not in refs else []
                 places.append((1 + refs.index(ref), place))
             else:
-                image = item[1].image if isinstance(item, tuple) else None
-                places.append(None if image is None else (0, len(loose)))
-                loose += [] if image is None else [_bytes(image)]
+                data = _bytes(item[1]) if isinstance(item, tuple) else None
+                places.append(None if data is None else (0, len(loose)))
+                loose += [] if data is None else [data]
         return actor.handle.look.remote(travels, places, (loose, None), *refs)
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(prediction: Prediction) -> bytes | None:
+    if prediction.packed is not None or prediction.image is None:
+        return unpack(prediction.packed) if prediction.packed is not None else None
     try:
-        return path.read_bytes()
+        return prediction.image.read_bytes()
     except OSError as error:
-        raise EnvironmentProblem(f"{path} cannot be read: {error.strerror}") from error
+        raise EnvironmentProblem(f"{prediction.image} cannot be read: {error.strerror}") from error

@@ -7,7 +7,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, cast
 from .. import members, registry
 from ..batches import Elastic, Failed, told, tried
 from ..environment import harness_version
+from ..packs import unpacked
 from ..pictures import Made, picture_bytes
 from ..plugins import Eyes, Model
 from ..types import Answer, Job, Json, Output, Picture, Refusal, Sample
@@ -62,6 +64,17 @@ def _fits(job: Job, output: Any) -> bool:
     if not isinstance(output, tuple | list) or len(output) != len(job.sample.options):
         return False
     return all(isinstance(each, int | float) and each == each for each in output)  # a NaN is no likelihood
+
+
+@contextmanager
+def shown(batch: Batch) -> Generator[Batch]:
+    """Give a batch whose pictures are files for so long, wherever the run keeps them."""
+    if batch.stage == "predict":
+        yield batch
+        return
+    samples, predictions = zip(*cast("Sequence[Pair]", batch.items), strict=True)
+    with unpacked(predictions) as given:
+        yield replace(batch, items=list(zip(samples, given, strict=True)))
 
 
 # -- in another process -------------------------------------------------------------------------------
@@ -133,7 +146,7 @@ def _with_picture(pair: Pair, folder: Path, picture: Any) -> Pair:
     folder.mkdir()
     path = folder / prediction.image.name  # what an observer says of a picture may repeat its name
     path.write_bytes(picture)
-    return sample, replace(prediction, image=path)
+    return sample, replace(prediction, image=path, packed=None)
 
 
 def portable(item: Any, *, empty: bool = False) -> Any:

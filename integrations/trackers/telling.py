@@ -120,7 +120,8 @@ def child() -> None:
     try:
         tracker: Tracker = registry.create("trackers", name)
         if folder:
-            tracker.tell(told(Path(folder)))
+            with tempfile.TemporaryDirectory(prefix="janus-eval-") as room:
+                tracker.tell(told(Path(folder), Path(room)))
     except BaseException as error:
         problem = str(error) if isinstance(error, JanusEvalError) else f"{type(error).__name__}: {error}"
         target = name.partition(":")[2]

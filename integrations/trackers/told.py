@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ...evals.packs import unpack
 from ...evals.screen import clean
 from ...evals.stored import Stored, read_record, read_scores
 from ...evals.types import Json, Prediction, RunRecord, RunSpec, Score
@@ -60,8 +61,8 @@ def offline() -> bool:
     return OFFLINE in os.environ
 
 
-def told(folder: Path) -> Told:
-    """Return what is told of a run's folder."""
+def told(folder: Path, room: Path) -> Told:
+    """Return what is told of a run's folder; pictures that it keeps in packs are written to `room` first."""
     record = read_record(folder)
     spec = record.spec
     scores = sorted(
@@ -70,7 +71,8 @@ def told(folder: Path) -> Told:
     )
     made = {(each.sample_id, each.index): each for each in Stored(folder).predictions().values()}
     pairs = [(each, made.get((each.sample_id, each.index))) for each in scores]
-    drawn = [(score, each.image) for score, each in pairs if each is not None and each.image is not None]
+    shown = [(score, each) for score, each in pairs if each is not None and each.image is not None][:PICTURES]
+    drawn = [(score, _file(each, room / f"{number}.png")) for number, (score, each) in enumerate(shown)]
     name = " ".join([spec.model, "on", spec.benchmark, *([spec.tag] if spec.tag else [])])
     return Told(
         name=clean(name),
@@ -80,8 +82,16 @@ def told(folder: Path) -> Told:
         config=_config(record),
         numbers=numbers(record),
         tables={"metrics": _metrics(record), "samples": _samples(pairs[:SAMPLES])},
-        pictures=[(clean(f"{each.sample_id}/{each.index}: {_why(each)}"), path) for each, path in drawn[:PICTURES]],
+        pictures=[(clean(f"{each.sample_id}/{each.index}: {_why(each)}"), path) for each, path in drawn],
     )
+
+
+def _file(prediction: Prediction, path: Path) -> Path:
+    if prediction.packed is not None:
+        path.write_bytes(unpack(prediction.packed))
+        return path
+    assert prediction.image is not None
+    return prediction.image
 
 
 def numbers(record: RunRecord) -> dict[str, float]:

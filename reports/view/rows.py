@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ...evals.errors import UsageError
+from ...evals.packs import picture
 from ...evals.stored import Stored, read_lines
 from ...evals.types import Json, Picture, Sample, Score
 from ..standing import protocol
@@ -121,7 +123,7 @@ def _detail(
     elif line.get("image") is not None:
         found["image"] = line["sha256"]
         found["file"] = line["image"]
-        pictures.append(Wanted(line["sha256"], (run.folder / line["image"]).read_bytes))
+        pictures.append(Wanted(line["sha256"], partial(picture, run.folder, line)))
     for name in ("text", "finish", "likelihoods", "refused"):
         if line is not None and line.get(name):
             found[name] = line[name]

@@ -209,7 +209,7 @@ def test_a_withheld_number_is_not_told_and_a_part_only_by_its_name() -> None:
 def test_the_steps_of_one_training_share_a_key(tmp_path: Path) -> None:
     def key(name: str, **changes: object) -> str:
         what = runs.spec("m", **changes)  # type: ignore[arg-type]  # a test's shorthand
-        return told(runs.write(tmp_path / name, what, runs.scores(share=50))).key
+        return told(runs.write(tmp_path / name, what, runs.scores(share=50)), tmp_path).key
 
     weights = [{"weights": name} for name in "ab"]
     steps = [key(str(step), step=step, model_card=card) for step, card in enumerate(weights)]
@@ -218,7 +218,7 @@ def test_the_steps_of_one_training_share_a_key(tmp_path: Path) -> None:
 
 
 def test_hostile_names_are_told_clean(tmp_path: Path) -> None:
-    found = told(runs.write(tmp_path, runs.spec("m\x1b[2J\n::error::x"), runs.scores(share=50)))
+    found = told(runs.write(tmp_path, runs.spec("m\x1b[2J\n::error::x"), runs.scores(share=50)), tmp_path)
     assert all(char not in found.name + found.group for char in "\x1b\n")
     assert "\x1b" not in json.dumps(dict(found.config))
 
@@ -227,4 +227,4 @@ def test_no_tracker_is_told_of_a_folder_that_holds_no_run(tmp_path: Path) -> Non
     [line] = Trackers([f"lines:{tmp_path / 'log'}"]).tell(tmp_path)
     assert "no finished run" in line and not (tmp_path / "log").exists()
     with pytest.raises(UsageError):
-        told(tmp_path)
+        told(tmp_path, tmp_path)
