@@ -123,7 +123,8 @@ def _moved(lines: Iterable[bytes], pack: str) -> Iterator[bytes]:
             yield line
             continue
         at, end = packs.span(end, row["image"], row["bytes"])
-        yield f"{seal({**row, 'pack': pack, 'at': at})}\n".encode()
+        told = {"pack": pack, "at": at, **({"for": row.pop("for")} if "for" in row else {})}  # in a pack's own order
+        yield f"{seal({**row, **told})}\n".encode()
 
 
 def _remove(folder: Path, path: Path) -> None:

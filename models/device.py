@@ -61,6 +61,13 @@ def exact(device: str, dtype: Dtype) -> tuple[torch.device, torch.dtype]:
     return found, kind
 
 
+def of_type(dtype: torch.dtype) -> dict[str, torch.dtype]:
+    """Return the type as diffusers' `from_pretrained` is told it: renamed within the range of supported versions."""
+    from diffusers.utils import deprecation_utils
+
+    return {"dtype" if hasattr(deprecation_utils, "_resolve_dtype") else "torch_dtype": dtype}
+
+
 def bytes_of(files: Iterable[Path], dtype: torch.dtype) -> int:
     """Return what weight files take once they are loaded in a type; a file that does not tell its shapes, its size."""
     return sum(_elements(path) * dtype.itemsize or path.stat().st_size for path in files)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..evals.assets import fetch as data
 from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError
 from ..evals.types import Job, Json, Kind, Output
-from .device import Dtype, at_least, loading, memory, place
+from .device import Dtype, at_least, loading, memory, of_type, place
 from .encoded import KIND, Encoded, fits
 
 if TYPE_CHECKING:
@@ -155,18 +155,15 @@ class Diffuser:
     def _pipeline(self) -> tuple[Any, torch.device]:
         import diffusers
         from diffusers.pipelines.pipeline_utils import DiffusionPipeline
-        from diffusers.utils import deprecation_utils
 
         device, dtype = place(self._device, self._dtype)
         source = self._source
         index = _index(self.folder)
         _known_libraries(source.name, index, diffusers)
         dropped: dict[str, None] = dict.fromkeys(source.dropped)
-        # Renamed within the range of supported versions; an old one takes the new name for a component.
-        named = "dtype" if hasattr(deprecation_utils, "_resolve_dtype") else "torch_dtype"
         with loading(source.name, self.folder):
             pipeline: Any = DiffusionPipeline.from_pretrained(
-                self.folder, **{named: dtype}, variant=source.variant, local_files_only=True, **dropped
+                self.folder, **of_type(dtype), variant=source.variant, local_files_only=True, **dropped
             )
             accepted = inspect.signature(pipeline.__call__).parameters
             _must_draw(source.name, type(pipeline).__name__, accepted, self._recipe)

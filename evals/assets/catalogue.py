@@ -41,6 +41,7 @@ _OPENMMLAB = "https://download.openmmlab.com/mmdetection"
 _COMPASS = "https://opencompass.openxlab.space/utils"
 _MPLUG = "mplug_visual-question-answering_coco_large_en"
 _TEST = ("data/test-*.parquet",)
+_DDIT_LICENCE = "code MIT, weights a fine-tune of SD3-Medium: Stability AI Community License"
 _JANUS_LICENCE = "code MIT, weights DeepSeek Model License"
 
 
@@ -189,4 +190,7 @@ CATALOGUE: tuple[Asset, ...] = (
         "Stability AI Community License",
         "gated: accept the licence on the hub first",
     ),
+    _weights("d-dit", "JleeOfficial/dual_diff_sd3_512_sft", _DDIT_LICENCE, "draws and answers"),
+    _weights("d-dit-base", "JleeOfficial/dual_diff_sd3_512_base", _DDIT_LICENCE, "draws and captions"),
+    _weights("d-dit-mask", "JleeOfficial/aligned_t5_mask_emb", _DDIT_LICENCE, "T5's embedding of the mask"),
 )

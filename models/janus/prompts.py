@@ -77,7 +77,7 @@ class Tokens:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._tokenizer = _read_tokenizer(folder / "tokenizer.json")
+        self._tokenizer = read_tokenizer(folder / "tokenizer.json")
         names = {**_NAMES, **_named_specials(folder)}
         if self._tokenizer.token_to_id(_NAMES["pad"]) is not None:
             names["pad"] = _NAMES["pad"]  # the official unconditional prompt takes this one, whatever the map says
@@ -203,7 +203,8 @@ def _joined(pieces: Sequence[str | Special]) -> list[str | Special]:
     return joined
 
 
-def _read_tokenizer(path: Path) -> Tokenizer:
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Return the tokenizer of a tokenizer.json. Raises EnvironmentProblem where it is missing or damaged."""
     from tokenizers import Tokenizer
 
     if not path.is_file():
