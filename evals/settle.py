@@ -123,8 +123,10 @@ def _moved(lines: Iterable[bytes], pack: str) -> Iterator[bytes]:
             yield line
             continue
         at, end = packs.span(end, row["image"], row["bytes"])
-        told = {"pack": pack, "at": at, **({"for": row.pop("for")} if "for" in row else {})}  # in a pack's own order
-        yield f"{seal({**row, **told})}\n".encode()
+        told = {**row, "pack": pack, "at": at}
+        if "for" in row:  # behind the place, as where a pack was written from the start
+            told = {key: each for key, each in told.items() if key != "for"} | {"for": row["for"]}
+        yield f"{seal(told)}\n".encode()
 
 
 def _remove(folder: Path, path: Path) -> None:
