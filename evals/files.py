@@ -59,6 +59,14 @@ def read_json(path: Path) -> Any:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object of a file of ours. Raises UsageError where it is damaged, or holds none."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} is damaged: no JSON object")
+    return found
+
+
 READS = (1, 2)
 """The formats of a record that this version reads."""
 SERVICE = "service"

@@ -12,11 +12,11 @@ from pathlib import Path
 from .errors import Incomplete, UsageError
 from .executors import Batch, Executor, Making
 from .executors.local import Local
-from .files import disk, publish_new, read_json
+from .files import disk, publish_new, read_json, read_object
 from .plan import Pair, pairs
 from .request import Request
 from .store import RunStore
-from .stored import read_options, read_spec
+from .stored import read_spec
 from .types import Job, RunSpec
 
 
@@ -88,7 +88,7 @@ def again(folder: Path, request: Request, executor: Executor) -> tuple[Pair, Exe
         raise UsageError(
             f"{folder}: the data of {stored.benchmark} are not those that were asked, or are read otherwise"
         )
-    found = replace(pair, spec=stored, folder=folder, suite_options=read_options(folder))
+    found = replace(pair, spec=stored, folder=folder, suite_options=read_object(folder / "options.json"))
     if pair.spec.digest == stored.digest:
         return found, executor
     return found, Nobody(f"{folder} lacks outputs, and this machine would make others", _differing(stored, pair.spec))

@@ -133,8 +133,7 @@ class Stored:
 
 
 def whose(folder: Path, stream: str) -> str:
-    """Return what a run's new lines of `predictions` or `evidence` are marked with (`for`): the key of what they hang
-    on, by its spec.json; "" where there is none."""
+    """Return what new lines of `predictions` or `evidence` are marked with (`for`): the key of their stage, or ""."""
     if not (folder / "spec.json").is_file():
         return ""
     spec = read_spec(folder)
@@ -197,22 +196,24 @@ def _digest(read: Callable[[Path], str], prediction: Prediction) -> str:
 
 
 def read_lines(folder: Path, stream: str) -> Iterator[dict[str, Json]]:
-    """Yield the whole lines of a run's `predictions` or `evidence`; damaged ones are passed over."""
-    ours = whose(folder, stream)
+    """Yield the whole lines of a run's `predictions` or `evidence`; damaged and foreign ones are passed over."""
     for path in files(folder, stream):
         with path.open("rb") as file:
-            for line in file:
-                row = read_line(line, stream)
-                if row is not None and not is_foreign(row, ours):
-                    yield row
+            yield from _ours(folder, stream, file)
 
 
 def lines_of(folder: Path, stream: str, sample_id: str) -> list[dict[str, Json]]:
     """Return the whole lines of one sample in `predictions` or `evidence`, found without reading the others."""
+    lines = (line for path in files(folder, stream) for line in _with_id(path, sample_id))
+    return [row for row in _ours(folder, stream, lines) if row["sample_id"] == sample_id]
+
+
+def _ours(folder: Path, stream: str, lines: Iterable[bytes]) -> Iterator[dict[str, Json]]:
     ours = whose(folder, stream)
-    rows = [read_line(line, stream) for path in files(folder, stream) for line in _with_id(path, sample_id)]
-    found = [row for row in rows if row is not None and not is_foreign(row, ours)]
-    return [row for row in found if row["sample_id"] == sample_id]
+    for line in lines:
+        row = read_line(line, stream)
+        if row is not None and not is_foreign(row, ours):
+            yield row
 
 
 _QUICK = 2**26
@@ -271,15 +272,6 @@ def read_spec(folder: Path) -> RunSpec:
         return RunSpec.from_json(read_json(path))
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path} is damaged: {error!r}") from error
-
-
-def read_options(folder: Path) -> dict[str, Json]:
-    """Return the options that a stored run's suite was made with. Raises UsageError for a file that holds none."""
-    path = folder / "options.json"
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise UsageError(f"{path} is damaged: no JSON object")
-    return found
 
 
 def finished(folder: Path) -> RunRecord | None:

@@ -12,11 +12,11 @@ from typing import Any
 
 from .. import members, reasoning, registry, screen
 from ..errors import Incomplete, UsageError
-from ..files import disk, write_out
+from ..files import disk, read_object, write_out
 from ..packs import Line, file_of, picture
 from ..plugins import Suite
 from ..samples import fingerprint
-from ..stored import Stored, read_options, read_record, read_scores
+from ..stored import Stored, read_record, read_scores
 from ..types import Prediction, RunRecord, Sample
 from . import flags
 
@@ -92,5 +92,5 @@ def _written(run: Path, row: Line, draft: Path, prediction: Prediction) -> Predi
 
 def _suite(folder: Path, record: RunRecord, more: dict[str, Any]) -> Suite:
     name = record.spec.benchmark
-    options = {**read_options(folder), **more}
+    options = {**read_object(folder / "options.json"), **more}
     return members.benchmark(registry.create("benchmarks", name, **options), name)

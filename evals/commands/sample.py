@@ -10,9 +10,10 @@ from textwrap import wrap
 
 from .. import members, registry
 from ..errors import JanusEvalError, UsageError, hint
+from ..files import read_object
 from ..packs import picture, place_of
 from ..plugins import Suite
-from ..stored import iter_scores, lines_of, read_lines, read_options, read_spec, scores_of
+from ..stored import iter_scores, lines_of, read_lines, read_spec, scores_of
 from ..types import Json, Picture, Sample
 
 Line = str | Callable[[], bytes]
@@ -27,7 +28,7 @@ _LONG = 4000
 def suite_of(folder: Path) -> Suite:
     """Return the suite of a stored run, made again from its options; nothing is fetched for it."""
     name = read_spec(folder).benchmark
-    options = read_options(folder)
+    options = read_object(folder / "options.json")
     more = {"offline": True} if "offline" in registry.parameters("benchmarks", name) else {}
     return members.benchmark(registry.create("benchmarks", name, **options | more), name)
 
