@@ -75,6 +75,7 @@ class RunStore:
         self._stored = Stored(folder)
         self._texts: dict[Json, Json] = {}
         self._files: dict[str, IO[bytes]] = {}
+        self._marks: dict[str, str] = {}
         self._lock: IO[str] | None = None
         with disk(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -350,8 +351,6 @@ class RunStore:
         return self.folder / stream / f"{self.writer}.jsonl"
 
     def _append(self, stream: str, rows: Sequence[Line]) -> None:
-        mark = {"for": whose(self.folder, stream)}  # a line that is copied into another run's folder is not taken there
-        data = "".join(seal({**row, **mark}) + "\n" for row in rows).encode()
         with disk(self.folder):
             if stream not in self._files:
                 path = self._path(stream)
@@ -360,6 +359,9 @@ class RunStore:
                 torn = not _ends_a_line(path)
                 if torn:  # a kill in the middle of a line: close that line, its checksum gives it away
                     self._files[stream].write(b"\n")
+                self._marks[stream] = whose(self.folder, stream)  # a copy in another run's folder is not taken there
+            mark = self._marks[stream]
+            data = "".join(seal({**row, "for": mark}) + "\n" for row in rows).encode()
             write_all(self._files[stream], data)
             os.fsync(self._files[stream].fileno())
 

@@ -6,6 +6,7 @@ deepseek-ai, converted tensor by tensor. Nothing in a folder is ever executed (`
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A local model folder. Cheap to make: reads config.json and the list of weight files alone.
+class ModelFolder(ABC):
+    """A local folder of a model of this family. Cheap to make: reads config.json and the list of weight files alone.
 
     Raises UsageError where the folder is none of a model, EnvironmentProblem where it is damaged.
     """
@@ -36,6 +37,26 @@ class Checkpoint:
         if not self.folder.is_dir():
             raise UsageError(f"no model folder at {self.folder}: give path=FOLDER with config.json and weights")
         _ = self.shards, self.config
+
+    @cached_property
+    @abstractmethod
+    def config(self) -> Mapping[str, Any]:
+        """Return config.json. Raises UsageError where it describes another model."""
+
+    @cached_property
+    def shards(self) -> tuple[Path, ...]:
+        """Return the weight files, all of which exist."""
+        return weights.files(self.folder)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that tell folders apart by content; what has not changed is read once."""
+        return data.fingerprint(self.folder)
+
+
+@dataclass(frozen=True)
+class Checkpoint(ModelFolder):
+    """A Janus or Janus-Pro, in the original format or in transformers'."""
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
@@ -51,16 +72,6 @@ class Checkpoint:
     def original(self) -> bool:
         """Return whether the folder is in the original deepseek-ai format."""
         return is_original(self.config)
-
-    @cached_property
-    def shards(self) -> tuple[Path, ...]:
-        """Return the weight files, all of which exist."""
-        return weights.files(self.folder)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Return 16 hex digits that tell folders apart by content; what has not changed is read once."""
-        return data.fingerprint(self.folder)
 
     def network_config(self, image_token: int) -> JanusConfig:
         """Return the configuration for transformers' classes; embeddings and head are never tied."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...evals.assets import fetch as data
 from ...evals.errors import EnvironmentProblem, JanusEvalError, UsageError
 from ..janus import weights
-from ..janus.checkpoint import fill, fill_buffers, must_be_whole
+from ..janus.checkpoint import ModelFolder, fill, fill_buffers, must_be_whole
 from ..janus.convert import native_tensors, params, tower_config
 
 if TYPE_CHECKING:
@@ -39,18 +39,8 @@ _VAE_RENAMES = tuple(
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A local model folder. Cheap to make: reads config.json and the list of weight files alone.
-
-    Raises UsageError where the folder is none of a JanusFlow, EnvironmentProblem where it is damaged.
-    """
-
-    folder: Path
-
-    def __post_init__(self) -> None:
-        if not self.folder.is_dir():
-            raise UsageError(f"no model folder at {self.folder}: give path=FOLDER with config.json and weights")
-        _ = self.shards, self.config
+class Checkpoint(ModelFolder):
+    """A JanusFlow in its original format."""
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
@@ -62,16 +52,6 @@ class Checkpoint:
                 "this adapter takes JanusFlow models"
             )
         return table
-
-    @cached_property
-    def shards(self) -> tuple[Path, ...]:
-        """Return the weight files, all of which exist."""
-        return weights.files(self.folder)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Return 16 hex digits that tell folders apart by content; what has not changed is read once."""
-        return data.fingerprint(self.folder)
 
     def network(self, *, device: torch.device, dtype: torch.dtype) -> Flow:
         """Return the modules with their weights on `device` as `dtype`, filled one tensor at a time.
