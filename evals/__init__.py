@@ -10,8 +10,8 @@ from .types import Evidence, Job, Metric, Picture, Prediction, RunRecord, RunSpe
 if TYPE_CHECKING:
     from .evaluation import evaluate
     from .plugins import Benchmark, ModelAdapter, Observer
+    from .records import find_runs, read_record, read_scores
     from .request import Machine, Patience, Request
-    from .stored import find_runs, read_record, read_scores
 
 __all__ = [
     "Benchmark",

@@ -22,13 +22,13 @@ from .packs import MANY
 from .plan import Pair, pairs
 from .plugins import Benchmark, ModelAdapter
 from .progress import progress
+from .records import finished, read_spec
 from .request import Machine, Patience, Request
 from .reuse import reuse
 from .runner import Settings, run, share
 from .settle import MAIN
 from .sharing import again, agree, part
 from .store import RunStore
-from .stored import finished, read_spec
 from .types import Json, RunRecord, RunSpec, Stage
 
 Say = Callable[[str], None]

@@ -7,11 +7,12 @@ import glob
 import hashlib
 import itertools
 import json
+import mmap
 import os
 import socket
 import stat
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -291,3 +292,17 @@ def check_inside(folder: Path, *names: str) -> None:
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 what = "a link" if stat.S_ISLNK(mode) else "no regular file"
                 raise UsageError(f"{each} is {what}: a run lies in its own folder; remove it, or choose another -o")
+
+
+def lines_with(path: Path, sample_id: str) -> Iterator[bytes]:
+    """Yield the lines of a file of ours that name a sample."""
+    if path.stat().st_size == 0:
+        return
+    needle = b'"sample_id":' + dump(sample_id).encode()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        at = held.find(needle)
+        while at >= 0:
+            start, end = held.rfind(b"\n", 0, at) + 1, held.find(b"\n", at)
+            end = len(held) if end < 0 else end
+            yield held[start:end]
+            at = held.find(needle, end)

@@ -17,7 +17,7 @@ from .files import publish
 from .packs import FOLDER, Line, Pack, file_of, is_packed, picture
 from .types import Json
 
-Drawn = tuple[dict[str, Json], "bytes | None"]
+Entry = tuple[dict[str, Json], "bytes | None"]
 """A line that is about to be stored, and the bytes of its picture where it has one."""
 _TOGETHER = 64
 """Another run's pictures that are in memory at a time."""
@@ -31,7 +31,7 @@ class Kept:
         self._folder, self._writer = folder, writer
         self._pack: Pack | None = None
 
-    def keep(self, made: Sequence[Drawn], pool: Executor) -> list[Line]:
+    def keep(self, made: Sequence[Entry], pool: Executor) -> list[Line]:
         """Put the pictures of a batch on disk, a pack's all or none, and return the batch's lines."""
         drawn = [(row, data) for row, data in made if data is not None]
         if self.packed and drawn:

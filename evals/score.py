@@ -12,8 +12,8 @@ from .errors import UsageError, hint
 from .evaluation import Say, carry_out, settings_of
 from .layouts import Folder
 from .plan import pairs
+from .records import read_scores
 from .request import Machine, Request
-from .stored import read_scores
 from .types import Json, Scored
 
 

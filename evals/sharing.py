@@ -14,9 +14,9 @@ from .executors import Batch, Executor, Making
 from .executors.local import Local
 from .files import disk, publish_new, read_json, read_object
 from .plan import Pair, pairs
+from .records import read_spec
 from .request import Request
 from .store import RunStore
-from .stored import read_spec
 from .types import Job, RunSpec
 
 

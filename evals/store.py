@@ -28,9 +28,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,11 +49,12 @@ from .files import (
     seal_of,
     write_all,
 )
-from .keeping import Drawn, Kept
+from .keeping import Entry, Kept
 from .packs import FOLDER, Line, place_of
 from .pictures import Made, picture_bytes
+from .records import record_to_json, score_lines
 from .settle import MAIN, settle
-from .stored import Key, Stored, prediction_digests, record_to_json, whose
+from .stored import Key, Stored, prediction_digests, whose
 from .types import Answer, Evidence, Json, Prediction, Refusal, RunRecord, RunSpec, Score
 
 
@@ -206,7 +206,7 @@ class RunStore:
             with disk(self.folder), path.open("a", encoding="utf-8") as file:
                 file.write("".join(rows))
 
-    def _line(self, prediction: Prediction, output: Made) -> Drawn:
+    def _line(self, prediction: Prediction, output: Made) -> Entry:
         line: dict[str, Json] = {
             "sample_id": prediction.sample_id,
             "index": prediction.index,
@@ -318,7 +318,7 @@ class RunStore:
             (self.folder / "record.json").unlink(missing_ok=True)
         digest = hashlib.sha256()
         with disk(self.folder):
-            publish_lines(self.folder / "scores.jsonl", _score_lines(scores, digest))
+            publish_lines(self.folder / "scores.jsonl", score_lines(scores, digest))
         row = record_to_json(record) | {"scores_sha256": digest.hexdigest()}
         self.write_json("environment.json", dict(record.environment))
         self.write_json(name, row | {"sum": seal_of(row)})
@@ -385,15 +385,3 @@ def _json_bytes(value: Json) -> bytes:
 
 def _key(prediction: Prediction) -> Key:
     return (prediction.kind, prediction.sample_id, prediction.index)
-
-
-def _score_lines(scores: Iterable[Score], digest: Any) -> Iterator[bytes]:
-    for each in sorted(scores, key=lambda s: (s.sample_id, s.index, s.protocol)):
-        line = (dump(_flat(each)) + "\n").encode()
-        digest.update(line)
-        yield line
-
-
-def _flat(score: Score) -> dict[str, Json]:
-    """Return a score's fields; `asdict` would copy its details deeply, at a third of a rescoring's time."""
-    return {each.name: getattr(score, each.name) for each in fields(score)}

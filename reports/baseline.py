@@ -21,8 +21,8 @@ from typing import IO, Any
 
 from ..evals.errors import UsageError
 from ..evals.files import write_out
+from ..evals.records import record_from_json, record_to_json, score_of
 from ..evals.slim import slim
-from ..evals.stored import record_from_json, record_to_json, score_of
 from ..evals.types import Score
 from .compare import Run
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..evals.errors import UsageError
+from ..evals.records import find_runs, read_record
 from ..evals.screen import clean
-from ..evals.stored import find_runs, read_record
 from ..evals.types import RunRecord
 from . import reported as published
 from .fit import fold

@@ -10,8 +10,8 @@ from pathlib import Path
 from ..evals import members, registry, stats
 from ..evals.environment import harness_version
 from ..evals.errors import UsageError
+from ..evals.records import read_record, read_scores
 from ..evals.stats import Difference, Estimate
-from ..evals.stored import read_record, read_scores
 from ..evals.types import PART, Json, Metric, RunRecord, RunSpec, Score
 from .render import render
 from .standing import cut, marks, protocol

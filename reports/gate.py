@@ -20,8 +20,8 @@ from typing import Literal
 from ..evals import stats
 from ..evals.environment import seconds
 from ..evals.errors import Incomplete, UsageError
+from ..evals.records import find_runs
 from ..evals.stats import Difference
-from ..evals.stored import find_runs
 from ..evals.types import RunRecord
 from . import baseline as stored
 from .compare import Pairing, Run, decimals, differing, headline, in_order, number, pair

@@ -11,8 +11,8 @@ from typing import Literal
 
 from ..evals import stats
 from ..evals.errors import UsageError
+from ..evals.records import find_runs, read_record
 from ..evals.screen import warn
-from ..evals.stored import find_runs, read_record
 from ..evals.types import Json, RunRecord
 from . import reported as published
 from .names import apart, label, renamed

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..evals import stats
-from ..evals.stored import Stored, iter_scores
+from ..evals.records import iter_scores
+from ..evals.stored import Stored
 from ..evals.types import CUT, PART, Json, Metric, RunRecord
 from .fit import fold
 from .text import short

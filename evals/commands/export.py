@@ -15,8 +15,9 @@ from ..errors import Incomplete, UsageError
 from ..files import disk, read_object, write_out
 from ..packs import Line, file_of, picture
 from ..plugins import Suite
+from ..records import read_record, read_scores
 from ..samples import fingerprint
-from ..stored import Stored, read_record, read_scores
+from ..stored import Stored
 from ..types import Prediction, RunRecord, Sample
 from . import flags
 

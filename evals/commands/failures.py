@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ..errors import JanusEvalError
-from ..stored import iter_scores
+from ..records import iter_scores
 from ..types import Json, Sample, Score
 from .sample import gold, suite_of
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import memory, screen
 from ..errors import Incomplete, JanusEvalError, UsageError
-from ..stored import read_lines, read_spec
+from ..records import read_spec
+from ..stored import read_lines
 from . import flags, history, terminal
 from . import launch as launching
 from .estimate import estimate, hands
@@ -149,7 +150,7 @@ def tell(
         if outcome.error is not None:
             screen.fail(outcome.error, "" if alone else outcome.title)
     if args.json:
-        from ..stored import record_to_json
+        from ..records import record_to_json
 
         screen.machine(screen.as_json([record_to_json(each) for each in records], indent=2))
     return code

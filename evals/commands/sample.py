@@ -13,7 +13,8 @@ from ..errors import JanusEvalError, UsageError, hint
 from ..files import read_object
 from ..packs import picture, place_of
 from ..plugins import Suite
-from ..stored import iter_scores, lines_of, read_lines, read_spec, scores_of
+from ..records import iter_scores, read_spec, scores_of
+from ..stored import lines_of, read_lines
 from ..types import Json, Picture, Sample
 
 Line = str | Callable[[], bytes]

@@ -123,7 +123,8 @@ def is_run(folder: Path) -> bool:
 
 
 def _look(folder: Path) -> Shelved:
-    from ..stored import name_of, read_spec  # here, so that the help need not load what reads runs
+    from ..records import name_of
+    from ..stored import read_spec  # here, so that the help need not load what reads runs
 
     try:
         spec = read_spec(folder)
@@ -138,7 +139,7 @@ def _look(folder: Path) -> Shelved:
 
 
 def _state(folder: Path) -> str:
-    from ..stored import read_record
+    from ..records import read_record
 
     if _held(folder):
         return "running"

@@ -12,7 +12,8 @@ from .. import screen
 from ..errors import EnvironmentProblem, UsageError
 from ..files import RECORDS
 from ..packs import place_of, unpacked
-from ..stored import iter_scores, read_lines, read_record, read_spec, record_to_json
+from ..records import iter_scores, read_record, read_spec, record_to_json
+from ..stored import read_lines
 from ..types import Evidence, Json, Prediction, Score
 from ..where import workers
 from . import failures, terminal

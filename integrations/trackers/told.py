@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ...evals.packs import unpack
+from ...evals.records import read_record, read_scores
 from ...evals.screen import clean
-from ...evals.stored import Stored, read_record, read_scores
+from ...evals.stored import Stored
 from ...evals.types import Json, Prediction, RunRecord, RunSpec, Score
 from ...reports.standing import marks, protocol
 from ...reports.table import Cell, Group, Head, Row, Table

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ...evals.errors import UsageError
 from ...evals.files import RECORDS, read_json
-from ...evals.stored import iter_scores, read_lines, read_record
+from ...evals.records import iter_scores, read_record
+from ...evals.stored import read_lines
 from ...evals.types import RunRecord, RunSpec, Score
 
 RUNNING = "under way"

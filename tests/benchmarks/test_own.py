@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from janus_eval.benchmarks.own.questions import Options, ShortAnswer, YesNo, read_short, read_yes_no
 from janus_eval.evals.commands.cli import main
-from janus_eval.evals.stored import read_record
+from janus_eval.evals.records import read_record
 from janus_eval.reports.report import report
 from support.predictions import lines, value, write, write_tsv
 from support.suite_rows import PNG

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from janus_eval.benchmarks.reading.workbook import workbook
 from janus_eval.evals.commands.cli import main
-from janus_eval.evals.stored import read_record
+from janus_eval.evals.records import read_record
 from support.predictions import write, write_tsv
 from support.suite_rows import PNG
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from janus_eval.evals.stored import find_runs, read_record
+from janus_eval.evals.records import find_runs, read_record
 from playwright.sync_api import Page, expect
 from pypdf import PdfReader
 

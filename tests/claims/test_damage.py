@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from janus_eval.evals import evaluate
 from janus_eval.evals.errors import UsageError
-from janus_eval.evals.stored import read_record, read_scores
+from janus_eval.evals.records import read_record, read_scores
 from support.command import comparable
 from support.worlds import Eye, Painter, Redness
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from janus_eval.evals import evaluate
 from janus_eval.evals.errors import OutOfMemory
-from janus_eval.evals.stored import read_scores
+from janus_eval.evals.records import read_scores
 from janus_eval.evals.types import Job, RunRecord
 from PIL import Image
 from support.chat_server import Fault, Service, reset, serving

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from janus_eval.evals.stored import read_record
+from janus_eval.evals.records import read_record
 from support.command import World, comparable, ended, folder_of, ledger, results
 
 

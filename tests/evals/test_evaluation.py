@@ -14,7 +14,7 @@ from janus_eval.evals import Request, evaluate, registry
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.evaluation import Outcome, carry_out, settings_of
 from janus_eval.evals.plan import pairs
-from janus_eval.evals.stored import read_record, read_scores
+from janus_eval.evals.records import read_record, read_scores
 from support.site import install, visible
 from support.worlds import Eye, Painter, Redness
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from janus_eval.evals import evaluate
 from janus_eval.evals.commands.cli import main
-from janus_eval.evals.stored import Stored, find_runs, read_record, read_scores
+from janus_eval.evals.records import find_runs, read_record, read_scores
+from janus_eval.evals.stored import Stored
 from janus_eval.evals.types import RunRecord
 
 OLD = Path(__file__).parents[1] / "fixtures" / "format-1"

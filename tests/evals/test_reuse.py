@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from janus_eval.evals import evaluate, registry
 from janus_eval.evals.files import seal, unseal
-from janus_eval.evals.stored import read_record, read_scores
+from janus_eval.evals.records import read_record, read_scores
 from janus_eval.evals.types import Evidence, RunSpec, Score
 from support.site import install, visible
 from support.worlds import Eye, Painter, Redness, spec

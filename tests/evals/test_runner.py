@@ -21,9 +21,9 @@ from janus_eval.evals.errors import EnvironmentProblem, Incomplete
 from janus_eval.evals.executors import Plugin
 from janus_eval.evals.executors.local import Local
 from janus_eval.evals.progress import progress
+from janus_eval.evals.records import read_record, read_scores
 from janus_eval.evals.runner import Settings, run
 from janus_eval.evals.store import RunStore
-from janus_eval.evals.stored import read_record, read_scores
 from janus_eval.evals.types import Job, RunRecord, Sample, Score
 from support.worlds import Eye, Painter, Redness, spec
 

@@ -9,7 +9,7 @@ import pytest
 from janus_eval.benchmarks.geneval import observer
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.evaluation import evaluate
-from janus_eval.evals.stored import read_record
+from janus_eval.evals.records import read_record
 from janus_eval.evals.types import RunRecord
 from janus_eval.reports.report import report
 from support.worlds import Eye, Painter, Redness

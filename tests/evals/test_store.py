@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
 from janus_eval.evals.files import check_inside, publish, read_json, seal, sha256, unseal
+from janus_eval.evals.records import find_runs, read_record, read_scores, scores_of
 from janus_eval.evals.store import RunStore
-from janus_eval.evals.stored import find_runs, read_lines, read_record, read_scores, scores_of
+from janus_eval.evals.stored import read_lines
 from janus_eval.evals.types import Evidence, Prediction, RunRecord, RunSpec, Score
 from PIL import Image
 from support.worlds import spec

@@ -14,7 +14,7 @@ import pytest
 import torch
 from janus_eval.evals import members
 from janus_eval.evals.errors import Incomplete, UsageError
-from janus_eval.evals.stored import find_runs, read_record
+from janus_eval.evals.records import find_runs, read_record
 from janus_eval.evals.types import Job, Metric, Prediction, Sample, Score
 from janus_eval.integrations.trainer import EvaluateCallback, _Weighed, as_it_was, weights_digest
 from torch import nn

@@ -15,7 +15,8 @@ from janus_eval.evals.commands import cli
 from janus_eval.evals.endpoint.address import Address
 from janus_eval.evals.errors import EnvironmentProblem, Incomplete, UsageError
 from janus_eval.evals.files import unseal
-from janus_eval.evals.stored import Stored, read_record
+from janus_eval.evals.records import read_record
+from janus_eval.evals.stored import Stored
 from janus_eval.evals.types import RunRecord
 from janus_eval.models.services import check_alive, price_of
 from PIL import Image

@@ -106,7 +106,7 @@ def test_measured_runs_are_read_when_given(tmp_path: Path) -> None:
 
 
 def test_two_runs_of_one_model_are_not_mixed(tmp_path: Path) -> None:
-    from janus_eval.evals.stored import read_record
+    from janus_eval.evals.records import read_record
 
     for seed in (1, 2):
         runs.write(tmp_path, runs.spec("sd3-medium", seed=seed), runs.scores(seed, share=20))

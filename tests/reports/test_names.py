@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import UsageError
-from janus_eval.evals.stored import read_record
+from janus_eval.evals.records import read_record
 from janus_eval.evals.types import Metric, RunRecord
 from janus_eval.reports import reported
 from janus_eval.reports.compare import explain

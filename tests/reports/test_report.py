@@ -10,7 +10,7 @@ import pytest
 from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.files import seal_of
-from janus_eval.evals.stored import read_record
+from janus_eval.evals.records import read_record
 from janus_eval.evals.types import Metric, RunRecord
 from janus_eval.reports import reported
 from janus_eval.reports.report import beside, compose, report

@@ -14,7 +14,7 @@ from janus_eval.benchmarks.reading.suite import TableBenchmark
 from janus_eval.evals import evaluate, samples
 from janus_eval.evals.commands import cli, flags
 from janus_eval.evals.errors import UsageError
-from janus_eval.evals.stored import read_scores
+from janus_eval.evals.records import read_scores
 from janus_eval.evals.types import Sample
 from support.site import install, visible
 

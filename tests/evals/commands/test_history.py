@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from janus_eval.evals.commands import cli, config, history
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import UsageError
+from janus_eval.evals.records import read_record
 from janus_eval.evals.request import Request
-from janus_eval.evals.stored import read_record
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Co", "Cn")), min_size=1, max_size=12)
 ROW: dict[str, Any] = {
