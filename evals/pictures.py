@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 from .errors import EnvironmentProblem, InvalidImage, why_undecodable
+from .types import Drawn, Output
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from .types import Output
 
 MOST_PIXELS: Final = 178_956_970
 """PIL's own limit against decompression bombs: twice its MAX_IMAGE_PIXELS."""
@@ -192,6 +192,7 @@ Made: TypeAlias = "Output | bytes"
 
 def picture_bytes(output: Made) -> bytes:
     """Return the bytes to store: a finished file's as they are, a picture's as PNG."""
+    output = output.file if isinstance(output, Drawn) else output
     if isinstance(output, bytes):
         return output
     if isinstance(output, Path):

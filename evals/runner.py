@@ -204,7 +204,7 @@ class _Course:
         told["stages"] = {**stages(self.store.folder), "score": round(time.monotonic() - began, 3)}
         spent = self.model.here.spent()
         told |= {"paid": dict(spent)} if spent else {}
-        found = record_of(self.spec, self.suite, self.jobs, predictions, scores, numbers, self.budget, told)
+        found = record_of(self.spec, self.suite, self.jobs, predictions, evidence, scores, numbers, self.budget, told)
         record = replace(found, state=state)
         if state == "finished" and not self.store.packed:  # else `janus-eval export` makes that folder
             made = [each for each in predictions.values() if not each.refused]

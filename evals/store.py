@@ -55,7 +55,7 @@ from .pictures import Made, picture_bytes
 from .records import record_to_json, score_lines
 from .settle import MAIN, settle
 from .stored import Key, Stored, prediction_digests, whose
-from .types import Answer, Evidence, Json, Prediction, Refusal, RunRecord, RunSpec, Score
+from .types import Answer, Drawn, Evidence, Json, Prediction, Refusal, RunRecord, RunSpec, Score
 
 
 class RunStore:
@@ -187,8 +187,9 @@ class RunStore:
         self._append("predictions", lines)
         self._note_seconds(batch)
         for _, output in batch:  # what a paid service sent stands in the run now
-            if isinstance(output, Path) and output.parent == self.folder / SERVICE:
-                output.unlink(missing_ok=True)
+            file = output.file if isinstance(output, Drawn) else output
+            if isinstance(file, Path) and file.parent == self.folder / SERVICE:
+                file.unlink(missing_ok=True)
         return [self._stored.prediction(line, self._texts) for line in lines]
 
     def _note_seconds(self, batch: Sequence[tuple[Prediction, Made]]) -> None:
@@ -217,7 +218,8 @@ class RunStore:
         elif prediction.kind == "text":
             said = output if isinstance(output, Answer) else Answer(str(output))
             line["text"] = said.text
-            line |= {key: each for key, each in (("finish", said.finish), ("usage", dict(said.usage))) if each}
+            told = (("finish", said.finish), ("usage", dict(said.usage)), ("served", said.served))
+            line |= {key: each for key, each in told if each}
         elif prediction.kind == "likelihood":
             line["likelihoods"] = list(output) if isinstance(output, tuple) else output
         else:
@@ -228,6 +230,8 @@ class RunStore:
             line["image"] = path.relative_to(self.folder).as_posix()
             line["bytes"] = len(data)
             line["sha256"] = hashlib.sha256(data).hexdigest()
+            if isinstance(output, Drawn):
+                line |= {key: each for key, each in (("served", output.served), ("notes", list(output.notes))) if each}
             return line, data
         return line, None
 
@@ -244,6 +248,7 @@ class RunStore:
         for prediction, evidence in batch:
             row = {"sample_id": prediction.sample_id, "index": prediction.index, "kind": prediction.kind}
             row |= {"of": digests[_key(prediction)], "data": evidence.data}
+            row |= {"served": evidence.served} if evidence.served else {}
             lines.append(row if evidence.error is None else row | {"error": evidence.error})
         self._append("evidence", lines)
 

@@ -73,7 +73,7 @@ class Stored:
 
     def prediction(self, row: Line, texts: dict[Json, Json]) -> Prediction:
         """Return what a line holds; equal short texts are held once, in `texts`."""
-        likelihoods, text = row.get("likelihoods"), row.get("text")
+        likelihoods, text, served = row.get("likelihoods"), row.get("text"), row.get("served", "")
         return Prediction(
             sample_id=row["sample_id"],
             index=row["index"],
@@ -82,6 +82,8 @@ class Stored:
             image=self.folder / row["image"] if row.get("image") is not None else None,
             likelihoods=None if likelihoods is None else tuple(likelihoods),
             finish=str(row.get("finish", "")),
+            served=texts.setdefault(served, served),
+            notes=tuple(row.get("notes", ())),
             refused=row.get("refused", ""),
             packed=place_of(self.folder, row),
         )
@@ -99,7 +101,10 @@ class Stored:
     def evidence(self, predictions: Mapping[Key, Prediction]) -> dict[Key, Evidence]:
         """Return the evidence that still fits the predictions; failed observations are left out."""
         rows = self.evidence_lines(predictions)
-        return {key: Evidence(row["sample_id"], row["index"], row["data"]) for key, row in rows.items()}
+        return {
+            key: Evidence(row["sample_id"], row["index"], row["data"], served=row.get("served", ""))
+            for key, row in rows.items()
+        }
 
     def evidence_lines(self, predictions: Mapping[Key, Prediction]) -> dict[Key, Line]:
         """Return the lines of the evidence that still fits the predictions."""
@@ -158,9 +163,14 @@ def read_line(line: bytes, stream: str) -> dict[str, Json] | None:
     fits = all(type(row.get(name)) in types for name, types in form.items()) and ("data" in row or stream != "evidence")
     numbers = row.get("likelihoods")
     plain = numbers is None or all(type(each) in (int, float) for each in numbers)
+    plain = plain and type(row.get("served", "")) is str and _are_texts(row.get("notes", []))
     drawn = row.get("image") is not None  # a picture's size and digest were looked at where its kind says so
     placed = (row["kind"] == "image" or not drawn) and ("pack" not in row or (drawn and is_place(row)))
     return row if fits and plain and placed else None
+
+
+def _are_texts(value: Json) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 _FORMS: Mapping[str, Mapping[str, tuple[type, ...]]] = {

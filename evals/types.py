@@ -87,13 +87,32 @@ class Answer:
     """A text with how it came about: what an adapter that knows returns in place of a str.
 
     `finish` is "stop" where the model ended it, "length" where a limit cut it, else the service's own
-    word. `usage` counts tokens. `seconds`, which differ between equal runs, are kept apart.
+    word. `usage` counts tokens. `served` is the model that the service says answered. `seconds`, which
+    differ between equal runs, are kept apart.
     """
 
     text: str
     finish: str = ""
     usage: Mapping[str, int] = field(default_factory=dict[str, int])
     seconds: float | None = None
+    served: str = ""
+
+
+REWRITTEN = "rewritten"
+RESIZED = "resized"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A finished picture file, or its bytes, with how a service made it: what an adapter that knows returns.
+
+    `served` is the model that the service says drew it; `notes` hold REWRITTEN where it drew another prompt than
+    it was given, RESIZED where the picture has another size than was asked for.
+    """
+
+    file: Path | bytes
+    served: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +126,10 @@ class Refusal:
         return f"{self.code}: {self.message}" if self.message else self.code
 
 
-Output: TypeAlias = "str | Answer | tuple[float, ...] | Image | Path | Callable[[], Image] | Refusal"
+Output: TypeAlias = "str | Answer | tuple[float, ...] | Image | Path | Drawn | Callable[[], Image] | Refusal"
 """What an adapter returns for a job: a text, alone or with how it came about; a log-likelihood for each
-option; a picture; a finished image file (its bytes are kept); a picture still under way, fetched on a
-writer thread; or a refusal in place of any of them."""
+option; a picture; a finished image file (its bytes are kept), alone or with how it came about; a picture still
+under way, fetched on a writer thread; or a refusal in place of any of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +144,8 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A model's output at rest. `image` is an absolute path of a picture file, `finish` as in `Answer`.
+    """A model's output at rest. `image` is an absolute path of a picture file; `finish` as in `Answer`, `notes` as in
+    `Drawn`, `served` as in both.
 
     Of a picture in a pack (`packed`), `image` is where its file would lie. Observers, `draw`, `export` and the `score`
     of a suite without an observer are given files.
@@ -141,6 +161,8 @@ class Prediction:
     image: Path | None = None
     likelihoods: tuple[float, ...] | None = None
     finish: str = ""
+    served: str = ""
+    notes: tuple[str, ...] = ()
     reasoning: str = ""
     refused: str = ""
     packed: Packed | None = None
@@ -150,7 +172,8 @@ class Prediction:
 class Evidence:
     """What an observer saw in one prediction: JSON. `error` is set where it could not look.
 
-    `lasting` says of an error that the same command meets it again: asking again cannot help.
+    `lasting` says of an error that the same command meets it again: asking again cannot help. `served` is the
+    model that a service says looked at it.
     """
 
     sample_id: str
@@ -158,6 +181,7 @@ class Evidence:
     data: Json = None
     error: str | None = None
     lasting: bool = False
+    served: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +330,9 @@ class RunRecord:
 
     `counts` has at least expected, predicted, scored, unparsed, unscored, invalid_images, errors; `cut` are
     the answers that a limit of tokens cut, `lasting` those of the errors that the same command meets again,
-    `refused` the outputs that a service refused to give: they are among the predicted, and no errors.
+    `refused` the outputs that a service refused to give: they are among the predicted, and no errors. Where there
+    are any: `other_model` are the outputs, `other_judge` the judgements, of another model than most are of, as the
+    service says; `rewritten` and `resized` the pictures with these notes.
     `complete` is False where a sample is missing; `headline` names the metric a table shows first.
     `state` is "finished", "interrupted" for what a run left that was stopped before its end, "predicted" or
     "observed" for one that was to stop there: it has no metrics yet. `sealed` is False

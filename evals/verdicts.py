@@ -4,7 +4,8 @@ failures that a run's budget holds."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from . import reasoning, stats
@@ -13,7 +14,7 @@ from .packs import unpacked
 from .plugins import Suite
 from .slim import slim
 from .stored import Key
-from .types import CUT, Evidence, Job, Metric, Prediction, RunRecord, RunSpec, Sample, Score
+from .types import CUT, RESIZED, REWRITTEN, Evidence, Job, Metric, Prediction, RunRecord, RunSpec, Sample, Score
 
 
 def verdicts(
@@ -99,6 +100,7 @@ def record_of(
     suite: Suite,
     jobs: Sequence[Job],
     predictions: Mapping[Key, Prediction],
+    evidence: Mapping[Key, Evidence],
     scores: Sequence[Score],
     found: Mapping[str, Metric],
     budget: Budget,
@@ -126,6 +128,13 @@ def record_of(
     }
     held = reasoning.counted(predictions.values(), strip=suite.reasoning == "strip")
     counts |= {f"reasoning_{how}": count for how, count in held.items()}
+    served = {
+        "other_model": _others(each.served for each in predictions.values()),
+        "other_judge": _others(evidence[key].served for key in predictions if key in evidence),
+        REWRITTEN: sum(REWRITTEN in each.notes for each in predictions.values()),
+        RESIZED: sum(RESIZED in each.notes for each in predictions.values()),
+    }
+    counts |= {what: count for what, count in served.items() if count}
     return RunRecord(
         spec=spec,
         headline=suite.headline,
@@ -135,6 +144,12 @@ def record_of(
         missing=tuple(f"{job.sample.id}/{job.index}" for job in jobs if key_of(job) not in predictions),
         environment=environment,
     )
+
+
+def _others(served: Iterable[str]) -> int:
+    """Return how many outputs are of another model than the one that most are of; a service may name none."""
+    count = Counter(filter(None, served))
+    return count.total() - max(count.values(), default=0)
 
 
 def key_of(job: Job) -> Key:

@@ -16,7 +16,7 @@ from ..evals.endpoint.images import Images, canary_of, halting
 from ..evals.endpoint.pace import Pace
 from ..evals.endpoint.parts import picture_part
 from ..evals.endpoint.purse import Ledger, Price, Purse
-from ..evals.endpoint.replies import AnswerFrom, Declined, RequestFailed, answer_of
+from ..evals.endpoint.replies import AnswerFrom, Declined, RequestFailed, answer_of, clean
 from ..evals.errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, UsageError
 from ..evals.files import SERVICE
 from ..evals.types import Answer, Job, Json, Kind, Output, Refusal
@@ -244,7 +244,7 @@ class OpenAIModel:
         )
         remedy = f"give the model more tokens (-a max_new_tokens={4 * self._max_new_tokens})"
         text = answer_of(reply, f"openai:{self._name}", remedy=remedy, answer_from=self._answer_from)
-        return Answer(text, reply.finish, reply.usage, reply.seconds)
+        return Answer(text, reply.finish, reply.usage, reply.seconds, clean(reply.model, (), 100))
 
     def _painter(self, chat: Chat) -> Images:
         """Return the drawings of the run, once its canary has sung."""

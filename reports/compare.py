@@ -14,7 +14,7 @@ from ..evals.records import read_record, read_scores
 from ..evals.stats import Difference, Estimate
 from ..evals.types import PART, Json, Metric, RunRecord, RunSpec, Score
 from .render import render
-from .standing import cut, marks, protocol
+from .standing import asides, marks, protocol
 from .table import Cell, Format, Group, Head, Row, Table
 
 Key = tuple[str, int, str]
@@ -299,7 +299,7 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
         "Could have shown: the smallest true difference that this pair finds 4 times in 5.",
     ]
     for name, run in zip("AB", (first, second), strict=True):
-        flags = [*marks(run.record), *cut(run.record)]
+        flags = [*marks(run.record), *asides(run.record)]
         notes.append(f"{name}{' (' + ', '.join(flags) + ')' if flags else ''}: {run.record.spec.signature}")
     signatures = tuple(run.record.spec.signature for run in (first, second))
     groups = (Group("", tuple(rows)),)

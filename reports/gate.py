@@ -168,6 +168,8 @@ def _unfit(record: RunRecord) -> str:
     if not record.complete:
         missing = counts.get("expected", 0) - counts.get("predicted", 0)
         return f"incomplete: {missing} outputs missing, {counts.get('unscored', 0)} unscored"
+    if counts.get("other_model") or counts.get("other_judge"):
+        return "the service changed its model in the middle (see show)"
     head = record.metrics.get(headline(record))
     if head is None or head.value is None or not math.isfinite(head.value):
         return f"no number for {record.headline}"

@@ -20,7 +20,7 @@ from .own import layouts_for
 from .paper import fragment, widths
 from .render import render
 from .reported import Column, Layout, Reported
-from .standing import cut, is_toy, marks, shown, stranger, verdict
+from .standing import asides, is_toy, marks, shown, stranger, verdict
 from .table import Cell, Format, Group, Head, Row, Table, chosen, cleaned, columns, ranked, sort
 
 TOY = "Toy data (compares with nothing above)"
@@ -196,7 +196,7 @@ def _measured(layout: Layout, numbers: Sequence[Reported], records: Sequence[Run
         cells = {c.key: (record, key) for c in layout.columns if (key := c.shown(record)) is not None}
         if not cells:
             continue
-        flags = ", ".join([*marks(record), *cut(record)])
+        flags = ", ".join([*marks(record), *asides(record)])
         spec = record.spec
         base = (spec.model, _digest({**spec.model_card, "tag": spec.tag, "step": spec.step}), flags, record.name)
         again = 0
@@ -360,7 +360,7 @@ def _waiting_row(record: RunRecord) -> Row:
 def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | None) -> Row:
     metric, mark = shown(record, key)
     counts = record.counts
-    flags = [*marks(record), *cut(record)]
+    flags = [*marks(record), *asides(record)]
     name = ", ".join([label(record), *flags])
     places = decimals + 1
     reported, difference = Cell(DASH), Cell(DASH)

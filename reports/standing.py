@@ -26,6 +26,7 @@ def marks(record: RunRecord) -> list[str]:
     found += [] if record.sealed else ["unsealed"]
     if record.spec.limit:
         found.append(f"limit {record.spec.limit}")
+    found += [f"{counts[key]} {said}" for key, said in _STRANGE.items() if counts.get(key)]
     lost = counts.get("expected", 0) - counts.get("predicted", 0)
     if lost > 0:
         found.append(f"{lost} of {counts['expected']} missing")
@@ -39,10 +40,14 @@ def marks(record: RunRecord) -> list[str]:
     return found
 
 
-def cut(record: RunRecord) -> list[str]:
-    """Return what is said beside the marks of answers that a token limit cut: they are scored as they are."""
-    count = record.counts.get("cut", 0)
-    return [f"{count} of {record.counts.get('expected', 0)} answers cut"] if count else []
+_STRANGE = {"other_model": "made by another model", "other_judge": "judged by another model"}
+_ASIDE = {"cut": "answers cut", "rewritten": "prompts rewritten", "resized": "of another size"}
+
+
+def asides(record: RunRecord) -> list[str]:
+    """Return what is said beside the marks: outputs that are scored as they are, though not made as was asked."""
+    counts = record.counts
+    return [f"{counts[key]} of {counts.get('expected', 0)} {said}" for key, said in _ASIDE.items() if counts.get(key)]
 
 
 def _own_weights(record: RunRecord) -> bool:

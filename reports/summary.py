@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def _told(record: RunRecord, folder: Path) -> list[str]:
     counts = record.counts
     lines = [f"{record.spec.model} on {record.spec.benchmark}"]
     shown = ("expected", "scored", "unparsed", "cut", "unscored", "invalid_images", "errors", "lasting", "refused")
+    shown += ("other_model", "other_judge", "rewritten", "resized")
     shown += tuple(key for key in counts if key.startswith("reasoning_"))
     lines.append("  ".join(f"{key}={counts[key]}" for key in shown if counts.get(key) or key in ("expected", "scored")))
     if any(each.low is not None for each in record.metrics.values()):
@@ -46,6 +48,7 @@ def _told(record: RunRecord, folder: Path) -> list[str]:
         lines.append(f"LIMITED to {record.spec.limit}: not comparable with a whole run")
     if counts.get("cut"):
         lines.append(_cut(counts, folder))
+    lines += _made_otherwise(counts, folder)
     if record.environment.get("paid"):
         lines.append(_paid(record.environment["paid"]))
     if not record.sealed:
@@ -97,6 +100,28 @@ def _cut(counts: Mapping[str, int], folder: Path) -> str:
     some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     said = f"CUT: {counts['cut']} of {counts['expected']} answers end at the token limit and are scored as they are"
     return f"{said} ({some}); give them more tokens: -a max_new_tokens=N"
+
+
+def _made_otherwise(counts: Mapping[str, int], folder: Path) -> list[str]:
+    """Return a line about each way in which a service did other than it was asked."""
+    found: list[str] = []
+    if counts.get("other_model") or counts.get("other_judge"):
+        stored = Stored(folder)
+        made = stored.predictions()
+        sources = {"other_model": made.values(), "other_judge": stored.evidence(made).values()}
+        for key, what in (("other_model", "MODEL"), ("other_judge", "JUDGE")):
+            if counts.get(key):
+                names = Counter(each.served for each in sources[key] if each.served).most_common()
+                told = ", ".join(f"{name} ({count})" for name, count in names[:4])
+                found.append(f"ANOTHER {what}: the service changed it in the middle: {told}; compares with nothing")
+    if counts.get("rewritten"):
+        found.append(
+            f"REWRITTEN: {counts['rewritten']} of {counts['expected']} pictures are of the service's own prompt; it "
+            "stands in each PNG (revised_prompt)"
+        )
+    if counts.get("resized"):
+        found.append(f"RESIZED: {counts['resized']} of {counts['expected']} pictures have another size than asked for")
+    return found
 
 
 def _stage(record: RunRecord) -> str:

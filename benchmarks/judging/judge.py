@@ -146,7 +146,9 @@ class Judge:
         errors = [str(run["error"]) for run in runs if "error" in run]
         data = {"task": self._task.name, "judge": self._judge, "runs": list(runs)}
         lasting = bool(errors) and all("lasting" in run for run in runs if "error" in run)
-        return Evidence(prediction.sample_id, prediction.index, data, errors[0] if errors else None, lasting)
+        served = sorted({str(call["model"]) for run in runs for call in run["calls"] if call["model"]})
+        error = errors[0] if errors else None
+        return Evidence(prediction.sample_id, prediction.index, data, error, lasting, ", ".join(served))
 
     def _connected(self) -> Chat:
         if self._chat is None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, UsageError
 from ..files import read_json
 from ..pictures import MOST_DRAWN, decoded, read_file, rgb
-from ..types import Json, Refusal
+from ..types import RESIZED, REWRITTEN, Drawn, Json, Refusal
 from .chat import Chat
 from .purse import Ledger, Ticket
 from .replies import Declined, Drawing, Lost, Passing, Refused, RequestFailed, clean, read_drawing
@@ -46,13 +46,24 @@ class Images:
         self._chat, self._model, self._fields, self._seconds = chat, model, fields, seconds
         self._asks_bytes = True
 
-    def draw(self, prompt: str, seed: int, sample_id: str, index: int) -> Path | Refusal:
-        """Return the file of one drawing: one that has come already, else a new one.
+    def draw(self, prompt: str, seed: int, sample_id: str, index: int) -> Drawn | Refusal:
+        """Return one drawing: one that has come already, else a new one.
 
         What stops everything (no money, a ceiling, a wrong key) stops the other threads before their next request;
         what they have asked for still comes. Raises RequestFailed, EnvironmentProblem, Incomplete, UsageError.
         """
-        return self._at(self.ledger.place(sample_id, index, seed), prompt, seed, sample_id, index)
+        found = self._at(self.ledger.place(sample_id, index, seed), prompt, seed, sample_id, index)
+        return found if isinstance(found, Refusal) else self._told(found, prompt)
+
+    def _told(self, path: Path, prompt: str) -> Drawn:
+        """Return a drawing with what its PNG tells of how it was made."""
+        picture = decoded(read_file(path))
+        said: Mapping[str, str] = getattr(picture, "text", {})
+        notes = [REWRITTEN] if said.get("revised_prompt", prompt).split() != prompt.split() else []
+        size = str(self._fields.get("size", ""))
+        if re.fullmatch(r"\d+x\d+", size) and size != f"{picture.width}x{picture.height}":
+            notes.append(RESIZED)
+        return Drawn(path, said.get("model", ""), tuple(notes))
 
     def _at(self, place: Path, prompt: str, seed: int, sample_id: str, index: int) -> Path | Refusal:
         if place.is_file():

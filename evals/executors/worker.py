@@ -20,7 +20,7 @@ from ..environment import harness_version
 from ..packs import unpacked
 from ..pictures import Made, picture_bytes
 from ..plugins import Eyes, Model
-from ..types import Answer, Job, Json, Output, Picture, Refusal, Sample
+from ..types import Answer, Drawn, Job, Json, Output, Picture, Refusal, Sample
 from . import Batch, Making, Pair
 
 
@@ -60,7 +60,9 @@ def _fits(job: Job, output: Any) -> bool:
         said: Any = output.text if isinstance(output, Answer) else output
         return isinstance(said, str)
     if job.kind == "image":
-        return callable(output) or isinstance(output, Path) or hasattr(output, "save")  # a PIL picture, not imported
+        return (
+            callable(output) or isinstance(output, Path | Drawn) or hasattr(output, "save")
+        )  # a PIL picture, not imported
     if not isinstance(output, tuple | list) or len(output) != len(job.sample.options):
         return False
     return all(isinstance(each, int | float) and each == each for each in output)  # a NaN is no likelihood
@@ -134,7 +136,8 @@ def _encoded(output: Any) -> Any:
     if output is None or isinstance(output, Failed):
         return output
     try:
-        return picture_bytes(output)
+        data = picture_bytes(output)
+        return replace(output, file=data) if isinstance(output, Drawn) else data
     except Exception as error:  # a picture that fails while it is fetched costs only itself
         return Failed(told(error))
 

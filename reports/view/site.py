@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from ...evals.errors import EnvironmentProblem, UsageError
 from ...evals.types import PART, Json, Metric
 from .. import reported as published
-from ..standing import cut, marks
+from ..standing import asides, marks
 from . import overview, rows
 from .pictures import BUDGET, thumbnails
 from .runs import Run, read
@@ -163,7 +163,7 @@ def _run_page(run: Run, told: rows.Samples) -> dict[str, Any]:
         "interval": overview.interval,
         "top": 1 if top <= 1 else 100 if top <= 100 else top,
         "digits": 4 if top <= 1 else 2,
-        "marks": [*marks(record), *cut(record)],
+        "marks": [*marks(record), *asides(record)],
         "lacking": lacking.most_common(20),
         "failed": failed.most_common(12),
         "asked": {line: urlencode({"run": run.key, "verdict": "wrong", "text": line[:120]}) for line in failed},

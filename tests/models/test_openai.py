@@ -6,13 +6,14 @@ import base64
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from janus_eval.evals import registry
 from janus_eval.evals.endpoint.replies import RequestFailed
 from janus_eval.evals.errors import EnvironmentProblem, InvalidImage, UsageError
-from janus_eval.evals.types import Job, Picture, Sample
+from janus_eval.evals.types import RESIZED, REWRITTEN, Drawn, Job, Picture, Sample
 from PIL import Image
 from support.chat_server import Fault, Service, serving
 
@@ -186,10 +187,12 @@ def test_a_drawing_is_a_file_that_keeps_the_prompt_that_the_service_made(service
     drawn = base64.b64encode(JPEG).decode()
     service.reply = lambda body: {"data": [{"b64_json": drawn, "revised_prompt": "a café with a red cat"}]}
     adapter = model(service, size="256x256", canary="no")
-    (path,) = adapter.predict([drawing()])
+    (made,) = adapter.predict([drawing()])
+    assert isinstance(made, Drawn) and isinstance(made.file, Path)
+    assert (made.served, made.notes) == (service.model, (REWRITTEN, RESIZED))
     asked = {"model": "tiny", "prompt": "a red cat", "n": 1, "size": "256x256", "response_format": "b64_json"}
     assert service.asked == [asked | {"seed": 5}]
-    with Image.open(path) as saved:
+    with Image.open(made.file) as saved:
         assert (saved.format, saved.mode, saved.size) == ("PNG", "RGB", (4, 4))
         assert saved.text == {"revised_prompt": "a café with a red cat", "model": service.model}
 

@@ -47,6 +47,8 @@ class Studio:
     """A field that it does not take."""
     usage: dict[str, Any] = field(default_factory=dict)
     revised: str = ""
+    draws_as: tuple[int, int] | None = None
+    """The size of every picture, whatever is asked for."""
     hold_from: int | None = None
     """From this request on nothing is drawn or answered, until `go` is set."""
     go: threading.Event = field(default_factory=threading.Event)
@@ -72,7 +74,7 @@ class Studio:
         colour = tuple(hashlib.sha256(f"{prompt}\0{seed}".encode()).digest()[:3])
         width, _, height = body.get("size", "8x8").partition("x")
         buffer = io.BytesIO()
-        Image.new("RGB", (int(width), int(height)), colour).save(buffer, "PNG")
+        Image.new("RGB", self.draws_as or (int(width), int(height)), colour).save(buffer, "PNG")
         return buffer.getvalue()
 
 
