@@ -10,6 +10,7 @@ The harness sends this very file to the interpreter that it starts: nothing of i
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib
 import inspect
 import json
@@ -21,7 +22,8 @@ import struct
 import sys
 import traceback
 import types
-from typing import Any, BinaryIO, Callable, Sequence  # noqa: UP035 -- Python 3.8
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Iterator, Sequence  # noqa: UP035 -- Python 3.8
 
 PROTOCOL = 1
 MAGIC = b"\0janus-worker\n"
@@ -183,6 +185,7 @@ def ready(model: Any, hello: dict[str, Any]) -> dict[str, Any]:
         "protocol": PROTOCOL,
         "kinds": sorted(model.kinds),
         "card": dict(model.card),
+        "code": code_of(hello),
         "independent": bool(getattr(model, "independent", False)),
         "batch_size": int(getattr(model, "batch_size", 8)),
         "image_size": int(getattr(model, "image_size", 384)),
@@ -190,6 +193,52 @@ def ready(model: Any, hello: dict[str, Any]) -> dict[str, Any]:
         "versions": _versions(hello.get("packages", ())),
         "pid": os.getpid(),
     }
+
+
+_MOST_CODE = 20000
+"""Files of code that are looked at; more are no model's."""
+
+
+def code_of(hello: dict[str, Any]) -> str:
+    """Return 12 hex digits over the Python files of the model's code, wherever they lie; "" where there are none.
+
+    They are all below `paths` and the repository's folder, the package of the module that was asked for, and whatever
+    else was imported by now and is neither Python's own nor installed: of a package its whole folder.
+    """
+    roots = [Path(each) for each in (*hello.get("paths", ()), hello.get("source")) if each]
+    for name, module in sorted(sys.modules.items()):
+        file = Path(getattr(module, "__file__", None) or "")
+        top = name.partition(".")[0]
+        asked = top == str(hello.get("module", "")).partition(".")[0]
+        if file.is_absolute() and (asked or not _is_installed(file)):
+            roots += [Path(each) for each in getattr(sys.modules.get(top), "__path__", None) or [file]]
+    total, count = hashlib.sha256(), 0
+    for name, path in sorted({each for root in roots for each in _files(root)}):
+        count += 1
+        if count > _MOST_CODE:
+            raise Wrong("usage", f"more than {_MOST_CODE} Python files are the model's code: name fewer with paths=")
+        total.update(name.encode("utf-8", "surrogateescape") + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()[:12] if count else ""
+
+
+def _is_installed(file: Path) -> bool:
+    library = Path(str(os.__file__)).parent
+    return bool({"site-packages", "dist-packages"} & {*file.parts}) or library in file.parents
+
+
+def _files(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the Python files below a folder, or a file, each with its name from there on."""
+    if root.is_file():
+        yield root.name, root.resolve()
+    for folder, inner, files in os.walk(root):
+        inner[:] = [each for each in inner if not (each.startswith(".") or each in _NO_CODE)]
+        if "pyvenv.cfg" in files:
+            inner[:], files = [], []
+        for path in (Path(folder, each) for each in files if each.endswith(".py")):
+            yield (Path(root.name) / path.relative_to(root)).as_posix(), path.resolve()
+
+
+_NO_CODE = ("__pycache__", "node_modules", "site-packages")
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:
@@ -227,6 +276,10 @@ def _entry(output: Any) -> list[Any]:
         output = output()
     if isinstance(output, str):
         return [{"text": output}]
+    if isinstance(output, dict) and output.get("error") is not None:
+        return [
+            {"error": _line(output["error"]) if isinstance(output["error"], BaseException) else str(output["error"])}
+        ]
     if isinstance(output, dict):  # a text with how it came about
         return [{key: output[key] for key in ("text", "finish", "usage") if key in output}]
     if isinstance(output, BaseException):

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...evals.assets import digests as data
 from ...evals.assets.cache import cache_root
 from ...evals.environment import PACKAGES
 from ...evals.errors import EnvironmentProblem, JanusEvalError, OutOfMemory, UsageError
@@ -34,6 +35,7 @@ _TRIES_ALONE = 2
 _BARREN = 6
 """So many ends without one whole batch, and it is the machine, not a sample."""
 _NUMBER = count()
+_WEIGHTS = frozenset((".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz", ".onnx"))
 
 
 class WorkerFault(JanusEvalError):
@@ -65,6 +67,13 @@ class Launch:
         if not words:
             raise UsageError("command= names no program")
         return words
+
+    def given(self) -> dict[str, Json]:
+        """Return what names the content of the files and folders of weights that options name on this machine."""
+        paths = {key: Path(each).expanduser() for key, each in self.options.items() if isinstance(each, str) and each}
+        return {
+            key: f"#{data.fingerprint(path)}" for key, path in paths.items() if not self.command and _is_given(path)
+        }
 
     def hello(self) -> dict[str, Json]:
         """Return the first message."""
@@ -123,7 +132,10 @@ class Worker:
         card = self._ready.get("card")
         if not isinstance(card, dict):
             raise UsageError(f"{self.name}: its worker gave no card")
-        return {**card, **self.recipe.card()}
+        code = self._ready.get("code")
+        found = {"code": f"#{clean(code)[:12]}"} if isinstance(code, str) and code else {}
+        given = self.launch.given()
+        return {**card, **self.recipe.card(), **found, **({"given": given} if given else {})}
 
     @property
     def independent(self) -> bool:
@@ -245,6 +257,14 @@ class Worker:
         if kind == "usage":
             return UsageError(f"{self.name}: {text}")
         return EnvironmentProblem(f"{self.name}: its worker cannot load the model: {text or 'no reason'}; log: {log}")
+
+
+def _is_given(path: Path) -> bool:
+    """Return whether an option's text is a file, or a folder that directly holds weights."""
+    try:
+        return path.is_file() or any(each.suffix in _WEIGHTS for each in path.iterdir())
+    except (OSError, ValueError):  # a text that is no path
+        return False
 
 
 def _whole(value: Any, otherwise: int) -> int:

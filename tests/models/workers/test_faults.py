@@ -286,3 +286,85 @@ def test_hundreds_of_megabytes_on_stderr_stop_nothing(made: Made) -> None:
     for _ in range(3):
         asked.predict(jobs("a"))
     assert asked._channel is not None and asked._channel.log.stat().st_size < 200 << 20
+
+
+# -- what names its code ------------------------------------------------------------------------------
+
+
+def test_code_beyond_its_own_file_is_part_of_the_key(made: Made, tmp_path: Path) -> None:
+    package = tmp_path / "code" / "mine"
+    (package / "deep").mkdir(parents=True)
+    (package / "__init__.py").write_text("WORD = 'a'\n")
+    (package / "deep" / "late.py").write_text("x = 1\n")
+    beside = tmp_path / "elsewhere"
+    beside.mkdir()
+    (beside / "helper.py").write_text("y = 1\n")
+    load = f"sys.path.insert(0, {str(beside)!r}); import helper"
+
+    def code() -> object:
+        return made(load=load, paths=str(package.parent)).card["code"]
+
+    first = code()
+    assert code() == first
+    seen = {first}
+    for path in (package / "__init__.py", package / "deep" / "late.py", beside / "helper.py"):
+        path.write_text(path.read_text() + "# changed\n")
+        seen.add(code())
+    (package / "another.py").write_text("")
+    seen.add(code())
+    assert len(seen) == 5
+    (package / "another.py").unlink()
+    moved = tmp_path / "moved" / "code"
+    shutil.copytree(package.parent, moved)
+    assert made(load=load, paths=str(moved)).card["code"] == code()  # wherever it lies
+
+
+def test_a_module_s_code_is_part_of_the_key_even_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "site-packages"  # as of what is installed
+    (folder / "lib_of_mine").mkdir(parents=True)
+    (folder / "lib_of_mine" / "__init__.py").write_text("")
+    (folder / "lib_of_mine" / "net.py").write_text(
+        MODEL.replace("CODE2", "").replace("CODE", "pass").replace("LOAD", "pass")
+    )
+    (folder / "lib_of_mine" / "inner.py").write_text("a = 1\n")
+
+    def card() -> dict[str, Any]:
+        asked = worker("lib_of_mine.net:model", paths=str(folder), patience=30.0)
+        try:
+            return dict(asked.card)
+        finally:
+            asked.close()
+
+    first = card()
+    assert first["code"].startswith("#") and card() == first
+    (folder / "lib_of_mine" / "inner.py").write_text("a = 2\n")
+    assert card()["code"] != first["code"]
+
+
+def test_weights_that_an_option_names_are_part_of_the_key(made: Made, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "model.safetensors").write_bytes(bytes(100))
+    told = f'{{"folder": "{weights}", "file": "{weights}/model.safetensors", "word": "hello", "none": "{tmp_path}"}}'
+    (tmp_path / "w.py").write_text(
+        MODEL.replace("CODE2", "folder, file, word, none").replace("CODE", "pass").replace("LOAD", "pass")
+    )
+
+    def given() -> dict[str, str]:
+        asked = worker(str(tmp_path / "w.py"), options=told, patience=30.0)
+        try:
+            found: Any = asked.card["given"]
+            return found
+        finally:
+            asked.close()
+
+    first = given()
+    assert set(first) == {"folder", "file"}
+    (weights / "model.safetensors").write_bytes(bytes(99) + b"\1")
+    assert not set(given().values()) & set(first.values())
+
+
+def test_an_answer_with_an_error_is_that_job_s_error(made: Made) -> None:
+    with pytest.raises(JanusEvalError, match="the worker failed: no page"):
+        made('yield {"text": "Yes", "error": "no page"}; return').predict(jobs("a"))
