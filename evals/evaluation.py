@@ -17,6 +17,7 @@ from .environment import environment
 from .errors import JanusEvalError, UsageError
 from .executors import Executor, Making
 from .executors.local import Local
+from .files import changed
 from .flow import Progress
 from .packs import MANY
 from .plan import Pair, pairs
@@ -117,6 +118,8 @@ def _run(pair: Pair, settings: Settings, executor: Executor, show: Progress, say
         taken = "" if pair.nameless else reuse(store)
         if taken:
             say(taken)
+        for line in changed(pair.folder):
+            say(f"warning: {line}; they are made anew")
         if told := pair.model.here.begin(pair.folder):
             say(told)
 

@@ -95,13 +95,47 @@ def seal_of(row: Mapping[str, Json]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def scores_digest(folder: Path) -> str | None:
-    """Return the digest of scores.jsonl that the record names; None where it names none (format 1)."""
+def named_digests(folder: Path) -> Mapping[str, str]:
+    """Return the digests that a run's record names: of `scores`, `predictions`, `evidence`; {} for format 1."""
     for name in RECORDS:
         if (folder / name).is_file():
             row = unsealed(read_json(folder / name), str(folder / name))
-            return row.get("scores_sha256") if isinstance(row, dict) else None
-    return None
+            told = {key: row.get(f"{key}_sha256") for key in (*STREAMS, "scores")} if isinstance(row, dict) else {}
+            return {key: each for key, each in told.items() if isinstance(each, str)}
+    return {}
+
+
+QUICK = 2**26
+"""Bytes of a run's file that are hashed for a look at one sample."""
+STREAMS = ("predictions", "evidence")
+
+
+def stream_digest(folder: Path, stream: str) -> str:
+    """Return the digest of the lines of `predictions` or `evidence`: those of several writers one after the other."""
+    total = hashlib.sha256()
+    for path in sorted((folder / stream).glob("*.jsonl")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                total.update(block)
+    return total.hexdigest()
+
+
+def changed(folder: Path, most: int | None = None) -> list[str]:
+    """Return a line for each file of outputs that is not the one that a finished run's record was written with; the
+    files of more than `most` bytes are not looked at."""
+    if not (folder / "record.json").is_file():  # what was stopped goes on: its files grow
+        return []
+    told = {key: each for key, each in named_digests(folder).items() if key in STREAMS}
+    small = {key: each for key, each in told.items() if most is None or _size(folder / key) <= most}
+    return [
+        f"{folder / key} was changed after record.json was written: the numbers there are of what lay here before"
+        for key, each in small.items()
+        if stream_digest(folder, key) != each
+    ]
+
+
+def _size(folder: Path) -> int:
+    return sum(each.stat().st_size for each in folder.glob("*.jsonl"))
 
 
 def sha256(path: Path) -> str:

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
-from .files import READS, RECORDS, dump, lines_with, read_json, scores_digest, sha256, unsealed
+from .files import QUICK, READS, RECORDS, dump, lines_with, named_digests, read_json, sha256, unsealed
 from .slim import slim
 from .types import Json, Metric, RunRecord, RunSpec, Score
 
 FORMAT = 2
-_QUICK = 2**26
-"""Bytes of scores.jsonl that are hashed for a look at one sample."""
 _OTHER = "{} is not the file that record.json was written with: run the same command again"
 
 
@@ -25,7 +23,7 @@ def scores_of(folder: Path, sample_id: str) -> list[Score]:
     path = folder / "scores.jsonl"
     if not path.is_file():
         raise UsageError(f"{path} cannot be read: no such file")
-    expected = scores_digest(folder) if path.stat().st_size <= _QUICK else None
+    expected = named_digests(folder).get("scores") if path.stat().st_size <= QUICK else None
     if expected is not None and sha256(path) != expected:
         raise UsageError(_OTHER.format(path))
     found = [score_of(line, str(path)) for line in lines_with(path, sample_id)]
@@ -158,7 +156,7 @@ def iter_scores(folder: Path) -> Iterator[Score]:
                 yield share(score_of(line, f"{path} line {number}"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    expected = scores_digest(folder)
+    expected = named_digests(folder).get("scores")
     if expected is not None and digest.hexdigest() != expected:
         raise UsageError(_OTHER.format(path))
 

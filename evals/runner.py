@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from .plugins import Benchmark, Eyes, Model, Suite
 from .shards import Shard
 from .store import RunStore
 from .stored import Key
-from .types import Evidence, Job, Prediction, RunRecord, RunSpec, Sample, Stage, job_seed
+from .types import Evidence, Job, Kind, Prediction, RunRecord, RunSpec, Sample, Stage, job_seed
 from .verdicts import answers_nothing, key_of, metrics, record_of, verdicts
 from .where import stages, workers
 
@@ -115,7 +115,7 @@ class _Course:
     ) -> _Course:
         """Return a run that is about to start."""
         suite = members.benchmark(benchmark)
-        jobs = _jobs(spec, model.here, suite, samples)
+        jobs = jobs_of(suite, samples, spec.seed, model.here.kinds, together=model.here.shares_pictures)
         budget = Budget(store, settings.max_errors)
         eyes = None if settings.until == "predict" else observer
         return cls(spec, model, suite, eyes, samples, jobs, store, settings, budget, environment)
@@ -123,14 +123,14 @@ class _Course:
     def make(self, executor: Executor, progress: Progress) -> tuple[Mapping[Key, Prediction], Mapping[Key, Evidence]]:
         """Make what is missing and return what there is then."""
         have = self._there()
-        told, evidence = _read(self.jobs, have, self.suite), self._evidence(have)
+        told, evidence = as_read(self.jobs, have, self.suite), self._evidence(have)
         unseen = self.eyes and any(key not in evidence and not answers_nothing(each) for key, each in told.items())
         if len(told) == len(self.jobs) and not unseen:
             return told, evidence
         del told  # of a million rows, the memory of a second table
         flow = self.flow(executor, progress, (have, evidence))
         flow.run()
-        return _read(self.jobs, flow.made, self.suite), self._evidence(flow.made)
+        return as_read(self.jobs, flow.made, self.suite), self._evidence(flow.made)
 
     def _there(self) -> dict[Key, Prediction]:
         """Return the outputs that stand; a refusal does not where it is to be asked again."""
@@ -138,7 +138,7 @@ class _Course:
         return {key: each for key, each in self.store.predictions().items() if not (each.refused and ask)}
 
     def _evidence(self, have: Mapping[Key, Prediction]) -> Mapping[Key, Evidence]:
-        return self.store.evidence(_read(self.jobs, have, self.suite)) if self.eyes else {}
+        return self.store.evidence(as_read(self.jobs, have, self.suite)) if self.eyes else {}
 
     def flow(
         self,
@@ -196,7 +196,7 @@ class _Course:
         waits = "" if until == "score" else f"not scored yet: the run was to stop behind {until}"
         began = time.monotonic()
         scores = verdicts(
-            self.jobs, predictions, evidence, self.suite, self.budget, why, observed=observed, waits=waits
+            self.jobs, predictions, evidence, self.suite, self.budget.why, why, observed=observed, waits=waits
         )
         numbers = {} if waits else metrics(self.suite, self.samples, scores, self.spec.limit, allow_unscored=allow)
         told: dict[str, object] = {**self.environment(), "seconds": round(time.time() - self.started, 3)}
@@ -204,7 +204,17 @@ class _Course:
         told["stages"] = {**stages(self.store.folder), "score": round(time.monotonic() - began, 3)}
         spent = self.model.here.spent()
         told |= {"paid": dict(spent)} if spent else {}
-        found = record_of(self.spec, self.suite, self.jobs, predictions, evidence, scores, numbers, self.budget, told)
+        found = record_of(
+            self.spec,
+            self.suite,
+            self.jobs,
+            predictions,
+            evidence,
+            scores,
+            numbers,
+            (self.budget.count, self.budget.lasting),
+            told,
+        )
         record = replace(found, state=state)
         if state == "finished" and not self.store.packed:  # else `janus-eval export` makes that folder
             made = [each for each in predictions.values() if not each.refused]
@@ -223,7 +233,7 @@ class _Course:
         """
         with suppress(Exception):
             have = self.store.predictions()
-            predictions, evidence = _read(self.jobs, have, self.suite), self._evidence(have)
+            predictions, evidence = as_read(self.jobs, have, self.suite), self._evidence(have)
             whole = len(predictions) == len(self.jobs) and (self.eyes is None or len(evidence) == len(predictions))
             self.end(predictions, evidence, self.goal if whole else "interrupted")
 
@@ -237,17 +247,19 @@ def _fetch_first(eyes: Plugin[Eyes] | None, settings: Settings) -> None:
 # -- what is asked ------------------------------------------------------------------------------------
 
 
-def _jobs(spec: RunSpec, model: Model, suite: Suite, samples: Sequence[Sample]) -> list[Job]:
-    """Return every output of the run, in the order in which they are asked for."""
+def jobs_of(
+    suite: Suite, samples: Sequence[Sample], seed: int, kinds: Collection[Kind], *, together: bool = False
+) -> list[Job]:
+    """Return every output of a run that a model of these kinds gives, in the order in which they are asked for."""
     jobs = [
-        Job(sample, suite.kind, index, job_seed(spec.seed, sample.id, index))
+        Job(sample, suite.kind, index, job_seed(seed, sample.id, index))
         for sample in samples
         for index in range(suite.outputs)
     ]
-    extra = {*suite.extra_kinds} & {*model.kinds}
+    extra = {*suite.extra_kinds} & {*kinds}
     for kind in filter(extra.__contains__, members.KINDS):
-        jobs += [Job(sample, kind, 0, job_seed(spec.seed, sample.id, 0)) for sample in samples]
-    return in_order(jobs, together=model.shares_pictures)
+        jobs += [Job(sample, kind, 0, job_seed(seed, sample.id, 0)) for sample in samples]
+    return in_order(jobs, together=together)
 
 
 def _image_paths(suite: Suite, samples: Sequence[Sample], root: Path) -> Callable[[Job], Path]:
@@ -267,7 +279,7 @@ def _image_paths(suite: Suite, samples: Sequence[Sample], root: Path) -> Callabl
 # -- stages -------------------------------------------------------------------------------------------
 
 
-def _read(jobs: Sequence[Job], have: Mapping[Key, Prediction], suite: Suite) -> dict[Key, Prediction]:
+def as_read(jobs: Sequence[Job], have: Mapping[Key, Prediction], suite: Suite) -> dict[Key, Prediction]:
     """Return the run's outputs as they are observed and scored: reasoning is told, and taken off where asked."""
     strip = suite.reasoning == "strip"
     return {key: reasoning.read(have[key], strip=strip) for key in map(key_of, jobs) if key in have}

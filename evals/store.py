@@ -37,6 +37,7 @@ from .errors import EnvironmentProblem, UsageError
 from .files import (
     RECORDS,
     SERVICE,
+    STREAMS,
     check_inside,
     disk,
     dump,
@@ -47,6 +48,7 @@ from .files import (
     read_json,
     seal,
     seal_of,
+    stream_digest,
     write_all,
 )
 from .keeping import Entry, Kept
@@ -325,6 +327,7 @@ class RunStore:
         with disk(self.folder):
             publish_lines(self.folder / "scores.jsonl", score_lines(scores, digest))
         row = record_to_json(record) | {"scores_sha256": digest.hexdigest()}
+        row |= {f"{each}_sha256": stream_digest(self.folder, each) for each in STREAMS}
         self.write_json("environment.json", dict(record.environment))
         self.write_json(name, row | {"sum": seal_of(row)})
         with disk(self.folder):

@@ -1,5 +1,4 @@
-"""From what a run has to its record: a verdict on every output, the metrics, the counts. Pure but for the counts of
-failures that a run's budget holds."""
+"""From what a run has to its record: a verdict on every output, the metrics, the counts. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from . import reasoning, stats
-from .batches import Budget
 from .packs import unpacked
 from .plugins import Suite
 from .slim import slim
@@ -22,25 +20,26 @@ def verdicts(
     predictions: Mapping[Key, Prediction],
     evidence: Mapping[Key, Evidence],
     suite: Suite,
-    budget: Budget,
+    failures: Mapping[tuple[str, int], str],
     nothing: str,
     *,
     observed: bool,
     waits: str = "",
 ) -> list[Score]:
-    """Return the scores of every output; `nothing` says why one is missing, `waits` why none is scored yet."""
+    """Return the scores of every output. `failures` say why one is missing, by sample id and index, else `nothing`
+    does; `waits` says why none is scored yet."""
     scores: list[Score] = []
     share = slim()
     for job in sorted(jobs, key=lambda job: (job.sample.id, job.kind, job.index)):
         key = key_of(job)
         if key not in predictions:
-            why = budget.why.get((job.sample.id, job.index))
+            why = failures.get((job.sample.id, job.index))
             scores.append(_no_verdict(job, f"missing: {f'the model failed: {why}' if why else nothing}"))
         elif answers_nothing(predictions[key]):
             refused = predictions[key].refused
             scores.append(_no_verdict(job, f"refused: {refused}" if refused else reasoning.NO_ANSWER))
         elif observed and job.kind == suite.kind and key not in evidence:
-            why = budget.why.get((job.sample.id, job.index), "it gave no evidence")
+            why = failures.get((job.sample.id, job.index), "it gave no evidence")
             scores.append(_no_verdict(job, f"unscored: the observer failed: {why}"))
         elif waits:
             scores.append(_no_verdict(job, waits))
@@ -103,10 +102,10 @@ def record_of(
     evidence: Mapping[Key, Evidence],
     scores: Sequence[Score],
     found: Mapping[str, Metric],
-    budget: Budget,
+    failed: tuple[int, int],
     environment: Mapping[str, object],
 ) -> RunRecord:
-    """Return the record of a run that is finished."""
+    """Return the record of a run that is finished; `failed` are how many outputs failed, and how many for good."""
 
     def outputs(holds: Callable[[Score], bool]) -> set[tuple[str, int]]:
         return {(each.sample_id, each.index) for each in scores if holds(each)}
@@ -121,9 +120,9 @@ def record_of(
         "unparsed": len(unparsed),
         "unscored": len(asked - scored),
         "invalid_images": len(invalid),
-        "errors": budget.count,
+        "errors": failed[0],
         "cut": sum(each.finish == CUT for each in predictions.values()),
-        "lasting": budget.lasting,
+        "lasting": failed[1],
         "refused": sum(bool(each.refused) for each in predictions.values()),
     }
     held = reasoning.counted(predictions.values(), strip=suite.reasoning == "strip")

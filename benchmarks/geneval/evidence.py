@@ -12,7 +12,7 @@ from typing import Any
 
 from ...evals import stats
 from ...evals.errors import EnvironmentProblem, UsageError
-from ...evals.files import RECORDS, read_json, scores_digest, sha256, unseal, unsealed
+from ...evals.files import RECORDS, named_digests, read_json, sha256, unseal, unsealed
 from ...evals.types import Score
 from . import metadata, prompts, suite
 from .metadata import Metadata
@@ -210,7 +210,7 @@ def _run_scores(folder: Path) -> Iterator[Score]:
     path = folder / "scores.jsonl"
     if not path.is_file():
         raise UsageError(f"{folder} is no finished run: it has no scores.jsonl")
-    if scores_digest(folder) not in (None, sha256(path)):
+    if named_digests(folder).get("scores") not in (None, sha256(path)):
         raise UsageError(f"{path} is not the file that record.json was written with: run the same command again")
     for number, line in suite.lines(path):
         where = f"{path} line {number}"

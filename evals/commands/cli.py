@@ -23,6 +23,7 @@ from . import convert as converting
 from . import export as exporting
 from . import run as running
 from . import score as scoring
+from . import verify as verifying
 from . import view as viewing
 
 EPILOG = """\
@@ -220,6 +221,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
     told.add_argument("run", type=flags.path, metavar="RUN")
     exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
+    verifying.add(command("verify", verifying.run, "make the numbers of runs again from their outputs, and compare"))
     doctor = command("doctor", _doctor, "say what is missing on this machine and the command that mends it")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     _data_arguments(command("data", _data, "list, fetch, verify, locate or export benchmark data and weights"))

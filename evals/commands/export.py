@@ -8,17 +8,17 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from .. import members, reasoning, registry, screen
+from .. import reasoning, screen
 from ..errors import Incomplete, UsageError
-from ..files import disk, read_object, write_out
+from ..files import changed, disk, write_out
 from ..packs import Line, file_of, picture
 from ..plugins import Suite
 from ..records import read_record, read_scores
+from ..remade import suite_of
 from ..samples import fingerprint
 from ..stored import Stored
-from ..types import Prediction, RunRecord, Sample
+from ..types import Prediction, Sample
 from . import flags
 
 
@@ -34,7 +34,9 @@ def add(export: argparse.ArgumentParser) -> None:
 def export(args: argparse.Namespace) -> int:
     """Write the file and return the exit code. Raises Incomplete where an answer is missing: servers want them all."""
     record = read_record(args.run)
-    suite = _suite(args.run, record, flags.suite_options(args))
+    suite = suite_of(args.run, flags.suite_options(args))
+    for line in changed(args.run):
+        raise UsageError(f"{line}; run the same command again")
     samples = suite.samples()
     known = record.spec.benchmark_card.get("samples")
     if known is not None and known != fingerprint(record.spec.benchmark, samples):
@@ -89,9 +91,3 @@ def _written(run: Path, row: Line, draft: Path, prediction: Prediction) -> Predi
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(picture(run, row))
     return replace(prediction, image=path, packed=None)
-
-
-def _suite(folder: Path, record: RunRecord, more: dict[str, Any]) -> Suite:
-    name = record.spec.benchmark
-    options = {**read_object(folder / "options.json"), **more}
-    return members.benchmark(registry.create("benchmarks", name, **options), name)

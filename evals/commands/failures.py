@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..errors import JanusEvalError
 from ..records import iter_scores
+from ..remade import suite_of
 from ..types import Json, Sample, Score
-from .sample import gold, suite_of
+from .sample import gold
 
 
 def lines(folder: Path, width: int) -> Iterator[str]:

@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 from textwrap import wrap
 
-from .. import members, registry
 from ..errors import JanusEvalError, UsageError, hint
-from ..files import read_object
+from ..files import QUICK, changed
 from ..packs import picture, place_of
-from ..plugins import Suite
 from ..records import iter_scores, read_spec, scores_of
+from ..remade import suite_of
 from ..stored import lines_of, read_lines
 from ..types import Json, Picture, Sample
 
@@ -24,14 +23,6 @@ _MANY = 20_000
 """A table of more rows takes seconds to read: more than looking at one sample is worth unasked."""
 _LONG = 4000
 """Longer texts are cut on the terminal; `--json` has them whole."""
-
-
-def suite_of(folder: Path) -> Suite:
-    """Return the suite of a stored run, made again from its options; nothing is fetched for it."""
-    name = read_spec(folder).benchmark
-    options = read_object(folder / "options.json")
-    more = {"offline": True} if "offline" in registry.parameters("benchmarks", name) else {}
-    return members.benchmark(registry.create("benchmarks", name, **options | more), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +56,8 @@ def known_of(folder: Path, sample: str, *, patient: bool = False) -> Known:
     Raises UsageError with the nearest id for an unknown one.
     """
     scored = (folder / "scores.jsonl").is_file()
+    for line in changed(folder, QUICK):
+        raise UsageError(f"{line}; run the same command again")
     for wanted, index in ((sample, None), _split(sample)):
         found = {stream: lines_of(folder, stream, wanted) for stream in ("predictions", "evidence")}
         found["scores"] = [asdict(each) for each in scores_of(folder, wanted)] if scored else []

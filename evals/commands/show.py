@@ -13,6 +13,7 @@ from ..errors import EnvironmentProblem, UsageError
 from ..files import RECORDS
 from ..packs import place_of, unpacked
 from ..records import iter_scores, read_record, read_spec, record_to_json
+from ..remade import suite_of
 from ..stored import read_lines
 from ..types import Evidence, Json, Prediction, Score
 from ..where import workers
@@ -110,7 +111,7 @@ def pictures(folder: Path, out: Path, *, sample: str | None, failed: bool, count
     Of one sample all, else `count` spread evenly over the run (over its failures with `failed`).
     Raises UsageError where the benchmark draws nothing.
     """
-    benchmark = one.suite_of(folder)
+    benchmark = suite_of(folder)
     scores = {(each.sample_id, each.index): each for each in iter_scores(folder)}
     wanted = [key for key, each in scores.items() if _is_wanted(each, sample, failed)]
     if not wanted:

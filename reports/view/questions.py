@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...evals import members, registry
-from ...evals.files import read_json
-from ...evals.samples import select
+from ...evals.remade import suite_of, taken
 from ...evals.types import Json, Sample, Score
 from .runs import Run
 
@@ -27,22 +25,10 @@ def asked(run: Run) -> Asked:
     """Return what a run was asked. It fetches nothing, and a site never fails because data are gone."""
     name = run.record.spec.benchmark
     try:
-        path = run.folder / "options.json"
-        given = read_json(path) if path.is_file() else {}
-        options = {key: str(value) for key, value in given.items()} if isinstance(given, dict) else {}
-        if "offline" in registry.parameters("benchmarks", name):
-            options["offline"] = "true"
-        suite = members.benchmark(registry.create("benchmarks", name, **options), name)
-        return Asked({each.id: each for each in _taken(suite.samples(), run.record.spec.limit)})
+        suite = suite_of(run.folder)
+        return Asked({each.id: each for each in taken(suite, run.record.spec.limit)})
     except Exception as error:  # a plugin's own too: whatever it is, the rest of the site stands
         return Asked(lacking=f"the samples of {name} cannot be made again here: {error}")
-
-
-def _taken(samples: Sequence[Sample], limit: str | None) -> Sequence[Sample]:
-    if limit is None:
-        return samples
-    ids = limit.removeprefix("ids:").split(",") if limit.startswith("ids:") else None
-    return select(samples, None if ids else limit, ids)[0]
 
 
 def question(sample: Sample) -> dict[str, Json]:

@@ -319,7 +319,9 @@ def test_code_beyond_its_own_file_is_part_of_the_key(made: Made, tmp_path: Path)
     assert made(load=load, paths=str(moved)).card["code"] == code()  # wherever it lies
 
 
-def test_a_module_s_code_is_part_of_the_key_even_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_s_code_is_part_of_the_key_even_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "site-packages"  # as of what is installed
     (folder / "lib_of_mine").mkdir(parents=True)
