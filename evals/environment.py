@@ -6,8 +6,10 @@ import datetime
 import os
 import platform
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,14 +31,28 @@ PACKAGES = (
 
 
 def harness_version() -> str:
-    """Return the version of the harness; in a git checkout with its commit, so that no two commits have one version."""
-    released = installed("janus-eval") or "unknown"
-    commit = _commit(Path(__file__).parents[1] / ".git")
-    return f"{released}+g{commit[:10]}" if commit else released
+    """Return the version of the harness; in a git checkout with its commit, and whether its code was changed since."""
+    released, root = installed("janus-eval") or "unknown", Path(__file__).parents[1]
+    commit = _commit(root / ".git")
+    return f"{released}+g{commit[:10]}{'.changed' if _is_changed(root) else ''}" if commit else released
+
+
+@cache
+def _is_changed(root: Path) -> bool:
+    """Return whether git says that the code of a checkout is not that of its commit; False where there is no git."""
+    line = ["git", "--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", *_CODE]
+    try:
+        done = subprocess.run(line, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and bool(done.stdout.strip())
+
+
+_CODE = ("evals", "models", "benchmarks", "reports", "integrations", "pyproject.toml")
 
 
 def _commit(git: Path) -> str:
-    """Return the commit of a checkout, read from its files: no program is started. "" where there is none."""
+    """Return the commit of a checkout, read from its files. "" where there is none."""
     try:
         if git.is_file():  # a worktree
             git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()

@@ -262,6 +262,10 @@ def _text(value: object) -> str | None:
 def executor_of(machine: Machine) -> Executor:
     """Return who computes: this process, unless another executor, or several devices, are asked for."""
     devices = machine.device if machine.device and "," in machine.device else None
+    if devices and machine.executor == "local":
+        raise UsageError(
+            f"--device {devices}: the executor local computes on one device; several are ray's: leave out --executor"
+        )
     options = {**machine.executor_options, **({"devices": devices} if devices else {})}
     return registry.create("executors", machine.executor or ("ray" if devices else "local"), **options)
 

@@ -281,7 +281,7 @@ class RunStore:
 
     def add_where(self, row: Mapping[str, Json]) -> None:
         """Note who made a batch."""
-        told = row if self.writer == MAIN else {**row, "writer": self.writer}
+        told = {**row, "version": self.spec.version} | ({} if self.writer == MAIN else {"writer": self.writer})
         self._note("where", [seal(told) + "\n"])
 
     def settle(self, keys: Sequence[Key], predictions: Mapping[Key, Prediction], *, ended: bool = True) -> None:

@@ -331,8 +331,9 @@ class RunRecord:
     `counts` has at least expected, predicted, scored, unparsed, unscored, invalid_images, errors; `cut` are
     the answers that a limit of tokens cut, `lasting` those of the errors that the same command meets again,
     `refused` the outputs that a service refused to give: they are among the predicted, and no errors. Where there
-    are any: `other_model` are the outputs, `other_judge` the judgements, of another model than most are of, as the
-    service says; `rewritten` and `resized` the pictures with these notes.
+    are any: `blank` are answers without a word, scored as they are; `other_model` the outputs and `other_judge` the
+    judgements of another model than most are of, as the service says; `rewritten` and `resized` the pictures with
+    these notes.
     `complete` is False where a sample is missing; `headline` names the metric a table shows first.
     `state` is "finished", "interrupted" for what a run left that was stopped before its end, "predicted" or
     "observed" for one that was to stop there: it has no metrics yet. `sealed` is False

@@ -130,6 +130,7 @@ def record_of(
     served = {
         "other_model": _others(each.served for each in predictions.values()),
         "other_judge": _others(evidence[key].served for key in predictions if key in evidence),
+        "blank": sum(each.text is not None and not each.text.strip() for each in predictions.values()),
         REWRITTEN: sum(REWRITTEN in each.notes for each in predictions.values()),
         RESIZED: sum(RESIZED in each.notes for each in predictions.values()),
     }

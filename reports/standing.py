@@ -41,7 +41,12 @@ def marks(record: RunRecord) -> list[str]:
 
 
 _STRANGE = {"other_model": "made by another model", "other_judge": "judged by another model"}
-_ASIDE = {"cut": "answers cut", "rewritten": "prompts rewritten", "resized": "of another size"}
+_ASIDE = {
+    "cut": "answers cut",
+    "blank": "answers blank",
+    "rewritten": "prompts rewritten",
+    "resized": "of another size",
+}
 
 
 def asides(record: RunRecord) -> list[str]:

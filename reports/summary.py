@@ -39,7 +39,7 @@ def _told(record: RunRecord, folder: Path) -> list[str]:
     counts = record.counts
     lines = [f"{record.spec.model} on {record.spec.benchmark}"]
     shown = ("expected", "scored", "unparsed", "cut", "unscored", "invalid_images", "errors", "lasting", "refused")
-    shown += ("other_model", "other_judge", "rewritten", "resized")
+    shown += ("blank", "other_model", "other_judge", "rewritten", "resized")
     shown += tuple(key for key in counts if key.startswith("reasoning_"))
     lines.append("  ".join(f"{key}={counts[key]}" for key in shown if counts.get(key) or key in ("expected", "scored")))
     if any(each.low is not None for each in record.metrics.values()):
@@ -51,6 +51,7 @@ def _told(record: RunRecord, folder: Path) -> list[str]:
     lines += _made_otherwise(counts, folder)
     if record.environment.get("paid"):
         lines.append(_paid(record.environment["paid"]))
+    lines += _versions(record)
     if not record.sealed:
         lines.append("UNSEALED: a record of format 1 has no checksum: nothing says whether it was changed")
     if record.state in ("predicted", "observed"):
@@ -63,6 +64,14 @@ def _told(record: RunRecord, folder: Path) -> list[str]:
     elif not record.complete:
         lines += [_incomplete(record), *_reasons(folder)]
     return lines
+
+
+def _versions(record: RunRecord) -> list[str]:
+    """Return a line where another version of the harness made a part of what the numbers are of."""
+    rows = record.environment.get("workers")
+    told = [row.get("version") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    others = sorted({each for each in told if isinstance(each, str)} - {record.spec.version})
+    return [f"VERSIONS: {', '.join(others)} made outputs of it, {record.spec.version} the numbers"] if others else []
 
 
 def _paid(paid: Mapping[str, Json]) -> str:

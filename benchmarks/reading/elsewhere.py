@@ -114,7 +114,10 @@ def repeated(samples: Sequence[Sample], rows: Sequence[Row], most: int) -> list[
 
 
 def response_of(row: Row) -> str:
-    """Return a row's answer, an empty one included; a number is its text."""
+    """Return a row's answer, an empty one included; a number is its text. Raises UsageError where it has two."""
+    both = row.find("response"), row.find("prediction")
+    if None not in both and str(both[0]) != str(both[1]):
+        raise UsageError(f"{row.where}: response and prediction differ: which is the answer? Leave one out")
     value = row.find(*RESPONSE)
     return str(value) if plain(value) else row.text(*RESPONSE)
 

@@ -89,7 +89,7 @@ def _where(folder: Path, *, as_json: bool) -> None:
         raise UsageError(f"{folder} does not tell who made what: nothing is made yet, or by an older version")
     for each in rows:
         who = f"{each.get('stage', '?'):<8} {each.get('host', '?')} pid {each.get('pid', '?')}"
-        more = [str(each[key]) for key in ("device", "writer") if key in each]
+        more = [str(each[key]) for key in ("device", "writer", "version") if key in each]
         told = f"{each['outputs']} outputs in {each['seconds']:.1f} s, batches {each['batches']}"
         screen.out([f"{', '.join([who, *more])}: {told}"])
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
+from pathlib import Path
 
 from .. import screen
-from ..errors import Incomplete
+from ..errors import Incomplete, JanusEvalError
 from ..records import find_runs
-from ..verify import verify
+from ..verify import Verified, verify
 from . import flags
 
 _MOST = 10
@@ -23,15 +23,26 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Verify the runs and return the exit code: 5 where one is not whole."""
-    found = {str(folder): verify(folder, flags.suite_options(args)) for folder in find_runs(args.runs)}
+    """Verify the runs and return the exit code: 5 where one is not whole, or that of the last that cannot be."""
+    found: dict[Path, Verified] = {}
+    code = 0
+    for folder in find_runs(args.runs):
+        try:
+            found[folder] = verify(folder, flags.suite_options(args))
+        except JanusEvalError as error:  # the others can be, all the same
+            screen.fail(error)
+            code = error.exit_code
     if args.json:
-        screen.out(json.dumps({folder: each.to_json() for folder, each in found.items()}, indent=2).splitlines())
+        told = {str(folder): each.to_json() for folder, each in found.items()}
+        screen.machine(screen.as_json(told, indent=2))
     for folder, each in () if args.json else found.items():
-        if not each.wrong:
-            said = f"{each.outputs:,} outputs; {each.scores:,} scores and {each.metrics} metrics made again, all equal"
-            screen.out([f"{folder}: whole: {said}"])
-            continue
-        more = [f"  and {len(each.wrong) - _MOST} more (--json)"] if len(each.wrong) > _MOST else []
-        screen.out([f"{folder}: NOT WHOLE", *(f"  {line}" for line in each.wrong[:_MOST]), *more])
-    return Incomplete.exit_code if any(each.wrong for each in found.values()) else 0
+        screen.out(_lines(folder, each))
+    return Incomplete.exit_code if any(each.wrong for each in found.values()) else code
+
+
+def _lines(folder: Path, found: Verified) -> list[str]:
+    if not found.wrong:
+        said = f"{found.outputs:,} outputs; {found.scores:,} scores and {found.metrics} metrics made again, all equal"
+        return [f"{folder}: whole: {said}"]
+    more = [f"  and {len(found.wrong) - _MOST} more (--json)"] if len(found.wrong) > _MOST else []
+    return [f"{folder}: NOT WHOLE", *(f"  {line}" for line in found.wrong[:_MOST]), *more]

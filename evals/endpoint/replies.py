@@ -174,6 +174,8 @@ def read_body(body: bytes, kind: str) -> Mapping[str, Any]:
 def read_reply(row: Mapping[str, Any]) -> Reply:
     """Return the reply of /chat/completions. Raises NotTheApi and ServerError."""
     choice = _first(row, "choices")
+    if choice.get("index") not in (None, 0):
+        raise NotTheApi(f"a first choice of index {choice['index']!r:.20}")
     if choice.get("error"):
         raise ServerError(_words_in(choice["error"]) or "an error without words", _code(choice["error"]))
     message = choice.get("message")

@@ -221,3 +221,8 @@ def test_a_request_that_names_nothing_is_refused() -> None:
     for models, benchmarks in (((), ("pope",)), (("always-yes",), ()), (("",), ("pope",))):
         with pytest.raises(UsageError, match="names nothing"):
             Request(models, benchmarks)
+
+
+def test_several_devices_are_not_for_the_local_executor() -> None:
+    with pytest.raises(UsageError, match="the executor local computes on one device"):
+        evaluate("always-yes", "pope", data="toy", device="cpu,cuda:3", executor="local")

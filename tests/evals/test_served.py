@@ -155,3 +155,19 @@ def test_rewritten_prompts_and_another_size_are_counted_and_said(
 def test_a_prompt_that_comes_back_and_the_size_that_was_asked_are_not_noted(studio: Studio, tmp_path: Path) -> None:
     record = drawn(studio, tmp_path)
     assert not {"rewritten", "resized", "other_model"} & set(record.counts)
+
+
+def test_blank_answers_are_scored_as_they_are_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Silent:
+        kinds = frozenset(("text",))
+        card = {"weights": "w"}
+
+        def predict(self, jobs: Any) -> Any:
+            return [" \n" if job.sample.id.endswith("1") else "yes" for job in jobs]
+
+    record = evaluate(Silent(), "pope", data="toy", output=tmp_path, tag="t")
+    blank = record.counts["blank"]
+    assert 0 < blank < record.counts["expected"] == record.counts["scored"]
+    (folder,) = tmp_path.iterdir()
+    assert f"blank={blank}" in shown(capsys, "show", str(folder))
+    assert f"{blank} of {record.counts['expected']} answers blank" in shown(capsys, "report", str(folder))

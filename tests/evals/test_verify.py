@@ -160,3 +160,12 @@ def test_other_data_than_were_asked_are_said(tmp_path: Path, capsys: pytest.Capt
     assert "are not those that were asked" in capsys.readouterr().err
     (folder / "record.json").unlink()
     assert cli.main(["verify", str(folder)]) == 2
+
+
+def test_one_that_cannot_be_verified_leaves_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = asked(tmp_path, limit="5")
+    other = asked(tmp_path / "two", limit="6")
+    (other / "record.json").write_text("{}")
+    assert cli.main(["verify", str(other), str(folder)]) == 2
+    out = capsys.readouterr()
+    assert f"{folder}: whole" in out.out and "is damaged" in out.err

@@ -52,6 +52,17 @@ def test_a_wrong_label_is_named(tmp_path: Path, suite: Any, row: Any) -> None:
         suite().rescore(predictions=write(tmp_path / "p.jsonl", {**row, "response": "x"}))
 
 
+def test_a_row_with_two_answers_is_odd_unless_they_agree(tmp_path: Path) -> None:
+    rows = [{"id": n, "category": "random", "answer": "yes", "response": "yes"} for n in range(3)]
+    agree, differ = {**rows[0], "prediction": "yes"}, {**rows[0], "prediction": "no"}
+    found = Pope().rescore(predictions=write(tmp_path / "p.jsonl", agree, *rows[1:]))
+    assert (found.n, found.unscored) == (3, 0)
+    found = Pope().rescore(predictions=write(tmp_path / "p.jsonl", differ, *rows[1:]))
+    assert (found.n, found.unscored) == (3, 1)
+    with pytest.raises(UsageError, match=r"p.jsonl line 1: response and prediction differ: which is the answer"):
+        Pope().rescore(predictions=write(tmp_path / "p.jsonl", differ))
+
+
 def test_an_id_that_the_data_lacks_is_named(tmp_path: Path) -> None:
     data = write(tmp_path / "gqa.jsonl", {"id": "1", "question": "q", "answer": "a"})
     with pytest.raises(UsageError, match=r"p.jsonl line 1: id '2' is not in the data set \(1 samples\)"):

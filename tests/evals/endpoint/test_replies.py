@@ -108,6 +108,7 @@ def test_half_an_emoji_at_the_end_is_marked() -> None:
         ({}, "no choices"),
         ({"message": "the model sleeps"}, "no choices: the model sleeps"),
         ({"choices": []}, "an empty list of choices"),
+        ({"choices": [{"index": 1, "message": {"content": "yes"}}]}, "a first choice of index 1"),
         ({"choices": {"a": 1}}, "no choices"),
         ({"choices": ["yes"]}, "choices that are no objects"),
         ({"choices": [{}]}, "a choice without a message"),

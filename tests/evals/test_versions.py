@@ -1,0 +1,54 @@
+"""Which version of the harness made what: told where a run's stages had two, and where a checkout was changed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from janus_eval.evals import environment, evaluate, plan
+from janus_eval.evals.commands import cli
+
+
+def git(folder: Path, *words: str) -> None:
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_checkout_that_was_changed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "evals").mkdir()
+    (tmp_path / "evals" / "environment.py").write_text("a = 1\n")
+    (tmp_path / "notes.txt").write_text("n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "evals" / "environment.py"))
+
+    def version() -> str:
+        environment._is_changed.cache_clear()  # pyright: ignore[reportPrivateUsage] -- a process looks once
+        return environment.harness_version()
+
+    first = version()
+    assert "+g" in first and not first.endswith(".changed")
+    (tmp_path / "notes.txt").write_text("no code")
+    assert version() == first
+    (tmp_path / "evals" / "environment.py").write_text("a = 2\n")
+    assert version() == first + ".changed"
+    git(tmp_path, "commit", "-qam", "second")
+    assert version().partition("+")[0] == first.partition("+")[0] and version() != first
+    assert not version().endswith(".changed")
+
+
+def test_a_run_whose_outputs_another_version_made_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plan, "harness_version", lambda: "0.8")
+    evaluate("always-yes", "pope", data="toy", limit="6", output=tmp_path)
+    (folder,) = tmp_path.iterdir()
+    assert cli.main(["show", str(folder)]) == 0
+    assert "VERSIONS" not in capsys.readouterr().out
+    monkeypatch.setattr(plan, "harness_version", lambda: "0.9")
+    record = evaluate("always-yes", "pope", data="toy", limit="6", output=tmp_path)
+    assert record.spec.version == "0.9"
+    assert cli.main(["show", str(folder)]) == 0
+    assert "VERSIONS: 0.8 made outputs of it, 0.9 the numbers" in capsys.readouterr().out
