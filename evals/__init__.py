@@ -41,7 +41,7 @@ _LAZY = {
     "evaluate": "evaluation",
     **dict.fromkeys(("Benchmark", "ModelAdapter", "Observer"), "plugins"),
     **dict.fromkeys(("Machine", "Patience", "Request"), "request"),
-    **dict.fromkeys(("find_runs", "read_record", "read_scores"), "stored"),
+    **dict.fromkeys(("find_runs", "read_record", "read_scores"), "records"),
 }
 
 

@@ -7,7 +7,7 @@ import gc
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
@@ -118,8 +118,9 @@ def _run(pair: Pair, settings: Settings, executor: Executor, show: Progress, say
         taken = "" if pair.nameless else reuse(store)
         if taken:
             say(taken)
-        for line in changed(pair.folder):
-            say(f"warning: {line}; they are made anew")
+        with suppress(UsageError):  # a damaged record is made anew
+            for line in changed(pair.folder):
+                say(f"warning: {line}; they are made anew")
         if told := pair.model.here.begin(pair.folder):
             say(told)
 

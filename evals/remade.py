@@ -13,11 +13,15 @@ from .samples import select
 from .types import Json, Sample
 
 
-def suite_of(folder: Path, more: Mapping[str, Json] | None = None) -> Suite:
-    """Return the suite of a run; `more` are options beside its own. Nothing is fetched. Raises UsageError."""
-    name = read_spec(folder).benchmark
+def suite_of(folder: Path, more: Mapping[str, Json] | None = None, *, name: str = "") -> Suite:
+    """Return the suite of a run, of this name where its record tells it; `more` are options beside its own.
+
+    Nothing is fetched. Raises UsageError.
+    """
+    name = name or read_spec(folder).benchmark
     offline = {"offline": True} if "offline" in registry.parameters("benchmarks", name) else {}
-    options = {**read_object(folder / "options.json"), **offline, **(more or {})}
+    path = folder / "options.json"
+    options = {**(read_object(path) if path.is_file() else {}), **offline, **(more or {})}
     return members.benchmark(registry.create("benchmarks", name, **options), name)
 
 

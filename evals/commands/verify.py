@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import screen
 from ..errors import Incomplete, JanusEvalError
 from ..records import find_runs
-from ..verify import Verified, verify
 from . import flags
+
+if TYPE_CHECKING:
+    from ..verify import Verified
 
 _MOST = 10
 """Lines about one run; `--json` has all."""
@@ -24,6 +27,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify the runs and return the exit code: 5 where one is not whole, or that of the last that cannot be."""
+    from ..verify import verify  # not for --help
+
     found: dict[Path, Verified] = {}
     code = 0
     for folder in find_runs(args.runs):

@@ -25,7 +25,7 @@ def asked(run: Run) -> Asked:
     """Return what a run was asked. It fetches nothing, and a site never fails because data are gone."""
     name = run.record.spec.benchmark
     try:
-        suite = suite_of(run.folder)
+        suite = suite_of(run.folder, name=name)
         return Asked({each.id: each for each in taken(suite, run.record.spec.limit)})
     except Exception as error:  # a plugin's own too: whatever it is, the rest of the site stands
         return Asked(lacking=f"the samples of {name} cannot be made again here: {error}")

@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 
 import pytest
+from janus_eval.evals import remade
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.types import Metric, Score
@@ -105,7 +106,7 @@ def test_a_suite_that_breaks_costs_the_questions_alone(tmp_path: Path, monkeypat
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no such data")
 
-    monkeypatch.setattr(questions.registry, "create", broken)
+    monkeypatch.setattr(remade.registry, "create", broken)
     runs.write(tmp_path / "runs", runs.spec("m"), runs.scores(share=20))
     site.build([tmp_path / "runs"], tmp_path / "site")
     assert any("cannot be made again here: no such data" in each.read_text() for each in tmp_path.rglob("*.html"))
