@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ...evals.assets import fetch as data
 from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError, why_undecodable
+from ...evals.extras import pip_line
 from ...evals.pictures import rgb
 from ...evals.types import Evidence, Json, Prediction, Sample
 from ..toy.weights import identity, packaged
@@ -276,7 +277,7 @@ def _check_packages(names: Sequence[str]) -> None:
     for name in names:
         if importlib.util.find_spec(name) is None:
             extra = {"open_clip": "clip", "mmdet": "mmdet"}.get(name, "geneval")
-            raise EnvironmentProblem(f'geneval-detector needs the package {name}: pip install "janus-eval[{extra}]"')
+            raise EnvironmentProblem(f"geneval-detector needs the package {name}: {pip_line(extra)}")
 
 
 def load_clip(name: str, backend: str, device: str, offline: bool) -> ImageText:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ..errors import EnvironmentProblem, UsageError
+from ..extras import pip_line
 
 _WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.msgpack", "*.h5", "*.onnx", "*.gguf")
 
@@ -42,7 +43,7 @@ def hub_folder(
         import huggingface_hub
         from huggingface_hub import constants, errors
     except ImportError as error:
-        raise EnvironmentProblem(f'{repo} needs the package huggingface_hub: pip install "janus-eval[hf]"') from error
+        raise EnvironmentProblem(f"{repo} needs the package huggingface_hub: {pip_line('hf')}") from error
     what = f"{repo}@{revision}" if revision else repo
     name = f"{'hub' if kind == 'model' else 'hub-dataset'}:{repo}"
     manual = f"On a machine with network: janus-eval data fetch {name}; or give a local folder"

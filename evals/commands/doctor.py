@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ..environment import installed
+from ..extras import pip_line
 from ..types import Json
 
 _NEEDS = (
@@ -29,7 +30,7 @@ def examine() -> list[dict[str, Json]]:
         absent = [name for name, version in found.items() if version is None]
         if absent:
             state = "optional" if "optional" in use else "missing"
-            rows.append(_row(extra, state, f"{use}: no {', '.join(absent)}", f'pip install "janus-eval[{extra}]"'))
+            rows.append(_row(extra, state, f"{use}: no {', '.join(absent)}", pip_line(extra)))
         else:
             rows.append(_row(extra, "ok", ", ".join(f"{name} {version}" for name, version in found.items())))
     return [*rows, *_device(), *_places(), *_assets()]
