@@ -6,7 +6,8 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from contextlib import suppress
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -23,13 +24,10 @@ def pip_line(extra: str, *, upgrade: bool = False) -> str:
     folder or wheel that is gone cannot be installed again: then the extra's own requirements are named.
     """
     command = "pip install -U" if upgrade else "pip install"
-    found = _installed()
-    if found is None:
-        return f"{command} -e {_quoted(f'{_HERE}[{extra}]')}" if _is_clone(_HERE) else _of_index(command, extra)
-    origin = _origin(found)
+    origin = _origin()
     url = str(origin.get("url", "")).replace(" ", "%20")  # as pip writes a folder's, and does not read it
-    if not url:
-        return _of_index(command, extra)
+    if not url:  # from an index, or run where it lies
+        return f"{command} -e {_quoted(f'{_HERE}[{extra}]')}" if _is_clone(_HERE) else _of_index(command, extra)
     if isinstance(told := origin.get("vcs_info"), dict):
         revision = told.get("commit_id") or told.get("requested_revision") or ""
         place = f"{told.get('vcs', 'git')}+{url}" + (f"@{revision}" if revision else "")
@@ -49,7 +47,7 @@ def pip_line(extra: str, *, upgrade: bool = False) -> str:
 
 def requirements(extra: str) -> list[str]:
     """Return what an extra asks for, extras within it resolved, as the installed metadata tells it."""
-    found = _installed()
+    found = next(iter(distributions(name=NAME)), None)
     return list(dict.fromkeys(_requirements(found, extra))) if found is not None else []
 
 
@@ -66,20 +64,16 @@ def _requirements(found: Distribution, extra: str) -> Iterator[str]:
             yield from _requirements(found, each.strip())
 
 
-def _installed() -> Distribution | None:
-    try:
-        return distribution(NAME)
-    except PackageNotFoundError:
-        return None
-
-
-def _origin(found: Distribution) -> dict[str, Any]:
-    """Return the metadata's direct_url.json; {} where there is none."""
-    try:
-        told: Any = json.loads(found.read_text("direct_url.json") or "{}")
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
+def _origin() -> dict[str, Any]:
+    """Return the installation's direct_url.json, {} where there is none; a clone's own egg-info has none."""
+    for found in distributions(name=NAME):
+        with suppress(ValueError):
+            told: Any = json.loads(found.read_text("direct_url.json") or "{}")
+            if told and isinstance(told, dict):
+                return told
+        if not _is_clone(Path(str(found.locate_file("")))):
+            return {}
+    return {}
 
 
 def _is_clone(folder: Path) -> bool:

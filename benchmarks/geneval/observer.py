@@ -106,15 +106,16 @@ class GenEvalObserver:
         if self._backend == "mmdet" and self._weights.kind in ("toy", "hub"):
             raise UsageError(f"detector-backend mmdet loads mmdet's own checkpoints, not {self._weights.name!r}")
 
+    def assets(self) -> list[str]:
+        """Return the detector and the colour classifier, as far as no file of the user's stands for them."""
+        clip = _CLIP_ASSET if self._clip == "official" and self._clip_backend == "transformers" else None
+        return [each for each in (self._weights.asset, clip) if each]
+
     def needs(self) -> list[str]:
         """Return the assets that a run has to download first; raise EnvironmentProblem for a package that lacks."""
         backends = (self._backend, self._clip_backend)
         _check_packages([*_PACKAGES, *(each for each in backends if each != "transformers")])
-        wanted = [
-            self._weights.asset,
-            _CLIP_ASSET if self._clip == "official" and self._clip_backend == "transformers" else None,
-        ]
-        return [each for each in wanted if each and data.locate(each) is None]
+        return [each for each in self.assets() if data.locate(each) is None]
 
     @cached_property
     def card(self) -> Mapping[str, Json]:

@@ -117,6 +117,15 @@ def read_key(key_env: str, key_file: Path | None, base_url: str | None) -> str:
     return "none"
 
 
+def no_key(key_env: str, key_file: Path | None, base_url: str | None) -> tuple[str, ...]:
+    """Return what `read_key` would complain of, nothing where it finds a key or needs none."""
+    try:
+        read_key(key_env, key_file, base_url)
+    except (EnvironmentProblem, UsageError) as error:
+        return (str(error),)
+    return ()
+
+
 def _now() -> None:
     """Do nothing before a request goes out."""
 

@@ -123,6 +123,7 @@ def test_what_the_metadata_tells_is_what_is_said(
     if origin is not None:
         (info / "direct_url.json").write_text(origin if isinstance(origin, str) else json.dumps(origin))
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(extras, "_HERE", tmp_path)  # as in site-packages: beside no pyproject.toml
     assert extras.pip_line("hf") == hint
 
 
