@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from ..evals.endpoint.chat import Chat, Terms, no_key, read_key
+from ..evals.endpoint.chat import Chat, Terms
 from ..evals.endpoint.images import Images, canary_of, halting
+from ..evals.endpoint.keys import no_key, read_key
 from ..evals.endpoint.pace import Pace
 from ..evals.endpoint.parts import picture_part
 from ..evals.endpoint.purse import Ledger, Price, Purse

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ...evals.endpoint.chat import Chat, Terms, no_key, read_key
+from ...evals.endpoint.chat import Chat, Terms
+from ...evals.endpoint.keys import no_key, read_key
 from ...evals.endpoint.replies import RequestFailed, grade_of
 from ...evals.errors import UsageError
 from ...evals.types import Evidence, Json, Prediction, Sample

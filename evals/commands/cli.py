@@ -20,6 +20,7 @@ from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
 from . import config, flags, history, reports, shelf, spelling
 from . import convert as converting
+from . import doctor as examining
 from . import export as exporting
 from . import run as running
 from . import score as scoring
@@ -220,8 +221,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
     told.add_argument("run", type=flags.path, metavar="RUN")
     exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
-    doctor = command("doctor", _doctor, "say what is missing on this machine and the command that mends it")
-    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    examining.add(command("doctor", examining.doctor, "say what is missing on this machine, by what one wants to run"))
     _data_arguments(command("data", _data, "list, fetch, verify, locate or export benchmark data and weights"))
     _env_arguments(command("env", _env, "build, list, check or remove the environments of models that need their own"))
     _validate_arguments(command("validate", _validate, "check a plugin: its members, required and optional"))
@@ -333,17 +333,6 @@ def _show(args: argparse.Namespace) -> int:
         return 0
     asked = {"sample": args.id, "failed": args.failed, "where": args.where}
     return show.show(args.run, **asked, as_json=args.json, patient=args.question)
-
-
-def _doctor(args: argparse.Namespace) -> int:
-    from . import doctor
-
-    findings = doctor.examine()
-    if args.json:
-        screen.machine(screen.as_json(findings, indent=2))
-    else:
-        screen.out(doctor.text(findings).split("\n"))
-    return 0
 
 
 def _data(args: argparse.Namespace) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....evals.assets import fetch as data
-from ....evals.endpoint.chat import Terms, no_key
+from ....evals.endpoint.chat import Terms
+from ....evals.endpoint.keys import no_key
 from ....evals.errors import InvalidImage, OutOfMemory, UsageError
 from ....evals.types import Evidence, Json, Prediction, Sample
 from ...toy.weights import identity, packaged

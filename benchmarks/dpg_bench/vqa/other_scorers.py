@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....evals.assets import fetch as data
-from ....evals.endpoint.chat import Chat, Terms, read_key
+from ....evals.endpoint.chat import Chat, Terms
+from ....evals.endpoint.keys import read_key
 from ....evals.endpoint.parts import part, png
 from ....evals.endpoint.replies import RequestFailed, clean, grade_of
 from ....evals.errors import EnvironmentProblem, UsageError
