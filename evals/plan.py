@@ -75,7 +75,7 @@ def pairs(
     contents: dict[int, str] = {}
     found: list[Pair] = []
     for entry in _once("models", request.models):
-        model = meet(entry, _model, entry, request)
+        model = meet(entry, model_of, entry, request)
         world = model.plugin.world if model else "official"
         asked = _once("benchmarks", request.benchmarks)
         mine = [each for name in asked if (each := meet(name, _suite, name, request, world, suites))]
@@ -134,7 +134,8 @@ def _check_names(request: Request) -> None:
         raise UsageError(f"--max-cost {request.machine.max_cost}: {told}")
 
 
-def _model(entry: str | ModelAdapter, request: Request) -> Made:
+def model_of(entry: str | ModelAdapter, request: Request) -> Made:
+    """Return a model with the options that a request gives it."""
     if not isinstance(entry, str):
         model = members.model(entry)
         if request.model_options:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
+from . import check as checking
 from . import config, flags, history, reports, shelf, spelling
 from . import convert as converting
 from . import doctor as examining
@@ -27,9 +28,9 @@ from . import score as scoring
 from . import view as viewing
 
 EPILOG = """\
-exit codes: 0 ok, 1 bug, 2 usage, 3 gate failed, 4 run locked by another
-process, 5 incomplete (run the same command again to resume), 6 environment
-(package, weights, data, network, disk), 130/143 interrupted"""
+exit codes: 0 ok, 1 bug, 2 usage, 3 gate or check failed, 4 run locked by
+another process, 5 incomplete (run the same command again to resume),
+6 environment (package, weights, data, network, disk), 130/143 interrupted"""
 
 Parsers = dict[str, argparse.ArgumentParser]
 
@@ -222,6 +223,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
     exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
     examining.add(command("doctor", examining.doctor, "say what is missing on this machine, by what one wants to run"))
+    checking.add(command("check", checking.check, "try a model in under a minute"))
     _data_arguments(command("data", _data, "list, fetch, verify, locate or export benchmark data and weights"))
     _env_arguments(command("env", _env, "build, list, check or remove the environments of models that need their own"))
     _validate_arguments(command("validate", _validate, "check a plugin: its members, required and optional"))

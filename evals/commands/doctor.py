@@ -130,6 +130,11 @@ def text(rows: Sequence[Row], *, whole: bool) -> list[str]:
     return [*lines, *(["", *terminal.hung("", f"{told} tells of one thing alone")] if whole else [])]
 
 
+def known() -> list[str]:
+    """Return the names that `doctor` takes."""
+    return [each for use in _USES for each in use.names.split()]
+
+
 def _short(row: Row) -> str:
     """Return a row's detail; of many packages the first."""
     told = [f"{name} {version}" for name, version in row.get("versions", {}).items()]
