@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
+from . import bundle as bundling
 from . import check as checking
 from . import config, flags, history, reports, shelf, spelling
 from . import convert as converting
@@ -225,6 +226,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
     examining.add(command("doctor", examining.doctor, "say what is missing on this machine, by what one wants to run"))
     checking.add(command("check", checking.check, "try a model in under a minute"))
     _data_arguments(command("data", _data, "list, fetch, verify, locate or export benchmark data and weights"))
+    bundling.add(command("bundle", bundling.bundle, "carry weights, data and wheels to a machine without a network"))
     _env_arguments(command("env", _env, "build, list, check or remove the environments of models that need their own"))
     _validate_arguments(command("validate", _validate, "check a plugin: its members, required and optional"))
     completion = command("completion", _completion, "print a shell completion script")
