@@ -95,8 +95,8 @@ def _tried(worker: Worker, model: Model, kind: Kind, ends: float, *, loading: bo
         yield Finding(f"{name} in a batch", "ok", "equal to the one alone, beside two others", took)
         return
     again, took = _ask(worker, jobs[:1])
-    if isinstance(again[0], Failed | Refusal | None) or (moved := _apart(kind, alone[0], again[0])):
-        told = _why(again[0]) if isinstance(again[0], Failed | Refusal | None) else moved
+    broken = isinstance(again[0], Failed | Refusal | None)
+    if told := _why(again[0]) if broken else _apart(kind, alone[0], again[0]):
         state: State = "warning" if model.independent else "failed"
         yield Finding(f"{name} again", state, f"the same job comes out otherwise: {told}", took)
         return

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,7 +212,7 @@ def copied(source: IO[bytes], target: IO[bytes] | None, size: int, tick: Any = N
 
 
 @contextmanager
-def shown(what: str, size: int) -> Iterator[Any]:
+def shown(what: str, size: int) -> Generator[Any]:
     """Show how much of many bytes is done."""
     done = 0
     with progress(what, size >> 20) as show:
