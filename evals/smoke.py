@@ -92,7 +92,7 @@ def _tried(worker: Worker, model: Model, kind: Kind, ends: float, *, loading: bo
         yield Finding(f"{name} in a batch", "failed", _why(beside), took)
         return
     if not (apart := _apart(kind, alone[0], beside)):
-        yield Finding(f"{name} in a batch", "ok", "equal to the one alone, beside two others", took)
+        yield Finding(f"{name} in a batch", "ok", "equal, beside two others", took)
         return
     again, took = _ask(worker, jobs[:1])
     broken = isinstance(again[0], Failed | Refusal | None)

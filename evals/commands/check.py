@@ -66,7 +66,7 @@ def check(args: argparse.Namespace) -> int:
         row |= {"findings": [each.to_json() for each in found], "report": report}
         screen.machine(screen.as_json(row, indent=2))
     else:
-        screen.out([f"  {_took(seconds, held)}", "", "for a report of a bug:", *(f"  {each}" for each in report)])
+        screen.out(["", *terminal.hung("", _took(seconds, held)), "", "for a report of a bug:", *report])
     return FAILED if state == "failed" else 0
 
 

@@ -20,7 +20,7 @@ from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
 from . import bundle as bundling
 from . import check as checking
-from . import config, flags, history, reports, shelf, spelling
+from . import config, flags, history, overview, reports, shelf, spelling
 from . import convert as converting
 from . import doctor as examining
 from . import export as exporting
@@ -57,6 +57,15 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+class _Top(_Parser):
+    """The parser of the commands: its help has them in groups."""
+
+    told: Mapping[str, str] = {}
+
+    def format_help(self) -> str:
+        return overview.text(self.told, EPILOG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -183,21 +192,14 @@ def _tell_plugins(run: argparse.ArgumentParser, arguments: Sequence[str]) -> Non
 def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Parsers]:
     """Return the whole parser and that of each command."""
     made: Parsers = {}
-    parser = _Parser(
-        prog="janus-eval",
-        description="Evaluate models that understand and draw pictures; print tables beside the published numbers.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = _Top(prog="janus-eval", allow_abbrev=False)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.set_defaults(call=lambda args: _version() if args.version else _help(parser))  # pyright: ignore[reportUnknownLambdaType] -- argparse's defaults are untyped
-    commands = parser.add_subparsers(metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
 
     def command(name: str, call: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         found = commands.add_parser(
             name,
-            help=text,
             description=text,
             epilog=EPILOG,
             allow_abbrev=False,
@@ -207,30 +209,31 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
         made[name] = found
         return found
 
-    run = command("run", _run, "run models on benchmarks; run the same command again to resume")
+    run = command("run", _run, "run models on benchmarks; the same command again resumes")
     running.add(run)
-    running.add_finish(command("finish", _finish, "take the shards of a run together: make what is missing, score"))
+    running.add_finish(command("finish", _finish, "take the shards of a run together and score it"))
     score = command("score", _score, "score outputs made elsewhere, without the model")
     scoring.add(score)
-    converting.add(command("convert", _convert, "turn a file or folder of another harness into rows that score reads"))
+    converting.add(command("convert", _convert, "turn what another harness left into rows that score reads"))
     for each in (run, score):
         flags.add_suites(each, suite_flags)
     _list_arguments(command("list", _list, "list models, benchmarks, observers, recipes or stored runs"))
     _show_arguments(command("show", _show, "show a run: its numbers, its knobs, or one sample"))
-    viewing.add(command("view", viewing.view, "look at runs in a browser: a site, written or served on loopback"))
+    viewing.add(command("view", viewing.view, "look at runs in a browser: a site, written or served"))
     shelf.add(command)
     told = command("command", history.command, "print the command that made a run")
     told.add_argument("run", type=flags.path, metavar="RUN")
     exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
     examining.add(command("doctor", examining.doctor, "say what is missing on this machine, by what one wants to run"))
-    checking.add(command("check", checking.check, "try a model in under a minute"))
-    _data_arguments(command("data", _data, "list, fetch, verify, locate or export benchmark data and weights"))
-    bundling.add(command("bundle", bundling.bundle, "carry weights, data and wheels to a machine without a network"))
-    _env_arguments(command("env", _env, "build, list, check or remove the environments of models that need their own"))
+    checking.add(command("check", checking.check, "try a model in under a minute: an answer, a picture, batches"))
+    _data_arguments(command("data", _data, "list, fetch, verify, locate or export data and weights"))
+    bundling.add(command("bundle", bundling.bundle, "carry weights and data to a machine without a network"))
+    _env_arguments(command("env", _env, "build, list, check or remove environments of models"))
     _validate_arguments(command("validate", _validate, "check a plugin: its members, required and optional"))
     completion = command("completion", _completion, "print a shell completion script")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    parser.told = {name: each.description or "" for name, each in made.items()}
     return parser, made
 
 

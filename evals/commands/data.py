@@ -60,11 +60,12 @@ def _list(*, as_json: bool) -> int:
     if as_json:
         screen.machine(screen.as_json(rows, indent=2))
         return 0
-    cells = [("NAME", "KIND", "ABOUT", "LICENCE, AND WHERE IT LIES")]
+    cells = [("NAME", "ABOUT", "HERE", "LICENCE")]
     for row in rows:
         size = in_words(row["bytes"]) if row["bytes"] else "?"
-        cells.append((row["name"], row["kind"], size, f"{row['licence']}; {row['path'] or 'not here'}"))
+        cells.append((row["name"], size, "yes" if row["path"] else "no", row["licence"]))
     wide = [max(len(each[column]) for each in cells) for column in range(3)]
-    for name, kind, size, rest in cells:
-        screen.out(terminal.hung(f"{name:<{wide[0]}}  {kind:<{wide[1]}}  {size:>{wide[2]}}  ", rest))
+    for name, size, here, licence in cells:
+        screen.out(terminal.hung(f"{name:<{wide[0]}}  {size:>{wide[1]}}  {here:<{wide[2]}}  ", licence))
+    screen.out(["", "where one lies: janus-eval data path NAME"])
     return 0

@@ -14,6 +14,7 @@ from ..errors import UsageError, hint
 from ..extras import pip_line
 from ..types import Json
 from . import terminal
+from .shelf import size as in_words
 
 Row = dict[str, Json]
 _HF = "torch transformers tokenizers safetensors accelerate"
@@ -115,6 +116,7 @@ def examine(names: Sequence[str] = (), endpoints: Sequence[str] = ()) -> list[Ro
 def text(rows: Sequence[Row], *, whole: bool) -> list[str]:
     """Return the findings as lines for a terminal, those of a group together."""
     marks = {"ok": "ok", "missing": "MISSING", "optional": "optional", "warning": "WARNING"}
+    rows = [{**row, "what": row["what"].replace("packages of ", "extra ")} for row in rows]
     wide = max(len(row["what"]) for row in rows)
     lines: list[str] = []
     group = ""
@@ -122,12 +124,18 @@ def text(rows: Sequence[Row], *, whole: bool) -> list[str]:
         if row["group"] != group:
             group = row["group"]
             lines += [*([""] if lines else []), group]
-        lines += terminal.hung(f"  {marks[row['state']]:<8}  {row['what']:<{wide}}  ", _short(row))
+        mark = "to fetch" if "bytes" in row and row["state"] == "optional" else marks[row["state"]]
+        lines += terminal.hung(f"  {mark:<8}  {row['what']:<{wide}}  ", _short(row))
     wrong = ("missing", "warning") if whole else ("missing", "warning", "optional")
     mends = list(dict.fromkeys(row["mend"] for row in rows if row["mend"] and row["state"] in wrong))
-    lines += ["", "to mend:", *(f"  {each}" for each in mends)] if mends else ["", "nothing is missing"]
-    told = "what is optional is fetched at first use, or by `janus-eval data fetch NAME`; `janus-eval doctor geneval`"
-    return [*lines, *(["", *terminal.hung("", f"{told} tells of one thing alone")] if whole else [])]
+    lines += (
+        ["", "to mend:", *(f"  {each}" for each in mends)]
+        if mends
+        else ["", "no package is missing" if whole else "nothing is missing"]
+    )
+    told = "What is to fetch comes at first use, or by janus-eval data fetch NAME. "
+    told += "Of one thing alone: janus-eval doctor NAME"
+    return [*lines, *(["", *terminal.hung("", told)] if whole else [])]
 
 
 def known() -> list[str]:
@@ -136,7 +144,9 @@ def known() -> list[str]:
 
 
 def _short(row: Row) -> str:
-    """Return a row's detail; of many packages the first."""
+    """Return a row's detail; of many packages the first, of what is to be fetched its size and licence."""
+    if row.get("path", "") is None:
+        return "; ".join([*([in_words(row["bytes"])] if row["bytes"] else []), row["licence"]])
     told = [f"{name} {version}" for name, version in row.get("versions", {}).items()]
     return f"{told[0]} and {len(told) - 1} more" if len(told) > 1 else row["detail"]
 

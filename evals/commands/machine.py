@@ -33,7 +33,7 @@ def examine(cache: Path) -> Iterator[Finding]:
     yield "processor", "ok", f"{os.cpu_count()} cores, {room / 1e9:.1f} GB of memory free ({where})", ""
     cards = list(_cards())
     if not cards:
-        yield "GPU", "ok", "none that nvidia-smi tells of: large models will be slow", ""
+        yield "GPU", "ok", "none that nvidia-smi knows: large models are slow", ""
     for number, (name, free, total, driver) in enumerate(cards):
         yield f"GPU {number}", "ok", f"{name}, {free} of {total} free, driver {driver}", ""
     yield from _torch(bool(cards))

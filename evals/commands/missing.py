@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..assets.fetch import Asset, asset
 from ..errors import UsageError
+from . import terminal
 from .shelf import size as in_words
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def lines(lacks: Sequence[Lack]) -> list[str]:
     if not lacks:
         return []
     wide = max(len(each.who) for each in lacks)
-    told = [f"  {each.who:<{wide}}  {_words(each)}" for each in lacks]
+    told = [line for each in lacks for line in terminal.hung(f"  {each.who:<{wide}}  ", _words(each))]
     mends = list(dict.fromkeys(mend for each in lacks if (mend := _mend(each))))
     size = sum(each.size or 0 for each in {each.name: each for each in _assets(lacks)}.values())
     known = f" (about {in_words(size)} to fetch, as far as sizes are known)" if size else ""
@@ -48,9 +49,14 @@ def about(item: Asset) -> str:
     return ", ".join([*([f"about {in_words(item.size)}"] if item.size else []), f"licence: {item.licence}"])
 
 
+def shortly(item: Asset) -> str:
+    """Return an asset's size, where it is known, and its licence, as a line of a list."""
+    return "; ".join([*([in_words(item.size)] if item.size else []), item.licence])
+
+
 def _words(lack: Lack) -> str:
     item = _asset(lack)
-    return lack.problem if item is None else f"{lack.asset} ({about(item)})"
+    return lack.problem if item is None else f"{lack.asset}: {shortly(item)}"
 
 
 def _mend(lack: Lack) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from janus_eval.benchmarks.reading.suite import TableBenchmark
 from janus_eval.evals import evaluate, samples
-from janus_eval.evals.commands import cli, flags
+from janus_eval.evals.commands import cli, flags, overview
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.extras import pip_line
 from janus_eval.evals.records import read_scores
@@ -170,6 +171,15 @@ def test_a_plugin_that_exits_never_gives_the_exit_code(
     visible(install(tmp_path / "site", "leaver", code, models={"leaver": "M"}), monkeypatch)
     found, _, err = call(capsys, "run", "-m", "leaver", "-b", "pope", "--data", "toy", "-o", str(tmp_path / "runs"))
     assert found == 1 and "ended the process: SystemExit(0)" in err.splitlines()[-1]
+
+
+def test_the_help_has_each_command_in_one_group_and_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "--help")
+    _, commands = cli._parsers({})
+    grouped = [name for names in overview.GROUPS.values() for name in names]
+    assert code == 0 and sorted(grouped) == sorted(commands)
+    assert all(re.search(rf"^  {name} +\S", out, re.M) for name in commands)
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:

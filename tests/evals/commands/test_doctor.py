@@ -42,14 +42,14 @@ def test_findings_stand_with_what_one_wants_to_run(capsys: pytest.CaptureFixture
     code, out = told(capsys)
     lines = out.splitlines()
     at = lines.index("GenEval (geneval)")
-    wanted = "optional geneval-detector not fetched; about 276 MB, licence: Apache-2.0"
+    wanted = "to fetch geneval-detector 276 MB; Apache-2.0"
     assert " ".join(lines[at + 2].split()) == wanted
     assert code == 0 and lines[0] == "this machine"
 
 
 def test_a_name_tells_of_that_alone_with_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
     code, out = told(capsys, "janus-pro-7b", "DPG-Bench")
-    assert code == 0 and "about 4.2 GB" not in out and "GenEval" not in out
+    assert code == 0 and "4.2 GB" not in out and "GenEval" not in out
     mends = out.partition("to mend:")[2].split("\n")
     wanted = ("janus-pro-7b", "dpg-bench", "mplug")
     assert [each.strip() for each in mends if each] == [f"janus-eval data fetch {name}" for name in wanted]

@@ -43,7 +43,7 @@ def test_all_that_is_missing_is_listed_for_all_runs(capsys: pytest.CaptureFixtur
     )
     commands = [line.strip() for line in out.splitlines() if line.startswith("  janus-eval data fetch ")]
     assert sorted(commands) == sorted(f"janus-eval data fetch {name}" for name in named)
-    assert "janus-pro-7b (about 14.8 GB, licence: code MIT, weights DeepSeek Model License)" in out
+    assert "janus-pro-7b: 14.8 GB; code MIT, weights DeepSeek Model License" in out
     assert "to mend (about 27.5 GB to fetch" in out  # 14.85 + 4.1 + 0.335 + 0.276 + 1.71 + 6 + 0.255
     assert "run         janus-pro-7b on geneval" in out and "on pope" not in out  # which cannot be planned
     assert code == 6 and err == "janus-eval: error: 8 things are missing: they stand above\n"
@@ -104,5 +104,5 @@ def test_a_plugin_that_only_says_needs_is_asked_for_it(
     code += "  def needs(self): return ('sdxl-vae', 'its own thing')\n"
     visible(install(tmp_path / "site", "needy", code, models={"needy": "M"}), monkeypatch)
     found, out, _ = plan(capsys, "-m", "needy", "-b", "pope", "--data", "toy")
-    assert found == 0 and "needy  sdxl-vae (about 335 MB, licence: MIT)" in out
+    assert found == 0 and "needy  sdxl-vae: 335 MB; MIT" in out
     assert "needy  its own thing is not on this machine" in out
