@@ -18,7 +18,7 @@ from .cache import cache_root, expanded
 from .catalogue import CATALOGUE, Asset
 from .digests import Digests, digests, file_digests, fingerprint, sha256
 from .download import Patience, Unreachable, download
-from .hub import hub_folder, is_offline
+from .hub import hub_cache, hub_folder, is_offline
 
 __all__ = [
     "Asset",
@@ -85,9 +85,11 @@ def locate(name: str | Asset) -> Path | None:
     if item.kind == "folder":
         return place(item) if all(locate(each) for each in item.files) else None
     if item.kind != "file":
+        kind = "datasets" if item.kind == "dataset" else "models"
         for repo in item.hub:
-            with contextlib.suppress(EnvironmentProblem):
-                return _hub_local(repo, item)
+            if (hub_cache() / f"{kind}--{repo.replace('/', '--')}").is_dir():  # else its package need not be asked
+                with contextlib.suppress(EnvironmentProblem):
+                    return _hub_local(repo, item)
         return None
     return next((each for each in _places(item) if each.is_file()), None)
 

@@ -80,6 +80,12 @@ def _of_doctor(**_: object) -> list[str]:
     return doctor.known()
 
 
+def _assets(**_: object) -> list[str]:
+    from ..assets.fetch import list_assets
+
+    return [each.name for each in list_assets()]
+
+
 _COMPLETERS: dict[str, Completer] = {
     "model": _names("models"),
     "bench": _names("benchmarks", *spelling.GROUPS),
@@ -88,4 +94,5 @@ _COMPLETERS: dict[str, Completer] = {
     "recipe": _recipes,
     "executor": _names("executors"),
     "names": _of_doctor,
+    "asset": _assets,
 }

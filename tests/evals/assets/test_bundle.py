@@ -7,7 +7,10 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,6 +152,22 @@ def test_writing_goes_on_where_it_stopped(tmp_path: Path, share: float) -> None:
     kept = bundle.write(tmp_path / "c.tar", manifest)
     assert (tmp_path / "c.tar").read_bytes() == whole and not (tmp_path / "c.tar.part").exists()
     assert kept <= len(whole) * share and (kept > 0 or share < 0.3)
+
+
+def test_a_kill_leaves_what_the_same_command_goes_on_from(tmp_path: Path) -> None:
+    vqa()
+    (fetch.cache_root() / "mplug" / "pytorch_model.bin").write_bytes(os.urandom(1 << 20) * 96)
+    command = [sys.executable, "-m", "janus_eval.evals.commands.cli", "bundle", "create", "b.tar", "--asset", "mplug"]
+    first = subprocess.Popen([*command, "--offline"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    part = tmp_path / "b.tar.part"
+    while first.poll() is None and not (part.exists() and part.stat().st_size > 10 << 20):
+        time.sleep(0.002)
+    first.kill()
+    first.wait()
+    assert part.exists() and not (tmp_path / "b.tar").exists()
+    done = subprocess.run([*command, "--offline", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["kept"] > 0 and not part.exists()
+    assert len(unbundle.verify(tmp_path / "b.tar").members) == len(VQA)
 
 
 def test_what_a_stop_left_damaged_is_written_again(tmp_path: Path) -> None:

@@ -106,3 +106,21 @@ def test_a_plugin_that_only_says_needs_is_asked_for_it(
     found, out, _ = plan(capsys, "-m", "needy", "-b", "pope", "--data", "toy")
     assert found == 0 and "needy  sdxl-vae: 335 MB; MIT" in out
     assert "needy  its own thing is not on this machine" in out
+
+
+def test_the_list_of_data_tells_sizes_licences_and_what_is_here(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "LMUData").mkdir()
+    (tmp_path / "LMUData" / "POPE.tsv").write_text("x")
+    assert cli.main(["data", "list"]) == 0
+    lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line}
+    assert lines["geneval-clip"] == ["geneval-clip", "1.7", "GB", "no", "MIT"]
+    assert lines["dpg-bench"] == ["dpg-bench", "?", "no", "Apache-2.0"]  # whose size is not known
+    assert lines["pope-tsv"][:3] == ["pope-tsv", "?", "yes"]
+    assert cli.main(["data", "list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["janus-pro-7b"]["bytes"] == 14_850_000_000 and rows["dpg-bench"]["bytes"] is None
+    assert rows["pope-tsv"]["path"] == str(tmp_path / "LMUData" / "POPE.tsv") and all(
+        row["licence"] for row in rows.values()
+    )
