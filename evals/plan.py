@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import members, registry
 from .environment import harness_version
-from .errors import UsageError, hint
+from .errors import EnvironmentProblem, UsageError, hint
 from .executors import Executor, Plugin
 from .made import Lack, Made, Meeting, card_of
 from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
@@ -98,6 +99,26 @@ def pairs(
             if paid and request.shard:
                 raise UsageError(f"--shard: {model.name} is paid for, and one process must keep its account")
     return found
+
+
+def assets_of(request: Request) -> list[str]:
+    """Return what the runs that are asked for read of the catalogue and the hub, here or not; no package need be here.
+
+    Raises UsageError for what cannot be meant.
+    """
+    request = replace(request, machine=replace(request.machine, offline=True))
+    _check_names(request)
+    found: list[str] = []
+    for entry in _once("models", request.models):
+        model = model_of(entry, request)
+        found += model.plugin.assets()
+        for name in _once("benchmarks", request.benchmarks):
+            suite = _suite(name, request, model.plugin.world, {})
+            found += suite.plugin.assets()
+            with suppress(EnvironmentProblem):  # of a judge, who needs none: whether one is needed, the data tell
+                eyes = _eyes(suite, request, model.plugin.world, strict=False)
+                found += eyes.plugin.assets() if eyes else ()
+    return list(dict.fromkeys(found))
 
 
 # -- plugins ------------------------------------------------------------------------------------------

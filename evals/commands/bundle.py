@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import screen
-from ..errors import EnvironmentProblem, UsageError
+from ..errors import UsageError
 from . import flags, spelling
 
 if TYPE_CHECKING:
     from ..assets.bundle import Manifest
-    from ..made import Lack
     from ..types import Json
 
 
@@ -73,11 +72,10 @@ def _create(args: argparse.Namespace) -> int:
 
 
 def _assets_of(args: argparse.Namespace) -> list[str]:
-    """Return the assets that runs of the named models and suites read, fetched where they were not here."""
+    """Return the assets that runs of the named models and suites read."""
     if not args.model:
         return []
-    from ..assets import fetch
-    from ..plan import pairs
+    from ..plan import assets_of
     from ..request import Machine, Request
 
     request = Request(
@@ -88,23 +86,7 @@ def _assets_of(args: argparse.Namespace) -> list[str]:
         data=args.data,
         machine=Machine(offline=True),
     )
-    lacks: list[Lack] = []
-    pairs(request, tolerant=True, lacks=lacks)
-    for name in dict.fromkeys(each.asset for each in lacks if each.asset):
-        screen.say(f"{name}: {fetch.fetch(name, offline=args.offline)}")
-    lacks = []
-    planned = pairs(request, tolerant=True, lacks=lacks)
-    if barring := [each for each in lacks if each.barring and not _of_packages(each)]:
-        raise EnvironmentProblem(f"{barring[0].who}: {barring[0].problem}")
-    found: list[str] = []
-    for pair in planned:
-        found += [*pair.model.here.assets(), *pair.suite.assets(), *(pair.eyes.here.assets() if pair.eyes else ())]
-    return list(dict.fromkeys(found))
-
-
-def _of_packages(lack: Lack) -> bool:
-    """Return whether only a package lacks: here nothing is run."""
-    return "needs the package" in lack.problem or "needs another" in lack.problem
+    return assets_of(request)
 
 
 def _run(args: argparse.Namespace) -> str:

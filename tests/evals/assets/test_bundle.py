@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import io
+import importlib.util
 import json
 import os
 import shutil
@@ -11,65 +11,23 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants
-from janus_eval.evals.assets import bundle, catalogue, fetch, unbundle
+from janus_eval.evals import plan
+from janus_eval.evals.assets import bundle, fetch, unbundle
 from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import EnvironmentProblem, Locked, UsageError
+from janus_eval.evals.request import Request
 from janus_eval.models.janus import toy
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-VQA = ("configuration.json", "config.yaml", "config_bert.json", "vocab.txt", "pytorch_model.bin")
+from support.bundles import VQA, machine, made, snapshot, vqa
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine(tmp_path / "here", monkeypatch)
     monkeypatch.chdir(tmp_path)
-
-
-def machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be on a machine whose caches lie below a folder."""
-    monkeypatch.setenv("JANUS_EVAL_CACHE", str(folder / "cache"))
-    monkeypatch.setenv("LMUData", str(folder / "LMUData"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
-
-
-def snapshot(repo: str, files: dict[str, bytes], kind: str = "models") -> Path:
-    """Lay a repository into the hub's cache as the hub's package does: blobs, links to them, a reference."""
-    folder = Path(constants.HF_HUB_CACHE) / f"{kind}--{repo.replace('/', '--')}"
-    place = folder / "snapshots" / COMMIT
-    for number, (name, content) in enumerate(files.items()):
-        blob = folder / "blobs" / f"b{number}"
-        blob.parent.mkdir(parents=True, exist_ok=True)
-        blob.write_bytes(content)
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).symlink_to(blob)
-    (folder / "refs").mkdir()
-    (folder / "refs" / "main").write_text(COMMIT)
-    return place
-
-
-def vqa() -> None:
-    """Put the files of the VQA model, of which no digest is published, into the cache."""
-    for number, name in enumerate(VQA):
-        path = fetch.cache_root() / "mplug" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(os.urandom(700 * number + 1))
-
-
-def made(path: Path) -> bundle.Manifest:
-    """Write a bundle of the VQA model and of a repository."""
-    vqa()
-    snapshot("org/name", {"config.json": b"{}", "deep/model.safetensors": os.urandom(3000), "empty": b""})
-    manifest = bundle.gather(["mplug", "hub:org/name"], None, command="janus-eval run", version="1")
-    bundle.write(path, manifest)
-    return manifest
 
 
 # -- there and back -----------------------------------------------------------------------------------
@@ -109,6 +67,22 @@ def test_a_run_needs_nothing_but_its_bundle(
     assert cli.main(run) == 0
     shutil.rmtree(tmp_path / "here")
     assert cli.main([*run[:-1], "again"]) == 0
+
+
+def test_what_runs_read_is_known_without_the_packages_that_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(name: str, *_: Any) -> None:
+        return None if name in ("torch", "transformers", "cv2", "pycocotools", "datasets") else real(name, *_)
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lacking)
+    asked = Request(("janus-pro-7b", "janusflow-1.3b"), ("geneval", "dpg_bench", "pope"))
+    drawn = ["geneval-detector", "geneval-clip", "dpg-bench", "mplug", "pope"]
+    assert plan.assets_of(asked) == ["janus-pro-7b", *drawn, "janusflow-1.3b", "sdxl-vae"]
+    assert plan.assets_of(Request(("janus-toy",), ("geneval", "dpg_bench", "pope"))) == []
+    options = {"path": "weights"}
+    assert plan.assets_of(Request(("janus-pro-7b",), ("pope",), model_options=options, data="toy")) == []
+    revised = Request(("janus-pro-7b",), ("pope",), model_options={"revision": "abc"}, data="toy")
+    assert plan.assets_of(revised) == ["hub:deepseek-ai/Janus-Pro-7B@abc"]
 
 
 def test_a_table_of_the_other_kit_is_carried_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,141 +223,3 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
     with pytest.raises(EnvironmentProblem, match="are needed"):
         unbundle.unpack(tmp_path / "b.tar", tmp_path / "wheels")
     assert not (tmp_path / "there").exists()
-
-
-# -- hostility ----------------------------------------------------------------------------------------
-
-
-def forged(path: Path, *names: str, size: Any = 4, body: bytes | None = None, **more: Any) -> Path:
-    """Write a bundle whose manifest says what it likes."""
-    files = [{"name": name, "size": size, "sha256": "0" * 64} for name in names]
-    row = {"format": 1, "janus-eval": "1", "command": "", "assets": {}, "files": files} | more
-    text = json.dumps(row).encode() if body is None else body
-    data = bundle.first(len(text)) + text + b"\0" * bundle.padding(len(text))
-    for name in names:
-        data += bundle.Member(name, 4, "").header + b"data" + b"\0" * 508
-    path.write_bytes(data + bundle.END)
-    return path
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "cache/../../escaped",
-        "/etc/passwd",
-        "cache//etc/passwd",
-        "cache/mplug/../../escaped",
-        "cache/digests/files/0.json",
-        "cache/anything",
-        "hub/models--a--b/refs/../../../escaped",
-        "hub/models--a--b/blobs/b0",
-        "hub/../escaped",
-        "hub/models--a--b/snapshots/nothex/x",
-        "wheels/../x.whl",
-        "wheels/x.py",
-        "cache/mplug/vocab.txt\n",
-        "cache\\mplug\\vocab.txt",
-        "bin/sh",
-        "",
-    ],
-)
-def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="leads elsewhere"):
-        unbundle.unpack(forged(tmp_path / "b.tar", name), tmp_path / "wheels")
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["b.tar"]
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ({"size": -1}, "no size and digest"),
-        ({"size": "4"}, "no size and digest"),
-        ({"size": 1 << 60}, "no size and digest"),
-        ({"size": 1 << 49}, "is cut"),
-        ({"size": True}, "no size and digest"),
-        ({"body": b"[" * 100_000}, "cannot be read"),
-        ({"body": b"{}"}, "cannot be read"),
-        ({"body": b"\xff"}, "cannot be read"),
-        ({"format": 2}, "format 2"),
-        ({"files": [{"name": "cache/mplug/vocab.txt"}]}, "cannot be read"),
-    ],
-)
-def test_a_manifest_that_cannot_be_meant_is_refused(tmp_path: Path, more: dict[str, Any], message: str) -> None:
-    with pytest.raises((UsageError, EnvironmentProblem), match=message):
-        unbundle.unpack(forged(tmp_path / "b.tar", "cache/mplug/vocab.txt", **more), tmp_path / "wheels")
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["b.tar"]
-
-
-def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
-    names = ("cache/mplug/vocab.txt",) * 2
-    with pytest.raises(UsageError, match="stands twice"):
-        unbundle.unpack(forged(tmp_path / "b.tar", *names), tmp_path / "wheels")
-
-
-def link(kind: bytes) -> Callable[[tarfile.TarFile], None]:
-    def add(tar: tarfile.TarFile) -> None:
-        info = tarfile.TarInfo("bundle.json")
-        info.type, info.linkname = kind, "/etc/passwd"
-        tar.addfile(info)
-
-    return add
-
-
-def huge(tar: tarfile.TarFile) -> None:
-    info = tarfile.TarInfo("bundle.json")
-    info.size = 1 << 40
-    tar.fileobj.write(info.tobuf())  # pyright: ignore
-
-
-def other(tar: tarfile.TarFile) -> None:
-    info = tarfile.TarInfo("readme")
-    info.size = 3
-    tar.addfile(info, io.BytesIO(b"hey"))
-
-
-@pytest.mark.parametrize("add", [link(tarfile.SYMTYPE), link(tarfile.LNKTYPE), link(tarfile.FIFOTYPE), huge, other])
-@pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_an_archive_that_is_no_bundle_is_refused(tmp_path: Path, add: Callable[[Any], None], mode: str) -> None:
-    with tarfile.open(tmp_path / "b.tar", mode) as tar:
-        add(tar)
-    with pytest.raises(UsageError, match="is no bundle"):
-        unbundle.read(tmp_path / "b.tar")
-
-
-def test_a_member_that_is_a_link_is_never_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    manifest = made(tmp_path / "b.tar")
-    data = bytearray((tmp_path / "b.tar").read_bytes())
-    info = tarfile.TarInfo("cache/mplug/vocab.txt")
-    info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
-    with tarfile.open(tmp_path / "b.tar") as tar:
-        at = tar.getmember(info.name).offset
-    data[at : at + 512] = info.tobuf()
-    (tmp_path / "b.tar").write_bytes(data)
-    machine(tmp_path / "there", monkeypatch)
-    with pytest.raises(EnvironmentProblem, match=r"vocab\.txt is damaged"):
-        unbundle.unpack(tmp_path / "b.tar", tmp_path / "wheels")
-    assert not os.path.lexists(fetch.cache_root() / "mplug" / "vocab.txt")
-    assert len(manifest.members) > 1
-
-
-def test_nothing_is_written_through_a_link_that_lies_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made(tmp_path / "b.tar")
-    machine(tmp_path / "there", monkeypatch)
-    (tmp_path / "elsewhere").mkdir()
-    fetch.cache_root().mkdir(parents=True)
-    (fetch.cache_root() / "mplug").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UsageError, match="is a link"):
-        unbundle.unpack(tmp_path / "b.tar", tmp_path / "wheels")
-    (fetch.cache_root() / "mplug").unlink()
-    (fetch.cache_root() / "mplug").mkdir()
-    (tmp_path / "elsewhere" / "kept").write_text("mine")
-    (fetch.cache_root() / "mplug" / "vocab.txt").symlink_to(tmp_path / "elsewhere" / "kept")
-    unbundle.unpack(tmp_path / "b.tar", tmp_path / "wheels")
-    assert (tmp_path / "elsewhere" / "kept").read_text() == "mine"
-    assert not (fetch.cache_root() / "mplug" / "vocab.txt").is_symlink()
-
-
-def test_every_file_of_the_catalogue_may_be_carried() -> None:
-    files = [each for item in catalogue.CATALOGUE for each in (item, *item.files) if each.urls]
-    members = [bundle.Member(f"cache/{each.filename}", 1, "0" * 64) for each in files]
-    unbundle._must_be_plain(Path("x"), members)
