@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +15,7 @@ from . import members, registry
 from .environment import harness_version
 from .errors import EnvironmentProblem, UsageError, hint
 from .executors import Executor, Plugin
+from .made import Lack, Made, Meeting, card_of
 from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .request import Request
 from .samples import distinct, fingerprint, select
@@ -56,51 +59,66 @@ class Pair:
         return len(self.samples) * self.suite.outputs if self.suite.kind == "image" else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A plugin with its name and the options that it was made with; `factory` is None for a caller's object."""
-
-    name: str
-    plugin: Any
-    options: Mapping[str, Any]
-    moving: Mapping[str, Json]
-    factory: Any = None
-
-    @property
-    def travels(self) -> Plugin[Any]:
-        """The plugin, and what makes an equal one elsewhere where it is no object of the caller's."""
-        return Plugin(self.plugin, self.name if self.factory else "", self.options if self.factory else {})
-
-
-def pairs(request: Request, executor: Executor | None = None, *, tolerant: bool = False) -> list[Pair]:
+def pairs(
+    request: Request, executor: Executor | None = None, *, tolerant: bool = False, lacks: list[Lack] | None = None
+) -> list[Pair]:
     """Return every run that is asked for, checked before any starts: a model's side by side, its drawings first.
 
     A model's card is asked of the `executor`: its device is known where it works. With `tolerant` nothing is fetched or
-    started, and a card says under "missing" what is not there.
+    started, and a card says under "missing" what is not there. To `lacks` goes everything that the runs lack; one that
+    cannot be planned for it is left out then, where otherwise its EnvironmentProblem is raised.
     """
     if tolerant:
         request = replace(request, machine=replace(request.machine, offline=True))
     _check_names(request)
-    suites: dict[str, _Made] = {}
+    meet = Meeting(lacks)
+    suites: dict[str, Made] = {}
     contents: dict[int, str] = {}
     found: list[Pair] = []
     for entry in _once("models", request.models):
-        model = _model(entry, request)
-        mine = [_suite(each, request, model.plugin.world, suites) for each in _once("benchmarks", request.benchmarks)]
-        before: _Made | None = None
+        model = meet(entry, model_of, entry, request)
+        world = model.plugin.world if model else "official"
+        asked = _once("benchmarks", request.benchmarks)
+        mine = [each for name in asked if (each := meet(name, _suite, name, request, world, suites))]
+        before: Made | None = None
         drawn = sum(each.pictures for each in found)
         for suite in sorted(mine, key=lambda each: each.plugin.kind != "image"):
-            eyes = _eyes(suite, request, model.plugin.world)
+            seen = meet(suite.name, _watched, suite, request, world, lacks is None)
+            eyes = seen.eyes if seen else None
             if eyes and before and (eyes.name, eyes.options) == (before.name, before.options):
                 eyes = before
             before = eyes
+            meet.ask(model, suite, eyes)
+            if model is None or seen is None:
+                continue
             there = None if tolerant or model.plugin.independent else executor
-            found.append(_pair(model, suite, eyes, request, contents, there, tolerant=tolerant))
-        if not tolerant:  # a ceiling that cannot hold is said now, not when it is reached
+            pair = meet(suite.name, partial(_pair, tolerant=tolerant), model, suite, eyes, request, contents, there)
+            found += [pair] if pair else []
+        if not tolerant and model:  # a ceiling that cannot hold is said now, not when it is reached
             paid = model.plugin.cost(sum(each.pictures for each in found) - drawn)
             if paid and request.shard:
                 raise UsageError(f"--shard: {model.name} is paid for, and one process must keep its account")
     return found
+
+
+def assets_of(request: Request) -> list[str]:
+    """Return what the runs that are asked for read of the catalogue and the hub, here or not; no package need be here.
+
+    Raises UsageError for what cannot be meant.
+    """
+    request = replace(request, machine=replace(request.machine, offline=True))
+    _check_names(request)
+    found: list[str] = []
+    for entry in _once("models", request.models):
+        model = model_of(entry, request)
+        found += model.plugin.assets()
+        for name in _once("benchmarks", request.benchmarks):
+            suite = _suite(name, request, model.plugin.world, {})
+            found += suite.plugin.assets()
+            with suppress(EnvironmentProblem):  # of a judge, who needs none: whether one is needed, the data tell
+                eyes = _eyes(suite, request, model.plugin.world, strict=False)
+                found += eyes.plugin.assets() if eyes else ()
+    return list(dict.fromkeys(found))
 
 
 # -- plugins ------------------------------------------------------------------------------------------
@@ -137,14 +155,15 @@ def _check_names(request: Request) -> None:
         raise UsageError(f"--max-cost {request.machine.max_cost}: {told}")
 
 
-def _model(entry: str | ModelAdapter, request: Request) -> _Made:
+def model_of(entry: str | ModelAdapter, request: Request) -> Made:
+    """Return a model with the options that a request gives it."""
     if not isinstance(entry, str):
         model = members.model(entry)
         if request.model_options:
             raise UsageError(f"model options are for registered models; {type(entry).__name__} is made already")
         if "," in (request.machine.device or "") or request.machine.executor not in ("", "local"):
             raise UsageError(f"{type(entry).__name__} lives in this process; give one device and no executor")
-        return _Made(model.name or type(entry).__name__, model, {}, {})
+        return Made(model.name or type(entry).__name__, model, {}, {})
     name = registry.resolve("models", entry)
     machine, accepted = request.machine, registry.parameters("models", name)
     device = machine.device.split(",")[0] if machine.device else None
@@ -152,14 +171,14 @@ def _model(entry: str | ModelAdapter, request: Request) -> _Made:
     given |= {"max_cost": machine.max_cost, "canary": None if machine.canary else False}
     options = _only(accepted, given) | dict(request.model_options)
     model = members.model(registry.create("models", name, **options), name)
-    return _Made(name, model, options, registry.moving("models", name, options, model.inert), name)
+    return Made(name, model, options, registry.moving("models", name, options, model.inert), name)
 
 
-def _suite(entry: str | Benchmark, request: Request, world: str, made: dict[str, _Made]) -> _Made:
+def _suite(entry: str | Benchmark, request: Request, world: str, made: dict[str, Made]) -> Made:
     """Return a suite, the same one for all models that it is made equal for."""
     if not isinstance(entry, str):
         suite = members.benchmark(entry)
-        return _Made(suite.name, suite, {}, {})
+        return Made(suite.name, suite, {}, {})
     name = registry.resolve("benchmarks", entry)
     accepted = registry.parameters("benchmarks", name)
     own = request.options.get("name") if "name" in accepted else None
@@ -173,26 +192,38 @@ def _suite(entry: str | Benchmark, request: Request, world: str, made: dict[str,
     key = json.dumps([name, options], sort_keys=True, default=str)
     if key not in made:
         suite = members.benchmark(registry.create("benchmarks", name, **options), name)
-        made[key] = _Made(name, suite, options, registry.moving("benchmarks", name, options, suite.inert), name)
+        made[key] = Made(name, suite, options, registry.moving("benchmarks", name, options, suite.inert), name)
     return made[key]
 
 
-def _eyes(suite: _Made, request: Request, world: str) -> _Made | None:
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """That a suite's observer could be made: `eyes` is None for a suite that needs none."""
+
+    eyes: Made | None
+
+
+def _watched(suite: Made, request: Request, world: str, strict: bool) -> _Watched:
+    return _Watched(_eyes(suite, request, world, strict=strict))
+
+
+def _eyes(suite: Made, request: Request, world: str, *, strict: bool) -> Made | None:
+    """Return a suite's observer; `strict` raises EnvironmentProblem for a package that it lacks."""
     name: str | Observer | None = suite.plugin.observer
     if name is None:
         return None
     if request.until == "predict":  # nothing of a scorer is looked for: what it lacks shall stop no drawing
         request = replace(request, machine=replace(request.machine, offline=True))
     if not isinstance(name, str):
-        return _Made(type(name).__name__, members.observer(name), {}, {})
+        return Made(type(name).__name__, members.observer(name), {}, {})
     machine, accepted = request.machine, registry.parameters("observers", name)
     device = machine.device.split(",")[0] if machine.device else None
     given = {"world": world, "task": suite.plugin.name.partition(":")[0], "device": device, "dtype": machine.dtype}
     options = _only(accepted, given | {"offline": machine.offline or None}) | _only(accepted, request.options)
     eyes = members.observer(registry.create("observers", name, **options), name)
-    if request.until != "predict":
+    if request.until != "predict" and strict:
         eyes.needs()  # a package that lacks is said now, not after the runs before this one
-    return _Made(name, eyes, options, registry.moving("observers", name, options, {*eyes.inert, "task"}), name)
+    return Made(name, eyes, options, registry.moving("observers", name, options, {*eyes.inert, "task"}), name)
 
 
 def _only(accepted: Mapping[str, object], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,9 +234,9 @@ def _only(accepted: Mapping[str, object], values: Mapping[str, Any]) -> dict[str
 
 
 def _pair(
-    made: _Made,
-    benchmark: _Made,
-    observer: _Made | None,
+    made: Made,
+    benchmark: Made,
+    observer: Made | None,
     request: Request,
     contents: dict[int, str],
     executor: Executor | None,
@@ -220,7 +251,7 @@ def _pair(
         raise UsageError(f"{benchmark.name} asks for {suite.kind} outputs, {made.name} gives only: {able}")
     every = distinct(benchmark.name, suite.samples())
     samples, limit = select(every, request.limit, request.ids)
-    model_card = _card(made, tolerant=tolerant, executor=executor)
+    model_card = card_of(made, tolerant=tolerant, executor=executor)
     spec = RunSpec(
         model=made.name,
         benchmark=benchmark.name,
@@ -228,7 +259,7 @@ def _pair(
         limit=limit,
         model_card=model_card,
         benchmark_card={
-            **_card(benchmark, tolerant=False),
+            **card_of(benchmark, tolerant=False),
             **_data_world(benchmark, request),
             **_content(benchmark, every, contents),
         },
@@ -256,7 +287,7 @@ def _pair(
     )
 
 
-def _asked(model: _Made, suite: _Made, request: Request) -> Mapping[str, Json] | None:
+def _asked(model: Made, suite: Made, request: Request) -> Mapping[str, Json] | None:
     """Return what asks for one run again: of the options those that its suite and observer take."""
     if model.factory is None or suite.factory is None:
         return None
@@ -279,37 +310,19 @@ def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._")
 
 
-def _card(made: _Made, *, tolerant: bool, executor: Executor | None = None) -> Mapping[str, Json]:
-    """Return a plugin's knobs; a plan that is only looked at says what is missing instead of fetching it."""
-    try:
-        card: Mapping[str, Json] = made.plugin.card if executor is None else executor.card(made.travels)
-        json.dumps(dict(card), sort_keys=True)
-    except ModuleNotFoundError as error:
-        problem = registry.missing_package(error, made.name)
-    except EnvironmentProblem as error:
-        problem = error
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"{made.name}: its card is no JSON object: {error}") from error
-    else:
-        return card
-    if not tolerant:
-        raise problem
-    return {"missing": str(problem)}
-
-
-def _observer_card(made: _Made, request: Request, *, tolerant: bool) -> Mapping[str, Json]:
+def _observer_card(made: Made, request: Request, *, tolerant: bool) -> Mapping[str, Json]:
     """Return an observer's knobs; of one that is not here, in a run that stops before it, that it is not."""
-    card = _card(made, tolerant=tolerant or request.until == "predict")
+    card = card_of(made, tolerant=tolerant or request.until == "predict")
     return {"missing": made.name} if "missing" in card and not tolerant else card
 
 
-def _data_world(benchmark: _Made, request: Request) -> dict[str, str]:
+def _data_world(benchmark: Made, request: Request) -> dict[str, str]:
     """Return {"world": ...} where the data are an embedded world's: tables never take them for the real ones."""
     chosen = request.data or benchmark.options.get("data")
     return {"world": str(chosen)} if chosen in {point.name for point in entry_points(group="janus_eval.data")} else {}
 
 
-def _content(benchmark: _Made, samples: Sequence[Sample], known: dict[int, str]) -> dict[str, str]:
+def _content(benchmark: Made, samples: Sequence[Sample], known: dict[int, str]) -> dict[str, str]:
     """Return {"samples": ...}, what names a suite's samples by content, unless its card does so itself."""
     suite: Suite = benchmark.plugin
     if suite.names_its_samples:

@@ -75,6 +75,14 @@ class ModelMembers(Protocol):
         """Return the assets (janus-eval data fetch NAME) that it lacks on this machine."""
         return ()
 
+    def assets(self) -> Sequence[str]:
+        """Return what it reads of the catalogue and the hub, here or not, as `janus-eval data fetch` names it."""
+        return ()
+
+    def lacks(self) -> Sequence[str]:
+        """Return in words what it lacks besides packages and assets (a key); nobody is asked."""
+        return ()
+
     def cost(self, pictures: int) -> str:
         """Return in words what so many pictures of it cost, "" for nothing. Raises UsageError where they may not."""
         del pictures
@@ -127,6 +135,14 @@ class ObserverMembers(Protocol):
 
     def needs(self) -> Sequence[str]:
         """Return the assets (janus-eval data fetch NAME) that it lacks: they are fetched before the model starts."""
+        return ()
+
+    def assets(self) -> Sequence[str]:
+        """Return what it reads of the catalogue and the hub, here or not, as `janus-eval data fetch` names it."""
+        return ()
+
+    def lacks(self) -> Sequence[str]:
+        """Return in words what it lacks besides packages and assets (a key); nobody is asked."""
         return ()
 
     def close(self) -> None:
@@ -217,6 +233,10 @@ class BenchmarkMembers(Protocol):
         int | None,
         "how many decimals a report prints of its headline number; by default 1, of a share from 0 to 1 four",
     ] = None
+
+    def assets(self) -> Sequence[str]:
+        """Return what it reads of the catalogue and the hub, here or not, as `janus-eval data fetch` names it."""
+        return ()
 
     def image_path(self, position: int, sample: Sample, index: int) -> str:
         """Return where a picture lies under images/, as the official scripts look for it."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from .abstracts import abstract
 from .errors import EnvironmentProblem, UsageError, hint, nearest
+from .extras import pip_line
 from .types import Json
 
 Group = Literal["models", "benchmarks", "observers", "executors", "trackers"]
@@ -159,9 +160,9 @@ def missing_package(error: ImportError, who: str) -> EnvironmentProblem:
     package = (error.name or "").partition(".")[0]
     extra = _EXTRAS.get(package)
     if package and importlib.util.find_spec(package) is not None:  # it is here, but not as it is wanted
-        update = f'pip install -U "janus-eval[{extra}]"' if extra else f"update or mend the package {package}"
+        update = pip_line(extra, upgrade=True) if extra else f"update or mend the package {package}"
         return EnvironmentProblem(f"{who} needs another {package} than the installed one ({error}): {update}")
-    how = f'pip install "janus-eval[{extra}]"' if extra else f"pip install {package or 'the missing package'}"
+    how = pip_line(extra) if extra else f"pip install {package or 'the missing package'}"
     return EnvironmentProblem(f"{who} needs the package {package or error}: {how}")
 
 

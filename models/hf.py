@@ -73,6 +73,10 @@ class VisionLanguageModel:
             raise UsageError(f"hf:{self._name}: no model at {self._path}: give path=FOLDER with config.json")
         return self._path
 
+    def assets(self) -> Sequence[str]:
+        """Return the repository, unless a folder was given."""
+        return () if self._path is not None else (data.called(self._name, self._revision),)
+
     @cached_property
     def card(self) -> Mapping[str, Json]:
         """Return every knob that moves an answer. Fetches the folder, loads no weights."""

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from ..evals.endpoint.chat import Chat, Terms, read_key
+from ..evals.endpoint.chat import Chat, Terms
 from ..evals.endpoint.images import Images, canary_of, halting
+from ..evals.endpoint.keys import no_key, read_key
 from ..evals.endpoint.pace import Pace
 from ..evals.endpoint.parts import picture_part
 from ..evals.endpoint.purse import Ledger, Price, Purse
@@ -140,6 +141,10 @@ class OpenAIModel:
             "images": ",".join(f"{key}={_plain(value)}" for key, value in sorted(self._fields.items())),
             "seed": "service" if self._seed == "no" else "sent" if self._seeded else "sent; drawings: service",
         }
+
+    def lacks(self) -> Sequence[str]:
+        """Return that there is no key, where the address wants one."""
+        return no_key(*self._key, self._terms.base_url)
 
     # -- what it costs ----------------------------------------------------------------------------
 

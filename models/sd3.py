@@ -57,6 +57,11 @@ class Source:
             ignore += ["*.fp16.*", "*.fp16-*", "*.bf16.*"]
         return data.hub_folder(self.repository, revision=self.revision, offline=self.offline, ignore=ignore)
 
+    @property
+    def assets(self) -> Sequence[str]:
+        """The repository, unless a folder was given."""
+        return () if self.path is not None else (data.called(self.repository, self.revision),)
+
 
 class Diffuser:
     """A diffusers pipeline as the model under test; see the factories for the options.
@@ -79,6 +84,10 @@ class Diffuser:
         self._source, self._recipe, self._device, self._batch = source, recipe, device, batch
         self._dtype: Dtype = dtype
         self.image_size = recipe.size or 1024
+
+    def assets(self) -> Sequence[str]:
+        """Return the repository, unless a folder was given."""
+        return self._source.assets
 
     @cached_property
     def folder(self) -> Path:

@@ -66,6 +66,10 @@ class DpgBench:
             return toy_world.file("dpg_bench")
         return _EXAMPLE if self.data == "example" else Path(self.data)
 
+    def assets(self) -> Sequence[str]:
+        """Return the questions' file, where it is the official one."""
+        return ("dpg-bench",) if self.data == "official" else ()
+
     @cached_property
     def items(self) -> tuple[Item, ...]:
         return read_questions(self.path)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ...evals.assets import fetch as data
 from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError, why_undecodable
+from ...evals.extras import pip_line
 from ...evals.pictures import rgb
 from ...evals.types import Evidence, Json, Prediction, Sample
 from ..toy.weights import identity, packaged
@@ -105,15 +106,16 @@ class GenEvalObserver:
         if self._backend == "mmdet" and self._weights.kind in ("toy", "hub"):
             raise UsageError(f"detector-backend mmdet loads mmdet's own checkpoints, not {self._weights.name!r}")
 
+    def assets(self) -> list[str]:
+        """Return the detector and the colour classifier, as far as no file of the user's stands for them."""
+        clip = _CLIP_ASSET if self._clip == "official" and self._clip_backend == "transformers" else None
+        return [each for each in (self._weights.asset, clip) if each]
+
     def needs(self) -> list[str]:
         """Return the assets that a run has to download first; raise EnvironmentProblem for a package that lacks."""
         backends = (self._backend, self._clip_backend)
         _check_packages([*_PACKAGES, *(each for each in backends if each != "transformers")])
-        wanted = [
-            self._weights.asset,
-            _CLIP_ASSET if self._clip == "official" and self._clip_backend == "transformers" else None,
-        ]
-        return [each for each in wanted if each and data.locate(each) is None]
+        return [each for each in self.assets() if data.locate(each) is None]
 
     @cached_property
     def card(self) -> Mapping[str, Json]:
@@ -276,7 +278,7 @@ def _check_packages(names: Sequence[str]) -> None:
     for name in names:
         if importlib.util.find_spec(name) is None:
             extra = {"open_clip": "clip", "mmdet": "mmdet"}.get(name, "geneval")
-            raise EnvironmentProblem(f'geneval-detector needs the package {name}: pip install "janus-eval[{extra}]"')
+            raise EnvironmentProblem(f"geneval-detector needs the package {name}: {pip_line(extra)}")
 
 
 def load_clip(name: str, backend: str, device: str, offline: bool) -> ImageText:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ...evals.endpoint.chat import Chat, Terms, read_key
+from ...evals.endpoint.chat import Chat, Terms
+from ...evals.endpoint.keys import no_key, read_key
 from ...evals.endpoint.replies import RequestFailed, grade_of
 from ...evals.errors import UsageError
 from ...evals.types import Evidence, Json, Prediction, Sample
@@ -98,6 +99,10 @@ class Judge:
         if self._max_tokens is not None:
             knobs["max_tokens"] = self._max_tokens
         return knobs
+
+    def lacks(self) -> Sequence[str]:
+        """Return that there is no key, where the judge is asked at an address that wants one."""
+        return () if self._judge in (None, RULE) else no_key(*self._key, self._terms.base_url)
 
     def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> Sequence[Evidence]:
         """Judge every pair `judge_runs` times; see the class for the form of the data."""

@@ -60,6 +60,15 @@ class Source:
             + (f" after: janus-eval data fetch {self.hub}" if self.hub else "")
         )
 
+    def assets(self, data: str) -> tuple[str, ...]:
+        """Return what `tables` reads of the catalogue and the hub."""
+        if data:
+            found = find_world(data) or store.expanded(data, "--data").exists() or not _HUB_NAME.fullmatch(data)
+            return () if found else (f"hub-dataset:{data}",)
+        if self.carried is not None or self.own:
+            return ()
+        return (self.tsv,) if self.tsv and store.locate(self.tsv) else (self.hub,)
+
     def is_given(self, data: str) -> bool:
         """Return whether `data` is the user's own: neither the suite's, nor a data world, nor equal to what we know."""
         if not data or self.own or find_world(data) is not None:

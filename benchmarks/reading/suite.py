@@ -283,6 +283,10 @@ class TableBenchmark:
         rows = {"rows": len(self.samples())}
         return knobs | rows | world | ({"answers": "none"} if self.unanswered else {})
 
+    def assets(self) -> Sequence[str]:
+        """Return the table or the hub's data set that it reads."""
+        return self.suite.source.assets(self.data)
+
     def samples(self) -> Sequence[Sample]:
         """Return the samples, read once."""
         if not self._samples:

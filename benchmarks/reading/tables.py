@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...evals.errors import EnvironmentProblem, UsageError
+from ...evals.extras import pip_line
 from ...evals.types import Json
 from .json_rows import json_rows, pictures_in
 from .rows import HEAVY, Deferred, Row, is_picture_column
@@ -211,7 +212,7 @@ def _parquet(path: Path) -> Iterator[Row]:
         # Its functions are made when it is imported: no type checker sees them.
         compute: Any = importlib.import_module("pyarrow.compute")
     except ImportError as error:
-        raise EnvironmentProblem(f'{path} needs the package {error.name}: pip install "janus-eval[data]"') from error
+        raise EnvironmentProblem(f"{path} needs the package {error.name}: {pip_line('data')}") from error
     try:
         datasets.disable_progress_bars()  # the command has its own, as it has its own words for what is wrong
         datasets.logging.set_verbosity(datasets.logging.CRITICAL + 1)

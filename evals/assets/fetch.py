@@ -18,11 +18,12 @@ from .cache import cache_root, expanded
 from .catalogue import CATALOGUE, Asset
 from .digests import Digests, digests, file_digests, fingerprint, sha256
 from .download import Patience, Unreachable, download
-from .hub import hub_folder, is_offline
+from .hub import hub_cache, hub_folder, is_offline
 
 __all__ = [
     "Asset",
     "cache_root",
+    "called",
     "digests",
     "expanded",
     "fetch",
@@ -44,15 +45,17 @@ def list_assets() -> tuple[Asset, ...]:
 
 
 def asset(name: str) -> Asset:
-    """Return the catalogue's entry; `hub:ORG/NAME` and `hub-dataset:ORG/NAME` name any repository.
+    """Return the catalogue's entry; `hub:ORG/NAME` and `hub-dataset:ORG/NAME` name any repository, `@REVISION` one of
+    its revisions.
 
     Raises UsageError for an unknown name (with the nearest match) and where ORG/NAME is no such pair.
     """
-    kind, colon, repo = name.partition(":")
+    kind, colon, rest = name.partition(":")
     if colon and kind in ("hub", "hub-dataset"):
-        if not re.fullmatch(r"[^/\s]+(/[^/\s]+)?", repo):
+        repo, _, revision = rest.partition("@")
+        if not re.fullmatch(r"[^/\s]+(/[^/\s]+)?", repo) or (rest != repo and not revision):
             raise UsageError(f"{name!r} names no hub repository; expected {kind}:ORG/NAME")
-        return Asset(name=name, kind="weights" if kind == "hub" else "dataset", hub=(repo,))
+        return Asset(name, "weights" if kind == "hub" else "dataset", hub=(repo,), revision=revision or None)
     wanted = name.replace("_", "-").lower()
     known = {each.name: each for each in CATALOGUE}
     known |= {part.name: part for each in CATALOGUE for part in each.files}
@@ -62,6 +65,12 @@ def asset(name: str) -> Asset:
     near = difflib.get_close_matches(wanted, list(known), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "; `janus-eval data list` shows what there is"
     raise UsageError(f"no data or weights are called {name!r}{hint}")
+
+
+def called(repo: str, revision: str | None = None) -> str:
+    """Return what `data fetch` calls a model repository of the hub: its name in the catalogue, else hub:ORG/NAME."""
+    known = (each.name for each in CATALOGUE if each.kind == "weights" and repo in each.hub and not revision)
+    return next(known, f"hub:{repo}" + (f"@{revision}" if revision else ""))
 
 
 def place(name: str | Asset) -> Path | None:
@@ -76,9 +85,11 @@ def locate(name: str | Asset) -> Path | None:
     if item.kind == "folder":
         return place(item) if all(locate(each) for each in item.files) else None
     if item.kind != "file":
+        kind = "datasets" if item.kind == "dataset" else "models"
         for repo in item.hub:
-            with contextlib.suppress(EnvironmentProblem):
-                return _hub_local(repo, item)
+            if (hub_cache() / f"{kind}--{repo.replace('/', '--')}").is_dir():  # else its package need not be asked
+                with contextlib.suppress(EnvironmentProblem):
+                    return _hub_local(repo, item)
         return None
     return next((each for each in _places(item) if each.is_file()), None)
 
@@ -172,7 +183,7 @@ def _fetch_hub(item: Asset, offline: bool) -> Path:
     last: Exception | None = None
     for repo in item.hub:
         try:
-            return hub_folder(repo, offline=offline, patterns=item.patterns, kind=kind)
+            return hub_folder(repo, revision=item.revision, offline=offline, patterns=item.patterns, kind=kind)
         except (UsageError, EnvironmentProblem) as error:
             last = last or error
     assert last is not None
@@ -181,7 +192,7 @@ def _fetch_hub(item: Asset, offline: bool) -> Path:
 
 def _hub_local(repo: str, item: Asset) -> Path:
     kind: Literal["model", "dataset"] = "dataset" if item.kind == "dataset" else "model"
-    return hub_folder(repo, offline=True, patterns=item.patterns, kind=kind)
+    return hub_folder(repo, revision=item.revision, offline=True, patterns=item.patterns, kind=kind)
 
 
 def _places(item: Asset) -> list[Path]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ..errors import EnvironmentProblem, UsageError
+from ..extras import pip_line
 
 _WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.msgpack", "*.h5", "*.onnx", "*.gguf")
 
@@ -20,6 +21,16 @@ _WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.msgpack", "*.h5", "*.onnx", "
 def is_offline(offline: bool = False) -> bool:
     """Return whether the network is off limits, by argument or by HF_HUB_OFFLINE."""
     return offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def hub_cache() -> Path:
+    """Return the folder of the hub's own cache; its package need not be there."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:
+        home = os.environ.get("HF_HOME") or str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+        return Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
+    return Path(constants.HF_HUB_CACHE)
 
 
 def hub_folder(
@@ -42,7 +53,7 @@ def hub_folder(
         import huggingface_hub
         from huggingface_hub import constants, errors
     except ImportError as error:
-        raise EnvironmentProblem(f'{repo} needs the package huggingface_hub: pip install "janus-eval[hf]"') from error
+        raise EnvironmentProblem(f"{repo} needs the package huggingface_hub: {pip_line('hf')}") from error
     what = f"{repo}@{revision}" if revision else repo
     name = f"{'hub' if kind == 'model' else 'hub-dataset'}:{repo}"
     manual = f"On a machine with network: janus-eval data fetch {name}; or give a local folder"

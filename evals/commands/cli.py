@@ -18,8 +18,11 @@ from typing import Any, NoReturn
 
 from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
-from . import config, flags, history, reports, shelf, spelling
+from . import bundle as bundling
+from . import check as checking
+from . import config, flags, history, overview, reports, shelf, spelling
 from . import convert as converting
+from . import doctor as examining
 from . import export as exporting
 from . import run as running
 from . import score as scoring
@@ -27,9 +30,9 @@ from . import verify as verifying
 from . import view as viewing
 
 EPILOG = """\
-exit codes: 0 ok, 1 bug, 2 usage, 3 gate failed, 4 run locked by another
-process, 5 incomplete (run the same command again to resume), 6 environment
-(package, weights, data, network, disk), 130/143 interrupted"""
+exit codes: 0 ok, 1 bug, 2 usage, 3 gate or check failed, 4 run locked by
+another process, 5 incomplete (run the same command again to resume),
+6 environment (package, weights, data, network, disk), 130/143 interrupted"""
 
 Parsers = dict[str, argparse.ArgumentParser]
 
@@ -55,6 +58,15 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+class _Top(_Parser):
+    """The parser of the commands: its help has them in groups."""
+
+    told: Mapping[str, str] = {}
+
+    def format_help(self) -> str:
+        return overview.text(self.told, EPILOG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -181,21 +193,14 @@ def _tell_plugins(run: argparse.ArgumentParser, arguments: Sequence[str]) -> Non
 def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Parsers]:
     """Return the whole parser and that of each command."""
     made: Parsers = {}
-    parser = _Parser(
-        prog="janus-eval",
-        description="Evaluate models that understand and draw pictures; print tables beside the published numbers.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = _Top(prog="janus-eval", allow_abbrev=False)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.set_defaults(call=lambda args: _version() if args.version else _help(parser))  # pyright: ignore[reportUnknownLambdaType] -- argparse's defaults are untyped
-    commands = parser.add_subparsers(metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
 
     def command(name: str, call: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         found = commands.add_parser(
             name,
-            help=text,
             description=text,
             epilog=EPILOG,
             allow_abbrev=False,
@@ -205,30 +210,32 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
         made[name] = found
         return found
 
-    run = command("run", _run, "run models on benchmarks; run the same command again to resume")
+    run = command("run", _run, "run models on benchmarks; the same command again resumes")
     running.add(run)
-    running.add_finish(command("finish", _finish, "take the shards of a run together: make what is missing, score"))
+    running.add_finish(command("finish", _finish, "take the shards of a run together and score it"))
     score = command("score", _score, "score outputs made elsewhere, without the model")
     scoring.add(score)
-    converting.add(command("convert", _convert, "turn a file or folder of another harness into rows that score reads"))
+    converting.add(command("convert", _convert, "turn what another harness left into rows that score reads"))
     for each in (run, score):
         flags.add_suites(each, suite_flags)
     _list_arguments(command("list", _list, "list models, benchmarks, observers, recipes or stored runs"))
     _show_arguments(command("show", _show, "show a run: its numbers, its knobs, or one sample"))
-    viewing.add(command("view", viewing.view, "look at runs in a browser: a site, written or served on loopback"))
+    viewing.add(command("view", viewing.view, "look at runs in a browser: a site, written or served"))
     shelf.add(command)
     told = command("command", history.command, "print the command that made a run")
     told.add_argument("run", type=flags.path, metavar="RUN")
     exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
     verifying.add(command("verify", verifying.run, "make the numbers of runs again from their outputs, and compare"))
-    doctor = command("doctor", _doctor, "say what is missing on this machine and the command that mends it")
-    doctor.add_argument("--json", action="store_true", help="print one JSON object")
-    _data_arguments(command("data", _data, "list, fetch, verify, locate or export benchmark data and weights"))
-    _env_arguments(command("env", _env, "build, list, check or remove the environments of models that need their own"))
+    examining.add(command("doctor", examining.doctor, "say what is missing on this machine, by what one wants to run"))
+    checking.add(command("check", checking.check, "try a model in under a minute: an answer, a picture, batches"))
+    _data_arguments(command("data", _data, "list, fetch, verify, locate or export data and weights"))
+    bundling.add(command("bundle", bundling.bundle, "carry weights and data to a machine without a network"))
+    _env_arguments(command("env", _env, "build, list, check or remove environments of models"))
     _validate_arguments(command("validate", _validate, "check a plugin: its members, required and optional"))
     completion = command("completion", _completion, "print a shell completion script")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    parser.told = {name: each.description or "" for name, each in made.items()}
     return parser, made
 
 
@@ -335,17 +342,6 @@ def _show(args: argparse.Namespace) -> int:
         return 0
     asked = {"sample": args.id, "failed": args.failed, "where": args.where}
     return show.show(args.run, **asked, as_json=args.json, patient=args.question)
-
-
-def _doctor(args: argparse.Namespace) -> int:
-    from . import doctor
-
-    findings = doctor.examine()
-    if args.json:
-        screen.machine(screen.as_json(findings, indent=2))
-    else:
-        screen.out(doctor.text(findings).split("\n"))
-    return 0
 
 
 def _data(args: argparse.Namespace) -> int:

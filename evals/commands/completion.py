@@ -13,7 +13,7 @@ from argcomplete.shell_integration import shellcode
 
 from .. import registry
 from ..errors import JanusEvalError
-from . import flags, spelling
+from . import doctor, flags, spelling
 
 Completer = Callable[..., Iterable[str]]
 
@@ -35,7 +35,7 @@ def answer(parser: argparse.ArgumentParser) -> None:
     """Write the completions of the line that is being typed where argcomplete's script reads them, and end."""
     for each in _actions(parser):
         completer = _COMPLETERS.get(each.dest)
-        if completer is not None and each.option_strings:
+        if completer is not None:
             each.completer = completer  # pyright: ignore[reportAttributeAccessIssue] -- argcomplete looks for it there
     argcomplete.autocomplete(parser, always_complete_options=False)
 
@@ -76,6 +76,16 @@ def _recipes(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     return found
 
 
+def _of_doctor(**_: object) -> list[str]:
+    return doctor.known()
+
+
+def _assets(**_: object) -> list[str]:
+    from ..assets.fetch import list_assets
+
+    return [each.name for each in list_assets()]
+
+
 _COMPLETERS: dict[str, Completer] = {
     "model": _names("models"),
     "bench": _names("benchmarks", *spelling.GROUPS),
@@ -83,4 +93,6 @@ _COMPLETERS: dict[str, Completer] = {
     "bench_args": _options("benchmarks", "bench"),
     "recipe": _recipes,
     "executor": _names("executors"),
+    "names": _of_doctor,
+    "asset": _assets,
 }

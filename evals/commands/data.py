@@ -8,6 +8,9 @@ from .. import members, registry, screen
 from ..assets import fetch as assets
 from ..errors import EnvironmentProblem, UsageError
 from ..files import write_out
+from ..types import Json
+from . import terminal
+from .shelf import size as in_words
 
 
 def data(args: argparse.Namespace) -> int:
@@ -42,19 +45,27 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _list(*, as_json: bool) -> int:
-    rows = [
+    rows: list[dict[str, Json]] = [
         {
             "name": each.name,
             "kind": each.kind,
             "path": str(path) if (path := assets.locate(each)) else None,
+            "bytes": each.size,
             "from": each.urls[0] if each.urls else ", ".join(each.hub),
             "licence": each.licence,
+            "note": each.note,
         }
         for each in assets.list_assets()
     ]
     if as_json:
         screen.machine(screen.as_json(rows, indent=2))
         return 0
-    width = max(len(row["name"] or "") for row in rows)
-    screen.out(f"{row['name']:<{width}}  {row['kind']:<7}  {row['path'] or 'not here'}" for row in rows)
+    cells = [("NAME", "ABOUT", "HERE", "LICENCE")]
+    for row in rows:
+        size = in_words(row["bytes"]) if row["bytes"] else "?"
+        cells.append((row["name"], size, "yes" if row["path"] else "no", row["licence"]))
+    wide = [max(len(each[column]) for each in cells) for column in range(3)]
+    for name, size, here, licence in cells:
+        screen.out(terminal.hung(f"{name:<{wide[0]}}  {size:>{wide[1]}}  {here:<{wide[2]}}  ", licence))
+    screen.out(["", "where one lies: janus-eval data path NAME"])
     return 0

@@ -1,106 +1,209 @@
-"""What `janus-eval doctor` says: what this machine has, what is missing, and the command that mends it."""
+"""What `janus-eval doctor` says: what this machine has, and what is missing for each thing that one may want to run."""
 
 from __future__ import annotations
 
+import argparse
 import os
-import shutil
-import subprocess
-import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .. import screen
 from ..environment import installed
+from ..errors import UsageError, hint
+from ..extras import pip_line
 from ..types import Json
+from . import terminal
+from .shelf import size as in_words
 
-_NEEDS = (
-    ("hf", "torch transformers tokenizers safetensors accelerate", "Janus, hf:NAME"),
-    ("geneval", "opencv-python-headless pycocotools", "GenEval's detector"),
-    ("diffusers", "diffusers", "SD3-Medium, JanusFlow, diffusers:NAME"),
-    ("data", "datasets", "benchmarks from the hub"),
-    ("clip", "open-clip-torch torchvision", "CLIP through open_clip (optional)"),
-    ("mmdet", "mmdet", "the original detector (optional)"),
+Row = dict[str, Json]
+_HF = "torch transformers tokenizers safetensors accelerate"
+_JANUS = ("janus-pro-7b", "janus-pro-1b", "janus-1.3b")
+_MANY = ("mme", "mmbench", "seed-bench", "gqa", "mmmu", "mm-vet", "mmstar", "realworldqa", "ai2d", "chartqa")
+_LATER = ("ocrbench", "mmbench-cn", "mmvp", "mmmu-pro", "mmmu-pro-vision", "mathvista")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Something that one may want to run: what is typed, and what it takes. Any one of `keys` may be asked for."""
+
+    title: str
+    names: str
+    packages: Mapping[str, str]
+    """By the extra that brings them."""
+    assets: tuple[str, ...] = ()
+    keys: Mapping[str, str] | None = None
+    optional: bool = False
+    apart: bool = False
+    """Whether each of its names needs the asset of that name alone."""
+
+
+_USES = (
+    Use("the embedded world", "janus-toy", {"hf": _HF}),
+    Use(
+        "Janus",
+        "janus-pro-7b janus-pro-1b janus-1.3b",
+        {"hf": _HF},
+        ("janus-pro-7b", "janus-pro-1b", "janus-1.3b"),
+        apart=True,
+    ),
+    Use("JanusFlow", "janusflow-1.3b", {"diffusers": f"{_HF} diffusers"}, ("janusflow-1.3b", "sdxl-vae")),
+    Use("Stable Diffusion 3", "sd3-medium diffusers", {"diffusers": f"{_HF} diffusers"}, ("sd3-medium",)),
+    Use("D-DiT", "d-dit", {"diffusers": f"{_HF} diffusers"}, ("d-dit", "d-dit-base", "d-dit-mask")),
+    Use("any model of the hub", "hf", {"hf": _HF}, keys={"HF_TOKEN": "for gated and private repositories"}),
+    Use("endpoints and judges", "openai judge", {}, keys={"OPENAI_API_KEY": "where api.openai.com is asked"}),
+    Use(
+        "GenEval",
+        "geneval",
+        {"geneval": f"{_HF} opencv-python-headless pycocotools scipy"},
+        ("geneval-detector", "geneval-clip"),
+    ),
+    Use("DPG-Bench", "dpg_bench", {"hf": _HF}, ("dpg-bench", "mplug")),
+    Use("questions", "pope " + " ".join(_MANY), {"data": "datasets"}, ("pope", *_MANY), apart=True),
+    Use("later suites", " ".join(_LATER), {"data": "datasets"}, _LATER, apart=True),
+    Use("reports", "view figures", {"view": "jinja2", "figures": "matplotlib"}),
+    Use("models in environments of their own", "worker env", {"env": "uv"}, optional=True),
+    Use("several devices", "ray slurm", {"ray": "ray", "slurm": "submitit"}, optional=True),
+    Use(
+        "trackers",
+        "tensorboard wandb mlflow trackio",
+        {each: each for each in ("tensorboard", "wandb", "mlflow", "trackio")},
+        keys={"WANDB_API_KEY": "for wandb's service"},
+        optional=True,
+    ),
+    Use(
+        "other backends of GenEval",
+        "clip mmdet",
+        {"clip": "open-clip-torch torchvision", "mmdet": "mmdet"},
+        optional=True,
+    ),
 )
 
 
-def examine() -> list[dict[str, Json]]:
-    """Return one finding a row: what, state (ok, missing, optional, warning), detail, mend."""
-    rows = [_row("python", "ok", sys.version.split()[0])]
-    for extra, packages, use in _NEEDS:
+def add(doctor: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    told = "only what these models, suites or commands need (janus-pro-7b, geneval, view ...)"
+    doctor.add_argument("names", nargs="*", metavar="NAME", help=told)
+    told = "ask an OpenAI-compatible endpoint whether it answers (repeat); without it nobody is asked"
+    doctor.add_argument("--endpoint", action="append", default=[], metavar="URL", help=told)
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Print the findings and return 0."""
+    rows = examine(args.names, args.endpoint)
+    if args.json:
+        screen.machine(screen.as_json(rows, indent=2))
+    else:
+        screen.out(text(rows, whole=not args.names))
+    return 0
+
+
+def examine(names: Sequence[str] = (), endpoints: Sequence[str] = ()) -> list[Row]:
+    """Return one finding a row: group, what, state (ok, missing, optional, warning), detail, mend.
+
+    An asset's row has its path, bytes and licence besides. Raises UsageError for a name that nothing bears.
+    """
+    from . import machine
+
+    uses = _named(names)
+    rows = [_row("this machine", *each) for each in machine.examine(_cache())]
+    for use in uses:
+        rows += _of(use)
+    return [*rows, *(_row("endpoints", *machine.ask(each)) for each in endpoints)]
+
+
+def text(rows: Sequence[Row], *, whole: bool) -> list[str]:
+    """Return the findings as lines for a terminal, those of a group together."""
+    marks = {"ok": "ok", "missing": "MISSING", "optional": "optional", "warning": "WARNING"}
+    rows = [{**row, "what": row["what"].replace("packages of ", "extra ")} for row in rows]
+    wide = max(len(row["what"]) for row in rows)
+    lines: list[str] = []
+    group = ""
+    for row in rows:
+        if row["group"] != group:
+            group = row["group"]
+            lines += [*([""] if lines else []), group]
+        mark = "to fetch" if "bytes" in row and row["state"] == "optional" else marks[row["state"]]
+        lines += terminal.hung(f"  {mark:<8}  {row['what']:<{wide}}  ", _short(row))
+    wrong = ("missing", "warning") if whole else ("missing", "warning", "optional")
+    mends = list(dict.fromkeys(row["mend"] for row in rows if row["mend"] and row["state"] in wrong))
+    lines += (
+        ["", "to mend:", *(f"  {each}" for each in mends)]
+        if mends
+        else ["", "no package is missing" if whole else "nothing is missing"]
+    )
+    told = "What is to fetch comes at first use, or by janus-eval data fetch NAME. "
+    told += "Of one thing alone: janus-eval doctor NAME"
+    return [*lines, *(["", *terminal.hung("", told)] if whole else [])]
+
+
+def known() -> list[str]:
+    """Return the names that `doctor` takes."""
+    return [each for use in _USES for each in use.names.split()]
+
+
+def _short(row: Row) -> str:
+    """Return a row's detail; of many packages the first, of what is to be fetched its size and licence."""
+    if row.get("path", "") is None:
+        return "; ".join([*([in_words(row["bytes"])] if row["bytes"] else []), row["licence"]])
+    told = [f"{name} {version}" for name, version in row.get("versions", {}).items()]
+    return f"{told[0]} and {len(told) - 1} more" if len(told) > 1 else row["detail"]
+
+
+def _named(names: Sequence[str]) -> Sequence[Use]:
+    """Return the uses that names stand for, all of them without names."""
+    known = {each: use for use in _USES for each in use.names.split()}
+    folded = {each.replace("_", "-"): each for each in known}
+    found: list[Use] = []
+    for name in names:
+        key = name.partition(":")[0].replace("_", "-").lower()
+        if key not in folded:
+            told = hint(key, folded, f"; it knows: {', '.join(known)}")
+            raise UsageError(f"doctor knows no {name!r}{told}")
+        use = known[folded[key]]
+        found.append(replace(use, assets=(key,)) if use.apart and key in use.assets else use)
+    return found if names else _USES
+
+
+def _of(use: Use) -> Iterator[Row]:
+    group = f"{use.title} ({', '.join(use.names.split()[:3])}{', ...' if len(use.names.split()) > 3 else ''})"
+    for extra, packages in use.packages.items():
         found = {name: installed(name) for name in packages.split()}
         absent = [name for name, version in found.items() if version is None]
         if absent:
-            state = "optional" if "optional" in use else "missing"
-            rows.append(_row(extra, state, f"{use}: no {', '.join(absent)}", f'pip install "janus-eval[{extra}]"'))
+            state = "optional" if use.optional else "missing"
+            yield _row(group, f"packages of {extra}", state, f"no {', '.join(absent)}", pip_line(extra))
         else:
-            rows.append(_row(extra, "ok", ", ".join(f"{name} {version}" for name, version in found.items())))
-    return [*rows, *_device(), *_places(), *_assets()]
-
-
-def text(rows: list[dict[str, Json]]) -> str:
-    """Return the findings as lines for a terminal."""
-    marks = {"ok": "ok      ", "missing": "MISSING ", "optional": "optional", "warning": "WARNING "}
-    width = max(len(row["what"]) for row in rows)
-    lines = [f"{marks[row['state']]}  {row['what']:<{width}}  {row['detail']}" for row in rows]
-    mends = [f"  {row['mend']}" for row in rows if row["mend"] and row["state"] in ("missing", "warning")]
-    tail = ["", "to mend:", *mends] if mends else ["", "nothing is missing; `optional` things are fetched at first use"]
-    return "\n".join([*lines, *tail])
-
-
-def _row(what: str, state: str, detail: str, mend: str = "") -> dict[str, Json]:
-    return {"what": what, "state": state, "detail": detail, "mend": mend}
-
-
-def _device() -> list[dict[str, Json]]:
-    if installed("torch") is None:
-        return []
-    cards = _cards()
-    if not cards:
-        return [_row("device", "ok", f"CPU only, {os.cpu_count()} cores: large models will be slow")]
-    if "+cpu" in (installed("torch") or ""):
-        told = f"{cards[0]}, but this torch is built for the CPU"
-        return [_row("device", "warning", told, "pip install --force-reinstall torch (without the CPU index)")]
-    return [_row("device", "ok", each) for each in cards]
-
-
-def _cards() -> list[str]:
-    """Return each GPU with its free memory, as the driver's own tool tells it: to import torch takes seconds."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return []
-    asked = [tool, "--query-gpu=name,memory.free", "--format=csv,noheader"]
-    try:
-        told = subprocess.run(asked, capture_output=True, text=True, errors="replace", timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [f"{' '.join(line.split())} free" for line in told.splitlines() if line.strip()]
-
-
-def _places() -> list[dict[str, Json]]:
-    rows: list[dict[str, Json]] = []
-    for what, path in (("output folder", Path.cwd()), ("cache", _cache())):
-        place = path
-        while not place.exists():
-            place = place.parent
-        if not place.is_dir() or not os.access(place, os.W_OK):
-            rows.append(_row(what, "warning", f"{path} is not writable", "choose another: -o, JANUS_EVAL_CACHE"))
+            told = ", ".join(f"{name} {version}" for name, version in found.items())
+            yield _row(group, f"packages of {extra}", "ok", told) | {"versions": found}
+    for name in use.assets:
+        yield _asset(group, name)
+    for key, why in (use.keys or {}).items():
+        if os.environ.get(key, "").strip():
+            yield _row(group, key, "ok", "set")
         else:
-            rows.append(_row(what, "ok", f"{path}: {shutil.disk_usage(place).free / 1e9:.0f} GB free"))
-    return rows
+            yield _row(group, key, "optional", f"not set: needed {why}")
+
+
+def _asset(group: str, name: str) -> Row:
+    from ..assets import fetch
+    from .missing import about
+
+    item = fetch.asset(name)
+    tables = [each for each in fetch.list_assets() if each.name == f"{name}-tsv"]  # a table stands for the hub's rows
+    path = next((path for each in (*tables, item) if (path := fetch.locate(each))), None)
+    more = {"path": str(path) if path else None, "bytes": item.size, "licence": item.licence}
+    if path is not None:
+        return _row(group, name, "ok", str(path)) | more
+    return _row(group, name, "optional", f"not fetched; {about(item)}", f"janus-eval data fetch {name}") | more
+
+
+def _row(group: str, what: str, state: str, detail: str, mend: str = "") -> Row:
+    return {"group": group, "what": what, "state": state, "detail": detail, "mend": mend}
 
 
 def _cache() -> Path:
-    from ..assets.fetch import cache_root
+    from ..assets.cache import cache_root
 
     return cache_root()
-
-
-def _assets() -> list[dict[str, Json]]:
-    from ..assets.fetch import list_assets, locate
-
-    rows: list[dict[str, Json]] = []
-    for asset in list_assets():
-        path = locate(asset)
-        if path is not None:
-            rows.append(_row(asset.name, "ok", str(path)))
-        else:
-            rows.append(_row(asset.name, "optional", "not fetched yet", f"janus-eval data fetch {asset.name}"))
-    return rows

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..plan import Pair
 from ..types import Json
 from ..where import pace, workers
+
+if TYPE_CHECKING:
+    from ..plan import Pair
 
 
 def hands(args: argparse.Namespace) -> int:

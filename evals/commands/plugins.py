@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +30,11 @@ def listing(args: argparse.Namespace) -> int:
     for number, group in enumerate(groups):
         told = registry.abstracts(group)
         wide = max(map(len, told), default=0)
-        lines = [each for name, line in told.items() for each in _hung(f"  {name:<{wide}}  ", line)]
+        lines = [each for name, line in told.items() for each in terminal.hung(f"  {name:<{wide}}  ", line)]
         screen.out([*([""] if number else []), f"{group}:", *lines])
     if args.what is None:
         screen.out(["", "options of one: janus-eval run -h -m NAME, or -b NAME"])
     return 0
-
-
-def _hung(start: str, text: str) -> list[str]:
-    """Return `text` behind `start`, its further lines below its first."""
-    width = terminal.width()
-    if width is None or len(start) + len(text) <= width:
-        return [(start + text).rstrip()]
-    room = max(20, width - len(start))
-    first, *more = textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False)
-    return [start + first, *(" " * len(start) + each for each in more)]
 
 
 def _recipes(*, as_json: bool) -> int:

@@ -50,7 +50,7 @@ def add(command: Add) -> None:
         pair.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
     compare.add_argument("--flips", type=int, default=20, metavar="N", help="show so many each way (default: 20)")
 
-    gate = command("gate", _gate, "judge runs against a baseline: exit code 0 pass, 3 regression, 5 incomplete")
+    gate = command("gate", _gate, "judge runs against a baseline, for CI (exit code 3: worse)")
     gate.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders or an output folder")
     gate.add_argument("--baseline", type=flags.path, required=True, metavar="FILE", help="JSON, or gzipped with .gz")
     gate.add_argument("--update", action="store_true", help="write the baseline from the runs instead of judging")
@@ -61,7 +61,7 @@ def add(command: Add) -> None:
     gate.add_argument("--comment", type=flags.path, metavar="FILE", help="write a markdown comment for a pull request")
     gate.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
 
-    claims = command("claims", _claims, "check published claims over the published numbers, or over measured runs")
+    claims = command("claims", _claims, "check published claims over published numbers or runs")
     claims.add_argument("runs", nargs="*", type=flags.path, metavar="RUN", help="run folders or an output folder")
     claims.add_argument(
         "--claims", action="append", default=[], type=flags.path, metavar="FILE", help="further claims (TOML)"

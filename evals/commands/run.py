@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import memory, screen
-from ..errors import Incomplete, JanusEvalError, UsageError
+from ..errors import EnvironmentProblem, Incomplete, JanusEvalError, UsageError
 from ..records import read_spec
 from ..stored import read_lines
 from . import flags, history, terminal
@@ -20,6 +20,7 @@ from .estimate import estimate, hands
 if TYPE_CHECKING:
     from ...integrations.trackers.telling import Trackers
     from ..evaluation import Outcome
+    from ..made import Lack
     from ..plan import Pair
     from ..request import Request
     from ..types import Json
@@ -102,10 +103,11 @@ def run(args: argparse.Namespace) -> int:
     request, check = _request(args)
     trackers = _trackers(args.log, offline=args.offline)
     if args.dry_run:
-        planned = pairs(request, tolerant=True)
-        if check is not None:
+        lacks: list[Lack] = []
+        planned = pairs(request, tolerant=True, lacks=lacks)
+        if check is not None and planned:
             check(planned[0])
-        return _say_plan(planned, args)
+        return _say_plan(planned, lacks, args)
     if request.machine.executor == "slurm":
         args.runs = launching.launch(request)
         vars(args).update(dict.fromkeys(vars(args).keys() & flags.HANDS), executor="", slurm=[])
@@ -219,19 +221,29 @@ def _summary(outcome: Outcome) -> list[str]:
 # -- the plan -----------------------------------------------------------------------------------------
 
 
-def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
+def _say_plan(planned: Sequence[Pair], lacks: Sequence[Lack], args: argparse.Namespace) -> int:
+    """Print the runs, and everything that they lack; exit code 6 where one cannot be planned for it."""
+    from . import missing
+
     plans = [_preview(pair, args) for pair in planned]
+    barring = [each for each in lacks if each.barring]
     if args.json:
+        plans = [{**each, **missing.of(pair, lacks)} for each, pair in zip(plans, planned, strict=True)]
+        plans += [{"run": None, "lacks": [missing.row(each) for each in barring]}] if barring else []
         screen.machine(screen.as_json(plans, indent=2))
+    else:
+        for each in plans:
+            width = max(map(len, each))
+            screen.out([*(f"{key:<{width}}  {value}" for key, value in each.items()), ""])
+        screen.out(missing.lines(lacks))
+    if not barring:
         return 0
-    for each in plans:
-        width = max(map(len, each))
-        screen.out([*(f"{key:<{width}}  {value}" for key, value in each.items()), ""])
-    return 0
+    screen.fail(barring[0].problem if len(lacks) == 1 else f"{len(lacks)} things are missing: they stand above")
+    return EnvironmentProblem.exit_code
 
 
 def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
-    """Return the plan of one run: what it will make, where, how large, and what must be fetched first."""
+    """Return the plan of one run: what it will make, where, and how large."""
     from ..members import disk_need
 
     outputs = len(pair.samples) * pair.suite.outputs
@@ -259,11 +271,7 @@ def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
         lines["on disk already"] = f"{there} outputs"
     for who, card in (("model", pair.spec.model_card), ("observer", pair.spec.observer_card)):
         if "missing" in card:
-            lines[f"{who} lacks"] = card["missing"]
-            lines["signature"] = "known once everything is here"
-    for who, needs in (("model", pair.model.here.needs()), ("observer", pair.eyes.here.needs() if pair.eyes else ())):
-        if needs:
-            lines[f"{who} needs"] = "; ".join(f"{name} (janus-eval data fetch {name})" for name in needs)
+            lines["signature"] = f"known once what the {who} lacks is here"
     return lines
 
 

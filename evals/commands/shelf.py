@@ -211,7 +211,7 @@ def size(count: int) -> str:
     """Return bytes in words: 1.2 GB."""
     for unit, each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= each:
-            return f"{count / each:,.1f} {unit}"
+            return f"{count / each:,.1f}".removesuffix(".0") + f" {unit}"
     return f"{count} B"
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from functools import cache
@@ -30,6 +31,16 @@ def width() -> int | None:
     """Return the terminal's columns; None where the output goes elsewhere: lines are as long as they are, and the same
     everywhere."""
     return max(_NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+
+
+def hung(start: str, text: str) -> list[str]:
+    """Return `text` behind `start`, its further lines below its first."""
+    columns = width()
+    if columns is None or len(start) + len(text) <= columns:
+        return [(start + text).rstrip()]
+    room = max(20, columns - len(start))
+    first, *more = textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False)
+    return [start + first, *(" " * len(start) + each for each in more)]
 
 
 def colored() -> bool:

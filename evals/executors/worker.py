@@ -110,7 +110,7 @@ class Remote:
         """Return the outputs of a batch of jobs, each picture as the bytes that the store keeps, and their cost."""
         found, cost = self._worker.work(batch)
         jobs = cast("Sequence[Job]", batch.items)
-        return [_encoded(out) if job.kind == "image" else out for job, out in zip(jobs, found, strict=True)], cost
+        return [encoded(out) if job.kind == "image" else out for job, out in zip(jobs, found, strict=True)], cost
 
     def look(
         self, batch: Batch, places: Sequence[tuple[int, int] | None], *made: tuple[Sequence[Any], Any]
@@ -132,7 +132,8 @@ class Remote:
         return found
 
 
-def _encoded(output: Any) -> Any:
+def encoded(output: Any) -> Any:
+    """Return a picture as the bytes to store, or why there are none."""
     if output is None or isinstance(output, Failed):
         return output
     try:

@@ -88,11 +88,16 @@ class DualDiffusion:
         batch: int | None,
         device: str,
         dtype: Dtype,
+        assets: Sequence[str] = (),
     ) -> None:
         self._folder, self._source, self._drawing, self._answering = folder, source, drawing, answering
-        self._batch, self._device = batch, device
+        self._batch, self._device, self._assets = batch, device, assets
         self._dtype: Dtype = dtype
         self.image_size = drawing.size
+
+    def assets(self) -> Sequence[str]:
+        """Return the repository, unless a folder was given."""
+        return self._assets
 
     @cached_property
     def folder(self) -> Path:
@@ -276,7 +281,10 @@ def d_dit(
     def folder() -> Path:
         return path or data.hub_folder(repository, revision=revision, offline=offline)
 
-    return DualDiffusion(folder, source, drawing, answering, batch=batch_size, device=device, dtype=dtype)
+    assets = () if path else (data.called(repository, revision),)
+    return DualDiffusion(
+        folder, source, drawing, answering, batch=batch_size, device=device, dtype=dtype, assets=assets
+    )
 
 
 def _digest(path: Path) -> str:

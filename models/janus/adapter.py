@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ...evals.assets.fetch import hub_folder
+from ...evals.assets.fetch import called, hub_folder
 from ...evals.errors import UsageError
 from ...evals.types import Job, Json, Kind, Output
 from ..device import Dtype, at_least, bytes_of, exact, memory, needed, place
@@ -60,8 +60,9 @@ class Janus:
         batch: int | None = None,
         world: str = "official",
         image_size: int = 384,
+        asset: str = "",
     ) -> None:
-        self._folder, self._source, self._knobs, self._batch = folder, source, knobs, batch
+        self._folder, self._source, self._knobs, self._batch, self._asset = folder, source, knobs, batch, asset
         self.world = world
         self.image_size = image_size
 
@@ -92,6 +93,10 @@ class Janus:
             "device": device.type,
             "dtype": str(dtype).removeprefix("torch."),
         } | ({} if self.world == "official" else {"world": self.world})
+
+    def assets(self) -> Sequence[str]:
+        """Return the repository, unless a folder was given."""
+        return (self._asset,) if self._asset else ()
 
     def weights_bytes(self) -> int:
         """Return what the checkpoint's tensors take in the run's type."""
@@ -199,9 +204,9 @@ class Family:
             folder = path
             return Janus(lambda: folder, folder.name, chosen, batch=batch_size)
         source = f"{self.repository}@{revision or 'main'}"
-        return Janus(
-            lambda: hub_folder(self.repository, revision=revision, offline=offline), source, chosen, batch=batch_size
-        )
+        asset = called(self.repository, revision)
+        fetched = lambda: hub_folder(self.repository, revision=revision, offline=offline)  # noqa: E731
+        return Janus(fetched, source, chosen, batch=batch_size, asset=asset)
 
 
 janus_1_3b = Family("deepseek-ai/Janus-1.3B", PLAIN_ROLES)

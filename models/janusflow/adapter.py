@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ...evals.assets.fetch import hub_folder
+from ...evals.assets.fetch import called, hub_folder
 from ...evals.errors import UsageError
 from ...evals.types import Job, Json, Kind, Output
 from ..device import Dtype, at_least, bytes_of, exact, memory, needed, place
@@ -41,10 +41,11 @@ class Knobs:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a folder comes from, and its name in the card."""
+    """Where a folder comes from, its name in the card, and what `data fetch` calls it (none for one that was given)."""
 
     name: str
     folder: Callable[[], Path]
+    asset: str = ""
 
 
 class JanusFlow:
@@ -60,6 +61,10 @@ class JanusFlow:
 
     def __init__(self, model: Source, vae: Source, knobs: Knobs, *, batch: int | None) -> None:
         self._model, self._decoder, self._knobs, self._batch = model, vae, knobs, batch
+
+    def assets(self) -> Sequence[str]:
+        """Return the repositories of the model and its decoder, unless folders were given."""
+        return [each.asset for each in (self._model, self._decoder) if each.asset]
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
@@ -215,4 +220,5 @@ def _source(
     if path is not None:
         return Source(path.name, lambda: path)
     named = f"{repository}@{revision or 'main'}"
-    return Source(named, lambda: hub_folder(repository, revision=revision, offline=offline, patterns=files))
+    asset = called(repository, revision)
+    return Source(named, lambda: hub_folder(repository, revision=revision, offline=offline, patterns=files), asset)

@@ -23,6 +23,7 @@ from typing import Any
 
 from ...evals.assets.cache import cache_root, expanded
 from ...evals.errors import EnvironmentProblem, Locked, UsageError
+from ...evals.extras import pip_line
 from ...evals.files import disk, lock, publish
 from ...evals.screen import clean
 from ...evals.types import Json
@@ -218,7 +219,7 @@ def _uv() -> str:
             return str(uv.find_uv_bin())
     found = shutil.which("uv")
     if found is None:
-        raise EnvironmentProblem('environments are built by uv, which is not installed: pip install "janus-eval[env]"')
+        raise EnvironmentProblem(f"environments are built by uv, which is not installed: {pip_line('env')}")
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ...evals.errors import EnvironmentProblem, UsageError
+from ...evals.extras import pip_line
 from ...evals.types import PART, Json, Metric
 from .. import reported as published
 from ..standing import asides, marks
@@ -90,7 +91,7 @@ def _templates() -> Any:
     try:
         import jinja2
     except ImportError as error:
-        raise EnvironmentProblem('view needs the package jinja2: pip install "janus-eval[view]"') from error
+        raise EnvironmentProblem(f"view needs the package jinja2: {pip_line('view')}") from error
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -59,6 +61,38 @@ def test_the_site_has_every_page_once_and_one_for_each_core_suite() -> None:
     there = {each.name for each in (ROOT / "docs").glob("*.md")} | {"contributing.md", "changelog.md"}
     assert sorted(pages) == sorted(there)
     assert {f"{suite}.md" for suite in SUITES} <= there
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_each_core_suite_is_told_in_one_form(suite: str) -> None:
+    text = (ROOT / "docs" / f"{suite}.md").read_text(encoding="utf-8")
+    heads = ("**Measures**", "**Protocols", "**The published rows", "**Pitfalls**", "**The paper's row**")
+    places = [text.find(each) for each in heads]
+    assert -1 not in places and places == sorted(places), dict(zip(heads, places, strict=True))
+
+
+def test_the_numbers_to_compare_with_are_the_reported_ones() -> None:
+    reported = {(row.metric, row.value) for row in _reported()}
+    named: list[tuple[str, float]] = []
+    for suite in SUITES:
+        text = (ROOT / "docs" / f"{suite}.md").read_text(encoding="utf-8")
+        found = re.findall(r"^janus-eval run -m janus-pro-7b .*compare (\S+) with ([\d.]+\d)", text, re.M)
+        named += [(metric, float(value)) for metric, value in found]
+    known = [each in reported or ("", each[1]) in reported for each in named]  # of GQA no protocol is stated
+    assert len(named) >= 8 and all(known), named
+
+
+def _reported() -> list[Reported]:
+    with (ROOT / "reports" / "reported.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["model"] == "Janus-Pro-7B"]
+    return [Reported(row["metric"], float(row["value"])) for row in rows]
+
+
+class Reported(NamedTuple):
+    """A published number of Janus-Pro-7B."""
+
+    metric: str
+    value: float
 
 
 def _leaves(value: str | list[dict[str, str]]) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 from janus_eval.evals import registry
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import EnvironmentProblem, UsageError
+from janus_eval.evals.extras import pip_line
 from janus_eval.evals.types import Metric, RunRecord
 from janus_eval.integrations.trackers.telling import Trackers
 from janus_eval.integrations.trackers.told import PICTURES, SAMPLES, numbers, told
@@ -172,7 +173,7 @@ def test_what_is_not_installed_is_said_before_the_start(tmp_path: Path, capsys: 
 def test_the_line_that_installs_a_known_tracker_names_its_extra(name: str) -> None:
     missing = registry.missing_package(ModuleNotFoundError(name=name), name)
     assert isinstance(missing, EnvironmentProblem)
-    assert f'janus-eval[{name}]"' in str(missing) and name in registry.names("trackers")
+    assert pip_line(name) in str(missing) and name in registry.names("trackers")
 
 
 def test_a_wrong_name_or_none_is_an_error_of_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import UsageError
+from janus_eval.evals.extras import pip_line
 from janus_eval.evals.types import Metric, RunRecord
 from janus_eval.reports import figure as figures
 from janus_eval.reports import reported
@@ -200,4 +201,4 @@ def test_without_matplotlib_the_line_that_installs_it_is_said(tmp_path: Path) ->
     code = "import sys; sys.modules['matplotlib'] = None\nfrom janus_eval.evals.commands.cli import entry\nentry()"
     line = [sys.executable, "-c", code, "report", "-f", "figure", "-o", str(tmp_path / "x.pdf")]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
-    assert done.returncode == 6 and "janus-eval[figures]" in done.stderr
+    assert done.returncode == 6 and pip_line("figures") in done.stderr

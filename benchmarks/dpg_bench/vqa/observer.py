@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ....evals.assets import fetch as data
 from ....evals.endpoint.chat import Terms
+from ....evals.endpoint.keys import no_key
 from ....evals.errors import InvalidImage, OutOfMemory, UsageError
 from ....evals.types import Evidence, Json, Prediction, Sample
 from ...toy.weights import identity, packaged
@@ -89,12 +90,20 @@ class DpgVqa:
         """Pictures asked about at once: one prompt's four on a CPU, where more would gain nothing."""
         return 4 if self._device == "cpu" and not self.vqa.startswith("openai:") else 16
 
+    def assets(self) -> Sequence[str]:
+        """Return the VQA model, unless a folder was given."""
+        kind, _, rest = self.vqa.partition(":")
+        if self.vqa == "official":
+            return ("mplug",)
+        return (f"hub:{rest}",) if kind == "hf" and not Path(rest).is_dir() else ()
+
     def needs(self) -> Sequence[str]:
         """Return the names of what is not here yet, as `data.fetch` takes them."""
-        kind, _, rest = self.vqa.partition(":")
-        hub = kind == "hf" and "@" not in rest and not Path(rest).is_dir()
-        name = "mplug" if self.vqa == "official" else f"hub:{rest}" if hub else ""
-        return (name,) if name and data.locate(name) is None else ()
+        return [each for each in self.assets() if data.locate(each) is None]
+
+    def lacks(self) -> Sequence[str]:
+        """Return that there is no key, where an endpoint answers that wants one."""
+        return no_key("OPENAI_API_KEY", None, self.base_url) if self.vqa.startswith("openai:") else ()
 
     def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> Sequence[Evidence]:
         """Answer the questions in each sample's target about its picture."""

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....evals.assets import fetch as data
-from ....evals.endpoint.chat import Chat, Terms, read_key
+from ....evals.endpoint.chat import Chat, Terms
+from ....evals.endpoint.keys import read_key
 from ....evals.endpoint.parts import part, png
 from ....evals.endpoint.replies import RequestFailed, clean, grade_of
 from ....evals.errors import EnvironmentProblem, UsageError
+from ....evals.extras import pip_line
 
 if TYPE_CHECKING:
     import torch
@@ -104,7 +106,7 @@ def hub_vqa(name: str, device: str, dtype: torch.dtype, *, offline: bool = False
         from transformers import AutoConfig
         from transformers.models.auto import modeling_auto
     except ImportError as error:
-        raise EnvironmentProblem(f'hf:{name} needs the package transformers: pip install "janus-eval[hf]"') from error
+        raise EnvironmentProblem(f"hf:{name} needs the package transformers: {pip_line('hf')}") from error
     folder = hub_place(name, offline=offline)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ....evals.errors import EnvironmentProblem, UsageError
+from ....evals.extras import pip_line
 from ..prompts import COLORS
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ class OpenClip:
         except (ImportError, OSError, RuntimeError, ValueError) as error:
             # A torchvision that does not belong to this torch fails as RuntimeError at import.
             text = " ".join(str(error).split())[:300]
-            raise EnvironmentProblem(f'open_clip cannot load {name}: {text}. pip install "janus-eval[clip]"') from error
+            raise EnvironmentProblem(f"open_clip cannot load {name}: {text}. {pip_line('clip')}") from error
         self._model: Any = model.eval()
         self._device = device
         size = model.visual.image_size

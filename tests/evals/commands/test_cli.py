@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 from janus_eval.benchmarks.reading.suite import TableBenchmark
 from janus_eval.evals import evaluate, samples
-from janus_eval.evals.commands import cli, flags
+from janus_eval.evals.commands import cli, flags, overview
 from janus_eval.evals.errors import UsageError
+from janus_eval.evals.extras import pip_line
 from janus_eval.evals.records import read_scores
 from janus_eval.evals.types import Sample
 from support.site import install, visible
@@ -81,9 +83,9 @@ def test_a_missing_package_is_one_line_with_its_mend(
     arguments = ["run", "-m", "janus-pro-7b", "-b", "pope", "--data", "toy", "-o", str(tmp_path)]
     code, _, err = call(capsys, *arguments)
     assert code == 6
-    assert err == 'janus-eval: error: janus-pro-7b needs the package torch: pip install "janus-eval[hf]"\n'
+    assert err == f"janus-eval: error: janus-pro-7b needs the package torch: {pip_line('hf')}\n"
     code, out, _ = call(capsys, *arguments, "--dry-run")
-    assert code == 0 and 'pip install "janus-eval[hf]"' in out
+    assert code == 0 and pip_line("hf") in out
 
 
 def test_listing_names_everything_registered(capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,6 +171,15 @@ def test_a_plugin_that_exits_never_gives_the_exit_code(
     visible(install(tmp_path / "site", "leaver", code, models={"leaver": "M"}), monkeypatch)
     found, _, err = call(capsys, "run", "-m", "leaver", "-b", "pope", "--data", "toy", "-o", str(tmp_path / "runs"))
     assert found == 1 and "ended the process: SystemExit(0)" in err.splitlines()[-1]
+
+
+def test_the_help_has_each_command_in_one_group_and_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "--help")
+    _, commands = cli._parsers({})
+    grouped = [name for names in overview.GROUPS.values() for name in names]
+    assert code == 0 and sorted(grouped) == sorted(commands)
+    assert all(re.search(rf"^  {name} +\S", out, re.M) for name in commands)
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import pytest
 from janus_eval.evals.endpoint.address import Address
-from janus_eval.evals.endpoint.chat import Chat, Terms, read_key
+from janus_eval.evals.endpoint.chat import Chat, Terms
+from janus_eval.evals.endpoint.keys import read_key
 from janus_eval.evals.endpoint.replies import Refused, RequestFailed
 from janus_eval.evals.errors import EnvironmentProblem, UsageError
 from support.chat_server import Fault, Service, drip, nowhere, reset, sent, serving
