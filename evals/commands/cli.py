@@ -226,7 +226,7 @@ def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, P
     told.add_argument("run", type=flags.path, metavar="RUN")
     exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
     reports.add(command)
-    verifying.add(command("verify", verifying.run, "make the numbers of runs again from their outputs, and compare"))
+    verifying.add(command("verify", verifying.run, "make the numbers of runs again from their outputs"))
     examining.add(command("doctor", examining.doctor, "say what is missing on this machine, by what one wants to run"))
     checking.add(command("check", checking.check, "try a model in under a minute: an answer, a picture, batches"))
     _data_arguments(command("data", _data, "list, fetch, verify, locate or export data and weights"))
