@@ -36,6 +36,7 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "mmvp": ("MMVP.tsv", further.mmvp),
     "mathvista": ("MathVista_MINI.tsv", further.mathvista),
     "mmmu_pro": ("MMMU_Pro_10c.tsv", further.mmmu_pro),
+    "geneval2": ("geneval2_data.jsonl", further.geneval2),
     "mmmu_pro_vision": ("MMMU_Pro_V.tsv", further.mmmu_pro_vision),
 }
 SUITES = tuple(_FILES)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from .dense import NUMBERS, dense
 from .questions import OPEN, choice, opened
 from .tables import SEED, Row, drawn, mmbench, picture, tempting
+from .world import with_article
 
 
 def mmbench_cn() -> list[Row]:
@@ -142,3 +144,28 @@ def mathvista(count: int = 32) -> list[Row]:
         row |= {"question_type": "multi_choice", "answer_type": "text", "task": "visual question answering"}
         rows.append({**row, "skills": str([("arithmetic reasoning", "geometry reasoning")[number % 2]])})
     return rows
+
+
+def geneval2(count: int = 40) -> list[Row]:
+    """Return GenEval 2's rows: dense prompts, each atom asked about in the makers' forms and right answers.
+
+    An atom is an object, its colour, a number beyond one, a relation, as the makers count them.
+    """
+    rng = Random(f"{SEED}/geneval2")
+    rows: dict[str, Row] = {}
+    while len(rows) < count:
+        wish = dense(rng)
+        asked: list[tuple[str, str, str]] = []
+        for group in wish.groups:
+            many = group.count > 1
+            asked.append((f"How many {group.name}s are in the image?", NUMBERS[group.count], "count"))
+            asked.append((f"{'Are' if many else 'Is'} the {group.name}{'s' * many} {group.color}?", "Yes", "attribute"))
+            asked.append((f"Is there {with_article(group.name)}?", "Yes", "object"))
+        if wish.relation is not None:
+            a, b = wish.groups[0].name, wish.groups[1].name
+            asked.append((f"Is the {a} {wish.relation} the {b}?", "Yes", "position"))
+        atoms = sum(2 + (group.count > 1) for group in wish.groups) + (wish.relation is not None)
+        pairs, skills = [[text, answer] for text, answer, _ in asked], [skill for *_, skill in asked]
+        row = {"prompt": wish.prompt, "atom_count": atoms, "vqa_list": pairs, "skills": skills}
+        rows.setdefault(wish.prompt, row)
+    return list(rows.values())

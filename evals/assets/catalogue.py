@@ -39,6 +39,7 @@ class Asset:
 
 _OPENMMLAB = "https://download.openmmlab.com/mmdetection"
 _COMPASS = "https://opencompass.openxlab.space/utils"
+_RAW = "https://raw.githubusercontent.com"
 _MPLUG = "mplug_visual-question-answering_coco_large_en"
 _TEST = ("data/test-*.parquet",)
 _DDIT_LICENCE = "code MIT, weights a fine-tune of SD3-Medium: Stability AI Community License"
@@ -119,6 +120,15 @@ CATALOGUE: tuple[Asset, ...] = (
         licence="Apache-2.0",
         note="DPG-Bench's prompts and questions",
     ),
+    Asset(
+        name="geneval2",
+        urls=(f"{_RAW}/facebookresearch/GenEval2/a6e82d2289e8d418f27f0adee77908b07060eea3/geneval2_data.jsonl",),
+        filename="geneval2/geneval2_data.jsonl",
+        sha256="09233adbc9f877fba205f1a20efa4a8640e7e62a91dfd55893562bed8a928e43",
+        licence="CC BY-NC 4.0",
+        note="GenEval 2's 800 prompts with their 6012 questions",
+    ),
+    _weights("geneval2-vqa", "Qwen/Qwen3-VL-8B-Instruct", "Apache-2.0", "GenEval 2's VQA model"),
     Asset(
         name="mplug",
         kind="folder",
