@@ -16,6 +16,7 @@ SUITES = (
     *("pope", "mme", "mmbench", "seed_bench", "gqa", "mmmu", "mm_vet", "geneval", "dpg_bench"),
     *("mmstar", "realworldqa", "ai2d", "chartqa", "ocrbench", "mmbench_cn"),
     *("mmvp", "mmmu_pro", "mmmu_pro_vision", "mathvista", "geneval2"),
+    *("wise", "wise_rewritten", "wise_verified"),
 )
 TRIES = 12
 
@@ -49,6 +50,10 @@ def answered(suite: Any, sample: Sample, index: int, chance: random.Random) -> t
         asked = sample.target["vqa_list"]
         data = {"chances": [chance.random() for _ in asked], "said": [chance.choice(("yes", "two")) for _ in asked]}
         return prediction, Evidence(sample.id, index, data)
+    if suite.name in ("wise", "wise_rewritten", "wise_verified"):
+        grades = {name: chance.randrange(3) for name in ("consistency", "realism", "aesthetic_quality")}
+        value = chance.randrange(2) if suite.name == "wise_verified" else grades
+        return prediction, Evidence(sample.id, index, {"runs": [{"value": value}]})
     if suite.name == "mm_vet":
         return prediction, Evidence(sample.id, index, {"runs": [{"value": chance.choice((0.0, 0.5, 1.0))}]})
     return prediction, None

@@ -15,7 +15,10 @@ from ..reading.scores import plain
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """One answer to judge, the same for ever; `expected` is the verdict's value."""
+    """One answer to judge, the same for ever; its target tells what `sample.images` show.
+
+    `expected` is the verdict's value; of a verdict with parts, those of its parts that are known.
+    """
 
     sample: Sample
     prediction: Prediction
@@ -30,21 +33,24 @@ class Calibrated(Protocol):
 
 
 def set_digest(fixed: Sequence[Fixed]) -> str:
-    """Return 8 hex digits over a set's items: ids, targets, bytes of pictures, expected verdicts."""
-    rows = [
-        [each.sample.id, each.sample.target, [hashlib.sha256(one.read()).hexdigest() for one in each.sample.images]]
-        for each in fixed
-    ]
-    text = json.dumps([rows, [each.expected for each in fixed]], sort_keys=True)
+    """Return 8 hex digits over a set's items: ids, targets, expected verdicts."""
+    text = json.dumps([[each.sample.id, each.sample.target, each.expected] for each in fixed], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def marked(fixed: Sequence[Fixed], said: Sequence[Json]) -> dict[str, Json]:
     """Return {"set": digest, "marks": a letter an item}: 1 as expected, 0 otherwise, - without a verdict."""
     marks = "".join(
-        "-" if value is None else str(int(value == each.expected)) for each, value in zip(fixed, said, strict=True)
+        "-" if value is None else str(int(_is_expected(value, each.expected)))
+        for each, value in zip(fixed, said, strict=True)
     )
     return {"set": set_digest(fixed), "marks": marks}
+
+
+def _is_expected(value: Json, expected: Json) -> bool:
+    if isinstance(expected, dict):
+        return isinstance(value, dict) and all(value.get(name) == each for name, each in expected.items())
+    return value == expected
 
 
 def heard(evidence: Evidence | None) -> dict[str, Json]:

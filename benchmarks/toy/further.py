@@ -9,7 +9,7 @@ from random import Random
 from .dense import NUMBERS, dense
 from .questions import OPEN, choice, opened
 from .tables import SEED, Row, drawn, mmbench, picture, tempting
-from .world import with_article
+from .world import COLOR_NAMES, NAMES, with_article
 
 
 def mmbench_cn() -> list[Row]:
@@ -169,3 +169,35 @@ def geneval2(count: int = 40) -> list[Row]:
         row = {"prompt": wish.prompt, "atom_count": atoms, "vqa_list": pairs, "skills": skills}
         rows.setdefault(wish.prompt, row)
     return list(rows.values())
+
+
+_WISE: Sequence[tuple[str, int, int]] = (
+    ("Cultural knowledge", 1, 1),
+    ("time", 401, 401),
+    ("Space", 568, 521),
+    ("Biology", 701, 641),
+    ("Physical Knowledge", 801, 761),
+    ("Chemistry", 901, 881),
+)
+"""Categories with the first prompt id of each, in WISE and in WISE_Verified."""
+
+
+def wise(each: int = 5, *, verified: bool = False, suite: str = "wise") -> list[Row]:
+    """Return WISE's rows: pictures of one thing or two; the explanation asks what its judge by rule has to see."""
+    rng = Random(f"{SEED}/{suite}")
+    rows: list[Row] = []
+    for number in range(each * len(_WISE)):
+        category, first, first_verified = _WISE[number // each]
+        things = list(zip(rng.sample(NAMES, 2), rng.sample(COLOR_NAMES, 2), strict=True))[: 1 + number % 2]
+        shown = " and ".join(with_article(f"{color} {name}") for name, color in things)
+        asked = " ".join(f"Is there {with_article(name)}? Is the {name} {color}?" for name, color in things)
+        rows.append(
+            {
+                "Prompt": f"a photo of {shown}",
+                "Explanation": f"This refers to {shown}. {asked}",
+                "Category": category,
+                "Subcategory": "toy",
+                "prompt_id": (first_verified if verified else first) + number % each,
+            }
+        )
+    return rows
