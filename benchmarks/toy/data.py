@@ -40,6 +40,7 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "wise": ("wise.jsonl", further.wise),
     "wise_rewritten": ("wise_rewritten.jsonl", partial(further.wise, suite="wise_rewritten")),
     "wise_verified": ("wise_verified.jsonl", partial(further.wise, verified=True, suite="wise_verified")),
+    "geneval_long": ("evaluation_metadata.jsonl", further.geneval_long),
     "geneval2": ("geneval2_data.jsonl", further.geneval2),
     "mmmu_pro_vision": ("MMMU_Pro_V.tsv", further.mmmu_pro_vision),
 }

@@ -8,7 +8,7 @@ from random import Random
 
 from .dense import NUMBERS, dense
 from .questions import OPEN, choice, opened
-from .tables import SEED, Row, drawn, mmbench, picture, tempting
+from .tables import SEED, Row, drawn, geneval, mmbench, picture, tempting
 from .world import COLOR_NAMES, NAMES, with_article
 
 
@@ -201,3 +201,12 @@ def wise(each: int = 5, *, verified: bool = False, suite: str = "wise") -> list[
             }
         )
     return rows
+
+
+def geneval_long(each: int = 12) -> list[Row]:
+    """Return GenEval metadata in other words: of the toy's own rows the first of every task."""
+    rows: list[Row] = []
+    for tag in dict.fromkeys(row["tag"] for row in geneval()):
+        rows += [row for row in geneval() if row["tag"] == tag][:each]
+    shown = (row["prompt"].removeprefix("a photo of ") for row in rows)
+    return [{**row, "prompt": f"The picture shows {phrase}."} for row, phrase in zip(rows, shown, strict=True)]

@@ -136,6 +136,17 @@ CATALOGUE: tuple[Asset, ...] = (
         note="DPG-Bench's prompts and questions",
     ),
     Asset(
+        name="geneval-long",
+        urls=(
+            f"{_RAW}/ByteDance-Seed/Bagel/056b5fd51a88c1eb4547318609e25d40080fcf87/eval/gen/geneval/prompts/"
+            "evaluation_metadata_long.jsonl",
+        ),
+        filename="geneval/evaluation_metadata_long.jsonl",
+        sha256="09472cc9c24e225417b1d5df27e688e5f2a0fcac9ec772f33d9debe4e5d49f27",
+        licence="Apache-2.0",
+        note="GenEval's 553 prompts as BAGEL's authors rewrote them",
+    ),
+    Asset(
         name="geneval2",
         urls=(f"{_RAW}/facebookresearch/GenEval2/a6e82d2289e8d418f27f0adee77908b07060eea3/geneval2_data.jsonl",),
         filename="geneval2/geneval2_data.jsonl",

@@ -30,7 +30,7 @@ def add(command: Add) -> None:
         "--reported", action="append", default=[], type=flags.path, metavar="FILE", help="numbers of your own (CSV)"
     )
     report.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help="another name for a row")
-    report.add_argument("--table", metavar="A,B", help="only these tables: understanding, geneval, dpg_bench, beside")
+    report.add_argument("--table", metavar="A,B", help="only these tables: geneval, wise, beside ...")
     report.add_argument("--fragment", action="store_true", help="with -f latex: tables to \\input into a paper")
     report.add_argument("--wide", action="store_true", help="with --fragment or -f figure: over both columns")
     report.add_argument("--figure", choices=("radar", "bars", "scatter"), help="with -f figure: default by suites")
