@@ -95,7 +95,9 @@ def pairs(request: Request, executor: Executor | None = None, *, tolerant: bool 
                 eyes = before
             before = eyes
             there = None if tolerant or model.plugin.independent else executor
-            found.append(_pair(model, suite, eyes, request, contents, there, tolerant=tolerant))
+            for seed in range(request.seed, request.seed + request.repeats):
+                single = replace(request, seed=seed, repeats=1)
+                found.append(_pair(model, suite, eyes, single, contents, there, tolerant=tolerant))
         if not tolerant:  # a ceiling that cannot hold is said now, not when it is reached
             paid = model.plugin.cost(sum(each.pictures for each in found) - drawn)
             if paid and request.shard:
