@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ..evals.errors import UsageError
 from ..evals.stats import standard_error
-from ..evals.stored import find_runs
+from ..evals.records import find_runs
 from ..evals.types import PART, RunSpec
 from .compare import Run, decimals, in_order, number, protocol
 from .names import label
 from .render import render
-from .standing import cut, marks
+from .standing import asides, marks
 from .table import Cell, Format, Group, Head, Row, Table
 
 
@@ -55,7 +55,7 @@ def _tables(runs: Sequence[Run], place: int) -> list[Table]:
         "the root of their number.",
         "SE of one run: of its own interval, over prompts and pictures: what other prompts move.",
     ]
-    flags = sorted({each for run in runs for each in (*marks(run.record), *cut(run.record))})
+    flags = sorted({each for run in runs for each in (*marks(run.record), *asides(run.record))})
     notes += [f"Among them: {', '.join(flags)}."] if flags else []
     found = [Table(f"repeats{place or ''}", title, heads, (Group("", tuple(rows)),), tuple(notes))]
     passed = pass_at(runs)

@@ -43,7 +43,7 @@ def add(run: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="benchmark (repeat, a,b, a glob, or @gen, @und, @all)",
+        help="benchmark (repeat, a,b, a glob, or @gen, @und, @all, @2026)",
     )
     run.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
     run.add_argument("--bench-args", action="append", default=[], metavar="K=V", help="options of the benchmark")

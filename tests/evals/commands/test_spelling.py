@@ -46,6 +46,8 @@ def test_groups_are_the_published_suites_of_a_kind() -> None:
     later = ["ai2d", "chartqa", "mathvista", "mmbench_cn", "mmmu_pro", "mmmu_pro_vision", "mmstar", "mmvp", "ocrbench"]
     assert asked == sorted([*seven, *later, "realworldqa"])
     assert sorted(every) == sorted([*drawn, *asked])
+    papers = spelling.names("benchmarks", ["@2026"])
+    assert len(papers) == 14 and set(papers) <= set(every)
 
 
 def test_globs_are_spelled_out_once_each_and_paths_are_left_alone() -> None:
