@@ -92,8 +92,10 @@ def pairs(
             if model is None or seen is None:
                 continue
             there = None if tolerant or model.plugin.independent else executor
-            pair = meet(suite.name, partial(_pair, tolerant=tolerant), model, suite, eyes, request, contents, there)
-            found += [pair] if pair else []
+            for seed in range(request.seed, request.seed + request.repeats):
+                single = replace(request, seed=seed, repeats=1)
+                pair = meet(suite.name, partial(_pair, tolerant=tolerant), model, suite, eyes, single, contents, there)
+                found += [pair] if pair else []
         if not tolerant and model:  # a ceiling that cannot hold is said now, not when it is reached
             paid = model.plugin.cost(sum(each.pictures for each in found) - drawn)
             if paid and request.shard:

@@ -56,7 +56,8 @@ class Request:
     that takes them. `data` is a path, a data world or empty for the suite's own; `limit` a number of
     samples, a share below 1 or a range A-B, `ids` samples by name; `tag` and `step` tell apart what a
     changing model was when it was asked; `until` is the stage behind which it stops; of a `shard` only its
-    share is made, and nothing is scored. `name` is what tables call its runs: it moves nothing.
+    share is made, and nothing is scored. Of each `repeats` runs are made, with the seeds from `seed` on.
+    `name` is what tables call its runs: it moves nothing.
     Raises UsageError for what cannot be meant.
     """
 
@@ -76,6 +77,7 @@ class Request:
     until: Stage = "score"
     shard: Shard | None = None
     name: str = ""
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         for flag, found in (("--model", self.models), ("--bench", self.benchmarks)):
@@ -89,6 +91,8 @@ class Request:
             raise UsageError(f"--until {self.until!r}: expected one of {', '.join(get_args(Stage))}")
         if type(self.seed) is not int:
             raise UsageError(f"seed {self.seed!r}: expected a whole number")
+        if type(self.repeats) is not int or self.repeats < 1:
+            raise UsageError(f"--repeats {self.repeats}: expected a whole number from 1")
         if self.step is not None and (type(self.step) is not int or self.step < 0):
             raise UsageError(f"step {self.step!r}: expected a whole number from 0")
         if self.patience.max_errors < 0:

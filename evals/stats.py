@@ -332,7 +332,7 @@ def paired(first: Estimate, second: Estimate) -> Difference | None:
 
 def unpaired(first: Metric, second: Metric) -> Difference | None:
     """Return second less first from the intervals alone; None where one has no value or interval."""
-    errors = [_deviation(each) for each in (first, second)]
+    errors = [standard_error(each) for each in (first, second)]
     if first.value is None or second.value is None or errors[0] is None or errors[1] is None:
         return None
     return Difference(second.value - first.value, math.hypot(errors[0], errors[1]), math.inf, 0.0, paired=False)
@@ -340,8 +340,7 @@ def unpaired(first: Metric, second: Metric) -> Difference | None:
 
 def noise(metric: Metric) -> float | None:
     """Return how far two runs like this one differ by chance, 95 times in 100; None where untold."""
-    deviation = _deviation(metric)
-    return None if deviation is None else NormalDist().inv_cdf(0.975) * math.sqrt(2) * deviation
+    return None if (error := standard_error(metric)) is None else NormalDist().inv_cdf(0.975) * math.sqrt(2) * error
 
 
 def holm(ps: Mapping[K, float], alpha: float) -> set[K]:
@@ -354,7 +353,8 @@ def holm(ps: Mapping[K, float], alpha: float) -> set[K]:
     return rejected
 
 
-def _deviation(metric: Metric) -> float | None:
+def standard_error(metric: Metric) -> float | None:
+    """Return a metric's standard error, of which its interval is made; None where it has no interval."""
     if metric.low is None or metric.high is None:
         return None
     return (metric.high - metric.low) / (2 * NormalDist().inv_cdf(0.975))

@@ -69,10 +69,14 @@ class Finding:
 # -- boards -------------------------------------------------------------------------------------------
 
 
+_APART = ("Re-measured by others", "Later papers")
+
+
 def reported_board(numbers: Iterable[Reported]) -> dict[str, dict[str, Entry]]:
-    """Return the published numbers as a board, without what others measured again."""
+    """Return the published numbers as a board, without what others measured again or published later: the claims are
+    of their day."""
     board: dict[str, dict[str, Entry]] = {}
-    rows = [each for each in numbers if each.value is not None and each.group != "Re-measured by others"]
+    rows = [each for each in numbers if each.value is not None and each.group not in _APART]
     sizes: dict[str, set[str]] = {}
     for each in rows:
         sizes.setdefault(each.model, set()).add(each.params)

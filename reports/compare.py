@@ -13,6 +13,7 @@ from ..evals.errors import UsageError
 from ..evals.records import read_record, read_scores
 from ..evals.stats import Difference, Estimate
 from ..evals.types import PART, Json, Metric, RunRecord, RunSpec, Score
+from .judges import agreement, judged_twice
 from .render import render
 from .standing import asides, marks, protocol
 from .table import Cell, Format, Group, Head, Row, Table
@@ -298,6 +299,10 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
         "Paired by what samples share (prompt, image); p: two-sided, each metric by itself.",
         "Could have shown: the smallest true difference that this pair finds 4 times in 5.",
     ]
+    if judged_twice(first.record.spec, second.record.spec):
+        under = _protocol(first)
+        both = _shared(*([each for each in run.scores if each.protocol in (under, "")] for run in (first, second)))
+        notes.append(f"The same outputs under two judges: {agreement(*both).text}")
     for name, run in zip("AB", (first, second), strict=True):
         flags = [*marks(run.record), *asides(run.record)]
         notes.append(f"{name}{' (' + ', '.join(flags) + ')' if flags else ''}: {run.record.spec.signature}")
@@ -319,9 +324,14 @@ def number(value: float | None, places: int, *, sign: bool = False) -> str:
     return text.replace("-", "−")
 
 
+def _protocol(run: Run) -> str:
+    """Return the protocol of a run's headline."""
+    named = {each.protocol for each in run.scores if run.record.headline.startswith(each.protocol + "/")}
+    return max(named, key=len, default=protocol(run.record.headline))  # a scorer's name may hold slashes
+
+
 def _flips(first: Run, second: Run, most: int) -> Table:
-    named = {each.protocol for each in first.scores if first.record.headline.startswith(each.protocol + "/")}
-    under = max(named, key=len, default=protocol(first.record.headline))  # a scorer's name may hold slashes
+    under = _protocol(first)
     before = {_key(each): each for each in first.scores if each.protocol in (under, "")}
     found: dict[str, list[Row]] = {"Worse in B": [], "Better in B": [], "A verdict in one run only": []}
     for score in sorted(second.scores, key=_key):

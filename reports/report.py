@@ -15,6 +15,7 @@ from ..evals.records import find_runs, read_record
 from ..evals.screen import warn
 from ..evals.types import Json, RunRecord
 from . import reported as published
+from .judges import standings
 from .names import apart, label, renamed
 from .own import layouts_for
 from .paper import fragment, widths
@@ -310,6 +311,7 @@ def beside(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> Table:
         "Unp., unsc.: outputs that the protocol could not read, outputs without a verdict.",
     ]
     notes += [f"{source}: protocol {', '.join(sorted(known))}." for source, known in bases.items()]
+    notes += standings(records)
     signatures = tuple(dict.fromkeys(record.spec.signature for record in records))
     return Table(
         key="beside",

@@ -15,7 +15,8 @@ from janus_eval.evals.types import PART, Evidence, Metric, Prediction, Sample, S
 SUITES = (
     *("pope", "mme", "mmbench", "seed_bench", "gqa", "mmmu", "mm_vet", "geneval", "dpg_bench"),
     *("mmstar", "realworldqa", "ai2d", "chartqa", "ocrbench", "mmbench_cn"),
-    *("mmvp", "mmmu_pro", "mmmu_pro_vision", "mathvista"),
+    *("mmvp", "mmmu_pro", "mmmu_pro_vision", "mathvista", "geneval2"),
+    *("wise", "wise_rewritten", "wise_verified"),
 )
 TRIES = 12
 
@@ -45,6 +46,14 @@ def answered(suite: Any, sample: Sample, index: int, chance: random.Random) -> t
     if suite.name == "dpg_bench":
         answers = {str(each["id"]): chance.choice(("yes", "no")) for each in sample.target}
         return prediction, Evidence(sample.id, index, {"answers": answers, "scorer": "mplug", "cut": []})
+    if suite.name == "geneval2":
+        asked = sample.target["vqa_list"]
+        data = {"chances": [chance.random() for _ in asked], "said": [chance.choice(("yes", "two")) for _ in asked]}
+        return prediction, Evidence(sample.id, index, data)
+    if suite.name in ("wise", "wise_rewritten", "wise_verified"):
+        grades = {name: chance.randrange(3) for name in ("consistency", "realism", "aesthetic_quality")}
+        value = chance.randrange(2) if suite.name == "wise_verified" else grades
+        return prediction, Evidence(sample.id, index, {"runs": [{"value": value}]})
     if suite.name == "mm_vet":
         return prediction, Evidence(sample.id, index, {"runs": [{"value": chance.choice((0.0, 0.5, 1.0))}]})
     return prediction, None

@@ -84,7 +84,12 @@ class GenEval:
             "images": self.outputs,
             **asdict(self.options),
             **({"clauses": "official"} if self.suite.reworded else {}),
-        } | ({"world": "toy"} if self._source[0] == "toy" else {} if self.suite.official else {"origin": "given"})
+        } | ({"world": "toy"} if self._source[0] == "toy" else {} if self._known else {"origin": "given"})
+
+    @property
+    def _known(self) -> bool:
+        """Whether its prompts are those that its name says."""
+        return self.suite.official
 
     def samples(self) -> Sequence[Sample]:
         """Return the prompts, ids as the official folder names; `target` is the metadata object."""
@@ -217,3 +222,52 @@ class GenEval:
     def data_export(self, *, seed: int = prompts.OFFICIAL_SEED, size: int = prompts.OFFICIAL_SIZE) -> bytes:
         """Return the metadata file of a seed and a size, byte for byte as the official generator writes it."""
         return prompts.metadata_bytes(prompts.suite(seed, size))
+
+
+class GenEvalLong(GenEval):
+    """GenEval asked in longer prompts, a suite of its own: those of BAGEL (ByteDance-Seed/Bagel 056b5fd, Apache-2.0).
+
+    Same things, rule and tasks, other words: its numbers never stand in GenEval's columns. `data`: "official"
+    (fetched), "toy", a metadata file or a folder.
+    """
+
+    name = "geneval_long"
+    title = "GenEval, rewritten"
+    decimals = 2
+
+    def __init__(
+        self,
+        *,
+        data: str = "official",
+        images_per_prompt: int | None = None,
+        threshold: float = 0.3,
+        counting_threshold: float = 0.9,
+        max_objects: int = 16,
+        max_overlap: float = 1.0,
+        position_threshold: float = 0.1,
+        offline: bool = False,
+    ) -> None:
+        super().__init__(
+            data=data,
+            images_per_prompt=images_per_prompt,
+            threshold=threshold,
+            counting_threshold=counting_threshold,
+            max_objects=max_objects,
+            max_overlap=max_overlap,
+            position_threshold=position_threshold,
+        )
+        self._offline = offline
+
+    @cached_property
+    def suite(self) -> suite.Suite:
+        return suite.load_long(self._source[0], offline=self._offline)
+
+    @property
+    def _known(self) -> bool:
+        return self.suite.sha256 == suite.LONG_SHA256
+
+    def data_export(self, *, seed: int = 0, size: int = 0) -> bytes:
+        """Return the metadata file; it is not generated, so that seed and size are 0."""
+        if seed or size:
+            raise UsageError("geneval_long is not generated: leave out --seed and --size")
+        return prompts.metadata_bytes(self.suite.rows.values())

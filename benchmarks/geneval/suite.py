@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...evals.assets import fetch as sources
 from ...evals.errors import UsageError
 from ...evals.layouts import Folder
 from ..reading.sources import find_world
@@ -17,6 +18,8 @@ from . import metadata, prompts
 
 Row = Mapping[str, Any]
 _WORLD_FILE = "evaluation_metadata.jsonl"
+LONG_SHA256 = "09472cc9c24e225417b1d5df27e688e5f2a0fcac9ec772f33d9debe4e5d49f27"
+"""SHA-256 of BAGEL's evaluation_metadata_long.jsonl, its rows written as the official file's are."""
 _MOST_BYTES = 1 << 20
 """No metadata of one prompt is larger; what is, is some other file."""
 
@@ -35,7 +38,7 @@ class Suite:
     @property
     def name(self) -> str:
         """Return what a run's card calls it."""
-        return "official" if self.official else self.sha256[:12]
+        return "official" if self.official else "bagel" if self.sha256 == LONG_SHA256 else self.sha256[:12]
 
     @property
     def reworded(self) -> bool:
@@ -45,6 +48,14 @@ class Suite:
 
 def _asked(rows: Iterable[Row]) -> list[Row]:
     return [{key: value for key, value in row.items() if key != "prompt"} for row in rows]
+
+
+def load_long(data: str, *, offline: bool = False) -> Suite:
+    """Return the rewritten prompts: "official" (BAGEL's, fetched), or what `load` takes besides."""
+    if data in ("", "official"):
+        return of(_file(sources.fetch("geneval-long", offline=offline)))
+    world = find_world(data)
+    return of(_file(world("geneval_long") / _WORLD_FILE)) if world is not None else load(data, 0, 0)
 
 
 def load(data: str, seed: int, size: int) -> Suite:

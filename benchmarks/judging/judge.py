@@ -1,17 +1,20 @@
-"""The LLM as a judge: an observer that asks an OpenAI-compatible endpoint and keeps every reply."""
+"""A model as judge of texts and pictures: an observer that asks an endpoint or a local model and keeps each reply."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ...evals.endpoint.chat import Chat, Terms
 from ...evals.endpoint.keys import no_key, read_key
 from ...evals.endpoint.replies import RequestFailed, grade_of
-from ...evals.errors import UsageError
+from ...evals.errors import InvalidImage, UsageError
 from ...evals.types import Evidence, Json, Prediction, Sample
+from .calibration import Calibrated, marked, set_digest
+from .local import LocalSpeaker, shown_name
+from .speakers import EndpointSpeaker, Speaker
 from .task import Ask, Verdict, load_task
 
 RULE = "rule"
@@ -24,25 +27,28 @@ _REMEDIES = {
 
 
 class Judge:
-    """A language model as judge, asked at an endpoint; `task` is the benchmark that it judges for.
+    """A language model as judge; `task` is the benchmark that it judges for.
 
     `judge` is the model to ask (None: nobody, and everything stays ungraded; `rule`: the local
-    grader by rule). The key comes from the environment variable `judge_key_env` or the file
+    grader by rule; `hf:ORG/NAME` or `hf:FOLDER`: a vision-language model on this machine, `device` and `dtype` being
+    its own). The key comes from the environment variable `judge_key_env` or the file
     `judge_key_file`. `judge_runs` judgements are made of every answer. `judge_temperature` and
     `judge_max_tokens` override what the task's protocol asks for. A request that fails after
     `judge_retries` retries, an empty reply and one that the service withheld make an Evidence with
-    `error`, which the next run asks again. `judge_timeout` seconds are for a whole reply.
+    `error`, which the next run asks again. `judge_timeout` seconds are for a whole reply. `judge_thinking` off asks
+    a server of vLLM or SGLang (chat_template_kwargs) that the model answers at once.
 
     `Evidence.data` is {"task", "judge", "runs"}; a run is {"value", "reason", "calls"} and a call
     {"reply", "model", "prompt_sha256", "temperature", "max_tokens", "finish", "refusal", "usage"},
-    `model` being the id that the server returned.
+    `model` being the id that the server returned. A task with a calibration set has it judged before its first
+    answer; "calibration" is then {"set", "marks"}: see `calibration.marked`.
     """
 
     independent = True
     inert = (
         *("judge", "judge_base_url", "judge_runs", "judge_temperature", "judge_max_tokens", "world"),
         *("judge_key_env", "judge_key_file", "judge_token_field", "judge_concurrency", "judge_timeout"),
-        "judge_retries",
+        *("judge_retries", "judge_thinking", "device", "dtype", "offline"),
     )
 
     def __init__(
@@ -60,6 +66,10 @@ class Judge:
         judge_concurrency: int = 8,
         judge_timeout: float = 120.0,
         judge_retries: int = 6,
+        judge_thinking: Literal["default", "off"] = "default",
+        device: str = "auto",
+        dtype: str = "auto",
+        offline: bool = False,
         world: str = "official",
     ) -> None:
         if judge_runs < 1 or judge_concurrency < 1 or judge_retries < 0 or not judge_timeout > 0:
@@ -70,8 +80,13 @@ class Judge:
             raise UsageError("judge: the judge 'rule' runs on this machine; leave out --judge-base-url")
         if judge is None and judge_base_url is not None:
             raise UsageError("judge: --judge-base-url needs --judge MODEL, the model to ask there")
+        local = judge[3:] if judge is not None and judge.startswith("hf:") else ""
+        if local and judge_base_url is not None:
+            raise UsageError("judge: an hf: judge runs on this machine; leave out --judge-base-url")
         self._task = load_task(task)
-        self._judge = judge
+        self._judge = f"hf:{shown_name(local)}" if local else judge
+        self._local = LocalSpeaker(local, device=device, dtype=dtype, offline=offline) if local else None
+        self._silent = judge_thinking == "off"
         self._runs = judge_runs
         self._temperature = judge_temperature
         self._max_tokens = judge_max_tokens
@@ -80,7 +95,8 @@ class Judge:
         self._terms = Terms(
             judge_base_url, timeout=judge_timeout, max_retries=judge_retries, token_field=judge_token_field
         )
-        self._chat: Chat | None = None
+        self._speaker: Speaker | None = None
+        self._marks: dict[str, Json] | None = None
         self.batch_size = 4 * judge_concurrency
 
     @property
@@ -92,8 +108,13 @@ class Judge:
             "grader" if self._judge == RULE else "judge": self._judge,
             "runs": self._runs,
         }
-        if self._judge != RULE:
+        if self._local is not None:
+            knobs |= self._local.card
+        elif self._judge != RULE:
             knobs["url"] = self._terms.address
+            knobs |= {"thinking": "off"} if self._silent else {}
+        if isinstance(self._task, Calibrated):
+            knobs["calibration"] = set_digest(self._task.calibration())
         if self._temperature is not None:
             knobs["temperature"] = self._temperature
         if self._max_tokens is not None:
@@ -108,15 +129,19 @@ class Judge:
         """Judge every pair `judge_runs` times; see the class for the form of the data."""
         if self._judge is None:
             return [self._evidence(prediction, []) for _, prediction in pairs]
-        chat = self._connected()
+        speaker = self._connected()
+        if self._marks is None and isinstance(self._task, Calibrated):
+            fixed = self._task.calibration()
+            said = speaker.gather(lambda each: self._judgement(speaker, each.sample, each.prediction), fixed)
+            self._marks = marked(fixed, [each["value"] for each in said])
         units = [(sample, prediction) for sample, prediction in pairs for _ in range(self._runs)]
-        runs = chat.gather(lambda unit: self._judgement(chat, *unit), units, self._concurrency)
+        runs = speaker.gather(lambda unit: self._judgement(speaker, *unit), units)
         return [
             self._evidence(prediction, runs[at * self._runs : (at + 1) * self._runs])
             for at, (_, prediction) in enumerate(pairs)
         ]
 
-    def _judgement(self, chat: Chat, sample: Sample, prediction: Prediction) -> dict[str, Json]:
+    def _judgement(self, speaker: Speaker, sample: Sample, prediction: Prediction) -> dict[str, Json]:
         """Return one run; with "error" where a request failed, and the calls made until then."""
         calls: list[dict[str, Json]] = []
         while True:
@@ -124,18 +149,18 @@ class Judge:
             if isinstance(step, Verdict):
                 return {"value": step.value, "reason": step.reason, "calls": calls}
             try:
-                calls.append(self._call(chat, step))
+                calls.append(self._call(speaker, step))
+            except InvalidImage as error:
+                return {"value": None, "reason": f"invalid image: {error}", "calls": calls}
             except RequestFailed as error:
                 row = {"value": None, "reason": "no reply", "calls": calls, "error": str(error)}
                 return {**row, "lasting": True} if error.lasting else row
 
-    def _call(self, chat: Chat, ask: Ask) -> dict[str, Json]:
+    def _call(self, speaker: Speaker, ask: Ask) -> dict[str, Json]:
         first = ask.temperature == 0.0 and self._temperature is not None
         temperature = self._temperature if first else ask.temperature
         max_tokens = ask.max_tokens if self._max_tokens is None else self._max_tokens
-        messages = [{"role": "system", "content": ask.system}] if ask.system else []
-        messages.append({"role": "user", "content": ask.prompt})
-        reply = chat.ask(str(self._judge), messages, temperature=temperature, max_tokens=max_tokens)
+        reply = speaker.ask(ask, temperature, max_tokens)
         return {
             "reply": grade_of(reply, "judge", remedy="give the judge more tokens (--judge-max-tokens)"),
             "model": reply.model,
@@ -150,17 +175,22 @@ class Judge:
     def _evidence(self, prediction: Prediction, runs: Sequence[dict[str, Json]]) -> Evidence:
         errors = [str(run["error"]) for run in runs if "error" in run]
         data = {"task": self._task.name, "judge": self._judge, "runs": list(runs)}
+        data |= {} if self._marks is None else {"calibration": self._marks}
         lasting = bool(errors) and all("lasting" in run for run in runs if "error" in run)
         served = sorted({str(call["model"]) for run in runs for call in run["calls"] if call["model"]})
         error = errors[0] if errors else None
         return Evidence(prediction.sample_id, prediction.index, data, error, lasting, ", ".join(served))
 
-    def _connected(self) -> Chat:
-        if self._chat is None:
-            terms, key = self._terms, "none"
-            if self._judge == RULE:
-                terms = Terms(self._task.stand_in(), timeout=terms.timeout, max_retries=terms.max_retries)
-            else:
-                key = read_key(*self._key, terms.base_url)
-            self._chat = Chat(terms, key, "judge", _REMEDIES)
-        return self._chat
+    def _connected(self) -> Speaker:
+        if self._speaker is None:
+            self._speaker = self._local or self._endpoint()
+        return self._speaker
+
+    def _endpoint(self) -> EndpointSpeaker:
+        terms, key = self._terms, "none"
+        if self._judge == RULE:
+            terms = Terms(self._task.stand_in(), timeout=terms.timeout, max_retries=terms.max_retries)
+        else:
+            key = read_key(*self._key, terms.base_url)
+        more: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": False}} if self._silent else {}
+        return EndpointSpeaker(Chat(terms, key, "judge", _REMEDIES), str(self._judge), self._concurrency, more)

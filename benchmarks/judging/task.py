@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from typing import Protocol
 
 from ...evals.errors import UsageError
-from ...evals.types import Evidence, Json, Prediction, Sample
+from ...evals.types import Evidence, Json, Picture, Prediction, Sample
 
 TASKS = "janus_eval.judge_tasks"
 """The group of entry points that name JudgeTasks; a task has the name of its benchmark."""
@@ -16,12 +16,19 @@ TASKS = "janus_eval.judge_tasks"
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The next request of a judgement."""
+    """The next request of a judgement.
+
+    `pictures` stand behind the text, or before it where they come `first`. With `words` no text is wanted, but how
+    likely the reply begins with each of them: then one token is asked for.
+    """
 
     prompt: str
     temperature: float = 0.0
     max_tokens: int | None = None
     system: str = ""
+    pictures: tuple[Picture, ...] = ()
+    first: bool = False
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

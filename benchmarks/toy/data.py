@@ -8,6 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ...evals.assets.digests import SUMS, file_digests, sums
@@ -36,6 +37,11 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "mmvp": ("MMVP.tsv", further.mmvp),
     "mathvista": ("MathVista_MINI.tsv", further.mathvista),
     "mmmu_pro": ("MMMU_Pro_10c.tsv", further.mmmu_pro),
+    "wise": ("wise.jsonl", further.wise),
+    "wise_rewritten": ("wise_rewritten.jsonl", partial(further.wise, suite="wise_rewritten")),
+    "wise_verified": ("wise_verified.jsonl", partial(further.wise, verified=True, suite="wise_verified")),
+    "geneval_long": ("evaluation_metadata.jsonl", further.geneval_long),
+    "geneval2": ("geneval2_data.jsonl", further.geneval2),
     "mmmu_pro_vision": ("MMMU_Pro_V.tsv", further.mmmu_pro_vision),
 }
 SUITES = tuple(_FILES)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from .dense import NUMBERS, dense
 from .questions import OPEN, choice, opened
-from .tables import SEED, Row, drawn, mmbench, picture, tempting
+from .tables import SEED, Row, drawn, geneval, mmbench, picture, tempting
+from .world import COLOR_NAMES, NAMES, with_article
 
 
 def mmbench_cn() -> list[Row]:
@@ -142,3 +144,69 @@ def mathvista(count: int = 32) -> list[Row]:
         row |= {"question_type": "multi_choice", "answer_type": "text", "task": "visual question answering"}
         rows.append({**row, "skills": str([("arithmetic reasoning", "geometry reasoning")[number % 2]])})
     return rows
+
+
+def geneval2(count: int = 40) -> list[Row]:
+    """Return GenEval 2's rows: dense prompts, each atom asked about in the makers' forms and right answers.
+
+    An atom is an object, its colour, a number beyond one, a relation, as the makers count them.
+    """
+    rng = Random(f"{SEED}/geneval2")
+    rows: dict[str, Row] = {}
+    while len(rows) < count:
+        wish = dense(rng)
+        asked: list[tuple[str, str, str]] = []
+        for group in wish.groups:
+            many = group.count > 1
+            asked.append((f"How many {group.name}s are in the image?", NUMBERS[group.count], "count"))
+            asked.append((f"{'Are' if many else 'Is'} the {group.name}{'s' * many} {group.color}?", "Yes", "attribute"))
+            asked.append((f"Is there {with_article(group.name)}?", "Yes", "object"))
+        if wish.relation is not None:
+            a, b = wish.groups[0].name, wish.groups[1].name
+            asked.append((f"Is the {a} {wish.relation} the {b}?", "Yes", "position"))
+        atoms = sum(2 + (group.count > 1) for group in wish.groups) + (wish.relation is not None)
+        pairs, skills = [[text, answer] for text, answer, _ in asked], [skill for *_, skill in asked]
+        row = {"prompt": wish.prompt, "atom_count": atoms, "vqa_list": pairs, "skills": skills}
+        rows.setdefault(wish.prompt, row)
+    return list(rows.values())
+
+
+_WISE: Sequence[tuple[str, int, int]] = (
+    ("Cultural knowledge", 1, 1),
+    ("time", 401, 401),
+    ("Space", 568, 521),
+    ("Biology", 701, 641),
+    ("Physical Knowledge", 801, 761),
+    ("Chemistry", 901, 881),
+)
+"""Categories with the first prompt id of each, in WISE and in WISE_Verified."""
+
+
+def wise(each: int = 5, *, verified: bool = False, suite: str = "wise") -> list[Row]:
+    """Return WISE's rows: pictures of one thing or two; the explanation asks what its judge by rule has to see."""
+    rng = Random(f"{SEED}/{suite}")
+    rows: list[Row] = []
+    for number in range(each * len(_WISE)):
+        category, first, first_verified = _WISE[number // each]
+        things = list(zip(rng.sample(NAMES, 2), rng.sample(COLOR_NAMES, 2), strict=True))[: 1 + number % 2]
+        shown = " and ".join(with_article(f"{color} {name}") for name, color in things)
+        asked = " ".join(f"Is there {with_article(name)}? Is the {name} {color}?" for name, color in things)
+        rows.append(
+            {
+                "Prompt": f"a photo of {shown}",
+                "Explanation": f"This refers to {shown}. {asked}",
+                "Category": category,
+                "Subcategory": "toy",
+                "prompt_id": (first_verified if verified else first) + number % each,
+            }
+        )
+    return rows
+
+
+def geneval_long(each: int = 12) -> list[Row]:
+    """Return GenEval metadata in other words: of the toy's own rows the first of every task."""
+    rows: list[Row] = []
+    for tag in dict.fromkeys(row["tag"] for row in geneval()):
+        rows += [row for row in geneval() if row["tag"] == tag][:each]
+    shown = (row["prompt"].removeprefix("a photo of ") for row in rows)
+    return [{**row, "prompt": f"The picture shows {phrase}."} for row, phrase in zip(rows, shown, strict=True)]

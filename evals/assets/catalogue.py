@@ -41,6 +41,7 @@ class Asset:
 
 _OPENMMLAB = "https://download.openmmlab.com/mmdetection"
 _COMPASS = "https://opencompass.openxlab.space/utils"
+_RAW = "https://raw.githubusercontent.com"
 _MPLUG = "mplug_visual-question-answering_coco_large_en"
 _TEST = ("data/test-*.parquet",)
 _DDIT_LICENCE = "code MIT, weights a fine-tune of SD3-Medium: Stability AI Community License"
@@ -78,6 +79,20 @@ def _dataset(name: str, repo: str, patterns: tuple[str, ...], licence: str, note
     owner, _, short = repo.partition("/")
     hub = (repo, f"lmms-lab-encoder/{short}") if owner == "lmms-lab" else (repo,)
     return Asset(name=name, kind="dataset", hub=hub, patterns=patterns, licence=licence, note=note)
+
+
+def _wise(name: str, folder: str, digests: Mapping[str, str]) -> Asset:
+    """Return WISE's three files of prompts, at one commit of its makers' repository."""
+    files = tuple(
+        Asset(
+            name=f"{name}/{each}",
+            urls=(f"{_RAW}/PKU-YuanGroup/WISE/eb51174483a5de2e34e8614cf9dfb3319ee7fcd0/{folder}/{each}.json",),
+            filename=f"{name}/{each}.json",
+            sha256=digest,
+        )
+        for each, digest in digests.items()
+    )
+    return Asset(name=name, kind="folder", filename=name, files=files, note="1000 prompts with their explanations")
 
 
 def _weights(name: str, repo: str, licence: str, note: str = "", patterns: tuple[str, ...] = ()) -> Asset:
@@ -155,6 +170,53 @@ _ENTRIES: tuple[Asset, ...] = (
         licence="Apache-2.0",
         note="DPG-Bench's prompts and questions",
     ),
+    Asset(
+        name="geneval-long",
+        urls=(
+            f"{_RAW}/ByteDance-Seed/Bagel/056b5fd51a88c1eb4547318609e25d40080fcf87/eval/gen/geneval/prompts/"
+            "evaluation_metadata_long.jsonl",
+        ),
+        filename="geneval/evaluation_metadata_long.jsonl",
+        sha256="09472cc9c24e225417b1d5df27e688e5f2a0fcac9ec772f33d9debe4e5d49f27",
+        licence="Apache-2.0",
+        note="GenEval's 553 prompts as BAGEL's authors rewrote them",
+    ),
+    Asset(
+        name="geneval2",
+        urls=(f"{_RAW}/facebookresearch/GenEval2/a6e82d2289e8d418f27f0adee77908b07060eea3/geneval2_data.jsonl",),
+        filename="geneval2/geneval2_data.jsonl",
+        sha256="09233adbc9f877fba205f1a20efa4a8640e7e62a91dfd55893562bed8a928e43",
+        licence="CC BY-NC 4.0",
+        note="GenEval 2's 800 prompts with their 6012 questions",
+    ),
+    _wise(
+        "wise",
+        "WISE_legacy/data",
+        {
+            "cultural_common_sense": "7a59216c768698280cea37caa574b52f3faf054d73b398b9bb6b3161baf8e3aa",
+            "natural_science": "b262fae58e413c7a4bd3c3d5a089f8c6529feac227e4b6606be261a949035544",
+            "spatio-temporal_reasoning": "e27d797885ad86e64d857d0cc93d33e04be572a8dcae95692a2c7e7876233f9a",
+        },
+    ),
+    _wise(
+        "wise-rewritten",
+        "WISE_legacy/data",
+        {
+            "cultural_common_sense_rewrite": "4383290c349703776c24cfa864bfa3e065dae2e3f408cf46af702f2b7affea9f",
+            "natural_science_rewrite": "6aee690e100ffb65b292de3fbe35ce89fa1ca2b92063a99d227d04eaa51af2b3",
+            "spatio-temporal_reasoning_rewrite": "f63c98fff301e81c3ca6d3918683fb49757c3159d9b9e45dda8b2c9cf6a75d64",
+        },
+    ),
+    _wise(
+        "wise-verified",
+        "data_verified",
+        {
+            "cultural_common_sense_verified": "23482925266e2784b2ba24b75239fdc6691bf85ae253d2c4aa38b71b45fefa89",
+            "natural_science_verified": "6f346c336f16f611e5c73e0fcacdccb336c200d534cf111526b22d50ea912555",
+            "spatio-temporal_reasoning_verified": "42c0b9d829365e392c2d4af283850dc76b1f922ab0c79198366de4f306eaf2b6",
+        },
+    ),
+    _weights("geneval2-vqa", "Qwen/Qwen3-VL-8B-Instruct", "Apache-2.0", "GenEval 2's VQA model"),
     Asset(
         name="mplug",
         kind="folder",

@@ -251,4 +251,5 @@ def request_of(args: argparse.Namespace, *, again: Json = None) -> Request:
         until=args.until,
         shard=None if args.shard is None else Shard.parse(args.shard, os.environ),
         name=args.name or "",
+        repeats=args.repeats,
     )

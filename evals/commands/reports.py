@@ -30,7 +30,7 @@ def add(command: Add) -> None:
         "--reported", action="append", default=[], type=flags.path, metavar="FILE", help="numbers of your own (CSV)"
     )
     report.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help="another name for a row")
-    report.add_argument("--table", metavar="A,B", help="only these tables: understanding, geneval, dpg_bench, beside")
+    report.add_argument("--table", metavar="A,B", help="only these tables: geneval, wise, beside ...")
     report.add_argument("--fragment", action="store_true", help="with -f latex: tables to \\input into a paper")
     report.add_argument("--wide", action="store_true", help="with --fragment or -f figure: over both columns")
     report.add_argument("--figure", choices=("radar", "bars", "scatter"), help="with -f figure: default by suites")
@@ -49,6 +49,8 @@ def add(command: Add) -> None:
         pair.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
         pair.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
     compare.add_argument("--flips", type=int, default=20, metavar="N", help="show so many each way (default: 20)")
+
+    _add_planning(command)
 
     gate = command("gate", _gate, "judge runs against a baseline, for CI (exit code 3: worse)")
     gate.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders or an output folder")
@@ -72,6 +74,26 @@ def add(command: Add) -> None:
     claims.add_argument("--strict", action="store_true", help="exit code 3 where a claim does not hold")
     claims.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
     claims.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
+
+
+def _add_planning(command: Add) -> None:
+    again = command("repeats", _repeats, "runs that differ in their seed: means, standard errors, pass@k")
+    again.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders or an output folder")
+    again.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
+    again.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
+
+    power = command("power", _power, "what a suite can show before it is run: standard error, smallest difference")
+    power.add_argument("-b", "--bench", required=True, metavar="NAME", help="benchmark")
+    power.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
+    told = "the true difference to be found, as a share: 0.02 is two points of 100"
+    power.add_argument("--difference", type=float, required=True, metavar="D", help=told)
+    power.add_argument("--value", type=float, default=0.5, metavar="P", help="the level expected (default: 0.5, worst)")
+    told = "how alike the outputs of one prompt are, 0 to 1 (default: 0.5)"
+    power.add_argument("--correlation", type=float, default=0.5, metavar="R", help=told)
+    told = "how alike two models are, prompt by prompt, 0 to 1 (default: 0.5)"
+    power.add_argument("--likeness", type=float, default=0.5, metavar="R", help=told)
+    power.add_argument("--repeats", type=int, default=1, metavar="N", help="runs with other seeds (default: 1)")
+    power.add_argument("--json", action="store_true", help="print the numbers as JSON")
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -131,6 +153,31 @@ def _figure(args: argparse.Namespace) -> int:
 def _split(text: str | None) -> list[str]:
     """Return the words of a comma-joined option."""
     return [each for each in (text or "").split(",") if each]
+
+
+def _repeats(args: argparse.Namespace) -> int:
+    from ...reports.repeats import repeats
+
+    width = terminal.width() if args.out is None else None
+    _put(repeats(args.runs, form=args.format, width=width), args.out)
+    return 0
+
+
+def _power(args: argparse.Namespace) -> int:
+    from ...reports.power import Design, told
+    from .. import members
+
+    name = registry.resolve("benchmarks", args.bench)
+    data = {} if args.data is None else {"data": args.data}
+    suite = members.benchmark(registry.create("benchmarks", name, **data), name)
+    prompts = {each.cluster or each.id for each in suite.samples()}
+    outputs = len(suite.samples()) * suite.outputs * args.repeats / max(1, len(prompts))
+    design = Design(len(prompts), outputs, args.value, args.correlation, args.likeness)
+    if args.json:
+        screen.machine(screen.as_json(design.to_json(args.difference), indent=2))
+    else:
+        screen.out(told(design, name, args.difference))
+    return 0
 
 
 def _claims(args: argparse.Namespace) -> int:

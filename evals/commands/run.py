@@ -44,7 +44,7 @@ def add(run: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="benchmark (repeat, a,b, a glob, or @gen, @und, @all)",
+        help="benchmark (repeat, a,b, a glob, or @gen, @und, @all, @2026)",
     )
     run.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
     run.add_argument("--bench-args", action="append", default=[], metavar="K=V", help="options of the benchmark")
@@ -55,6 +55,9 @@ def add(run: argparse.ArgumentParser) -> None:
     run.add_argument("--batch-size", default="auto", metavar="auto|N", help="default: auto")
     run.add_argument("-o", "--output", type=flags.path, default=Path("runs"), metavar="DIR", help="default: runs")
     run.add_argument("--seed", type=int, default=0, help="run seed (default: 0)")
+    told = "so many runs of each, with the seeds from --seed on; ends with their means, errors and pass@k"
+    run.add_argument("--repeats", type=int, default=1, metavar="N", help=told)
+    run.add_argument("--report", action="store_true", help="end with the tables: these runs beside published numbers")
     run.add_argument("--tag", default="", metavar="TEXT", help="what tells this model from others of its name")
     run.add_argument("--name", type=flags.words, metavar="TEXT", help="what tables call it: moves nothing")
     run.add_argument("--step", type=int, metavar="N", help="the training step that the model is at")
@@ -136,11 +139,13 @@ def tell(
 ) -> int:
     """Print how each run ended, tell the trackers of it, and return the exit code."""
     records: list[Any] = []
+    ended: list[Path] = []
     code = 0
     for outcome in outcomes:
         code = code or _exit_code(outcome)
         if outcome.record is not None:
             records.append(outcome.record)
+            ended += [outcome.folder] if outcome.record.metrics else []
         if outcome.share is not None:
             screen.say(_share(outcome))
         if outcome.record is not None and not args.json:
@@ -155,7 +160,22 @@ def tell(
         from ..records import record_to_json
 
         screen.machine(screen.as_json([record_to_json(each) for each in records], indent=2))
+    else:
+        _tables(ended, args)
     return code
+
+
+def _tables(ended: Sequence[Path], args: argparse.Namespace) -> None:
+    """Print what --repeats and --report ask for about the runs that ended with numbers."""
+    asked = vars(args)
+    if ended and asked.get("repeats", 1) > 1:
+        from ...reports.repeats import repeats
+
+        screen.out(["", *repeats(ended, width=terminal.width()).splitlines()])
+    if ended and asked.get("report"):
+        from ...reports.report import report
+
+        screen.out(["", *report(ended, width=terminal.width()).splitlines()])
 
 
 def _share(outcome: Outcome) -> str:

@@ -8,8 +8,18 @@ from fnmatch import fnmatchcase
 from .. import registry
 from ..errors import UsageError, hint
 
-GROUPS = {"@gen": "every suite of drawings", "@und": "every suite of questions", "@all": "both"}
+GROUPS = {
+    "@gen": "every suite of drawings",
+    "@und": "every suite of questions",
+    "@all": "both",
+    "@2026": "what papers on unified models print in 2026",
+}
 """Groups of benchmarks; the shapes for suites of one's own, which want a table, are in none."""
+_2026 = (
+    *("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_verified"),
+    *("mme", "mmbench", "mmmu", "mm_vet", "mathvista", "mmstar", "ai2d", "ocrbench"),
+)
+"""The suites of BAGEL's, Ovis-U1's and TorchUMM's tables (reports/reported.csv), and GenEval 2."""
 
 _ALIASES: dict[str, Sequence[str]] = {
     # EleutherAI/lm-evaluation-harness 0.4.13, lm_eval/_cli/run.py
@@ -74,6 +84,8 @@ def _group(group: registry.Group, name: str) -> list[str]:
     if name not in GROUPS:
         known = f"; there are {', '.join(GROUPS)}"
         raise UsageError(f"no group {name!r}{hint(name, GROUPS, known)}")
+    if name == "@2026":
+        return [each for each in _2026 if each in registry.names("benchmarks")]
     found: list[str] = []
     for each in registry.names("benchmarks"):
         drawn = getattr(registry.load("benchmarks", each), "kind", "text") == "image"

@@ -136,11 +136,13 @@ class Chat:
         temperature: float | None = None,
         max_tokens: int | None = None,
         seed: int | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> Reply:
-        """Return the reply to a conversation. Raises RequestFailed, EnvironmentProblem and UsageError."""
+        """Return the reply to a conversation, `more` joining the request. Raises RequestFailed, EnvironmentProblem and
+        UsageError."""
         body: dict[str, Any] = {"model": model, "messages": list(messages)}
         optional = {"temperature": temperature, self._terms.token_field: max_tokens, "seed": seed}
-        body |= {name: value for name, value in optional.items() if value is not None}
+        body |= {name: value for name, value in optional.items() if value is not None} | dict(more or {})
         reply, seconds = self._post("/chat/completions", body, read_reply, _LARGEST_REPLY)
         return replace(reply, seconds=seconds)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,7 +85,8 @@ class Reply:
     """What a chat model said. `model` is the id that the server returned, not the one asked for.
 
     `reasoning` is text that the server put beside the answer, `beside` the name under which it stood.
-    `finish` is the server's finish_reason; whatever means the limit of tokens is "length".
+    `finish` is the server's finish_reason; whatever means the limit of tokens is "length". `first` are the
+    probabilities of the likeliest first tokens, by their text, where they were asked for and given.
     """
 
     text: str
@@ -95,6 +97,7 @@ class Reply:
     beside: str = ""
     usage: Mapping[str, int] = field(default_factory=dict[str, int])
     seconds: float = 0.0
+    first: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,26 @@ def read_reply(row: Mapping[str, Any]) -> Reply:
         reasoning=message[beside] if beside else thought,
         beside=beside or ("parts of content that are no text" if thought else ""),
         usage={name: usage[name] for name in _USAGE if type(usage.get(name)) is int},
+        first=_first_token(choice.get("logprobs")),
     )
+
+
+def _first_token(given: Any) -> dict[str, float]:
+    """Return the probabilities of the first token's alternatives; several tokens of one text are added up.
+
+    Raises NotTheApi for log probabilities that are none.
+    """
+    content = given.get("content") if isinstance(given, dict) else None
+    if not isinstance(content, list) or not content:
+        return {}
+    found: dict[str, float] = {}
+    tops = content[0].get("top_logprobs") if isinstance(content[0], dict) else None
+    for each in tops if isinstance(tops, list) else ():
+        text, value = (each.get("token"), each.get("logprob")) if isinstance(each, dict) else (None, None)
+        if not isinstance(text, str) or not isinstance(value, int | float) or not value <= 1e-6:
+            raise NotTheApi("log probabilities that are none")
+        found[_sound(text)] = found.get(_sound(text), 0.0) + math.exp(value)
+    return found
 
 
 def read_drawing(row: Mapping[str, Any]) -> Drawing:

@@ -51,6 +51,25 @@ def test_every_row_belongs_to_a_published_column_and_group() -> None:
         assert each.group in layouts[each.suite].groups
 
 
+def test_a_thousand_numbers_and_what_later_papers_print_takes_no_rank() -> None:
+    numbers = [each for each in reported.load() if each.value is not None]
+    assert len(numbers) >= 1000
+    tables = compose([], reported.load(), only="reported")
+    apart = [
+        row for table in tables for group, row in table.rows() if group in ("Later papers", "Re-measured by others")
+    ]
+    assert apart and not any(cell.rank for row in apart for cell in row.cells)
+
+
+def test_rewritten_prompts_and_another_judge_are_never_the_same_column() -> None:
+    rows = reported.load()
+    best = [each for each in rows if (each.model, each.column, each.printed) == ("BAGEL", "overall", "0.88")]
+    assert {each.suite for each in best} == {"geneval_long"}
+    judges = {each.source: each.knobs["judge"] for each in rows if each.suite == "wise" and "judge" in each.knobs}
+    assert judges["wise-leaderboard"] == "gpt-4o-2024-05-13"
+    assert judges["torchumm-readme"] == "Qwen2.5-VL-72B-Instruct"
+
+
 def test_no_cell_is_entered_twice() -> None:
     cells = Counter((each.suite, each.column, each.model, each.params, each.source) for each in reported.load())
     assert [cell for cell, count in cells.items() if count > 1] == []
@@ -99,9 +118,10 @@ def test_own_numbers_join_the_table_with_their_source(tmp_path: Path) -> None:
 # -- measured beside reported -------------------------------------------------------------------------
 
 
-def test_the_papers_three_tables_need_no_run() -> None:
+def test_the_papers_three_tables_and_the_later_ones_need_no_run() -> None:
     tables = compose([], reported.load(), only="reported")
-    assert [table.key for table in tables] == ["understanding", "geneval", "dpg_bench"]
+    later = ["understanding_later", "geneval_long", "wise", "wise_verified"]
+    assert [table.key for table in tables] == ["understanding", "geneval", "dpg_bench", *later]
     shown = report(only="reported", form="markdown")
     assert "| Janus-Pro-7B" in shown
     assert "**0.80**" in shown and "**84.19**" in shown and "**79.2**" in shown
@@ -216,7 +236,8 @@ def test_another_scorers_number_stands_in_the_column_and_says_so() -> None:
     cell = next(row for _, row in table.rows() if row.kind == "measured").cells[-1]
     assert cell.text == "80.00 ±1.00 (official@hf:some/vqa)"
     verdicts = [row.cells[6].text for _, row in lines.rows()]
-    assert verdicts == ["protocol differs: metric official@hf:some/vqa/overall, reported official/overall"]
+    # The paper's own number and TorchUMM's.
+    assert verdicts == ["protocol differs: metric official@hf:some/vqa/overall, reported official/overall"] * 2
 
 
 def test_missing_and_unscored_are_counted_apart() -> None:

@@ -13,6 +13,7 @@ from ....evals.endpoint.chat import Terms
 from ....evals.endpoint.keys import no_key
 from ....evals.errors import InvalidImage, OutOfMemory, UsageError
 from ....evals.types import Evidence, Json, Prediction, Sample
+from ...judging.local import hub_place
 from ...toy.weights import identity, packaged
 from ..pictures import Source
 from ..questions import Question
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .beam import Hypothesis
-    from .mplug import MPlug
+    from .mplug import Cache, Memory, MPlug
     from .tokens import Tokens
 
 OFFICIAL = "damo/mplug_visual-question-answering_coco_large_en"
@@ -78,7 +79,7 @@ class DpgVqa:
                 card["url"] = Terms(self.base_url).address
                 del card["dtype"]
             else:
-                card["weights"] = data.fingerprint(other_scorers.hub_place(rest, offline=self.offline))
+                card["weights"] = data.fingerprint(hub_place(rest, offline=self.offline))
         elif self.vqa == "toy":
             card["vqa"] = identity("vqa")
         else:
@@ -215,20 +216,35 @@ class MPlugVqa:
             return [[] for _ in questions], [[] for _ in questions]
         encoded = [[self.tokens.encode(each) for each in one] for one in questions]
         with torch.inference_mode():
-            text, mask = self._texts([[ids for ids, _ in one] for one in encoded], most)
-            images = self.network.encode_pictures(pixels.to(device=self.device, dtype=self.dtype))
-            memory = self.network.remember(*self.network.fuse(images, text, mask), mask)
-            cache = self.network.begin(len(pixels) * most)
+            memory, cache = self._memory(pixels, [[ids for ids, _ in one] for one in encoded], most)
             flat = beam_search(
                 lambda ids, parents: self.network.step(ids, memory, cache, parents),
                 len(pixels) * most,
                 beams=sizes.beams,
                 min_length=sizes.min_length,
                 max_length=sizes.max_length,
-                device=text.device,
+                device=torch.device(self.device),
             )
         grid = [flat[row * most : row * most + len(one)] for row, one in enumerate(questions)]
         return grid, [[cut for _, cut in one] for one in encoded]
+
+    def first_words(self, picture: Image, question: str) -> Tensor:
+        """Return how likely each word of the vocabulary begins the answer: probabilities (words,)."""
+        import torch
+
+        pixels = to_pixels(picture, self.network.sizes.image_size)[None]
+        with torch.inference_mode():
+            memory, cache = self._memory(pixels, [[self.tokens.encode(question)[0]]], 1)
+            logits = self.network.step(torch.tensor([[self.tokens.start]], device=self.device), memory, cache)[0, 0]
+            logits[self.tokens.end] = -torch.inf  # an answer has at least one word
+            return logits.float().softmax(dim=-1)
+
+    def _memory(self, pixels: Tensor, ids: Sequence[Sequence[Sequence[int]]], most: int) -> tuple[Memory, Cache]:
+        """Return what the decoder looks at and its empty cache, for the questions' ids (P, up to `most`)."""
+        text, mask = self._texts(ids, most)
+        images = self.network.encode_pictures(pixels.to(device=self.device, dtype=self.dtype))
+        memory = self.network.remember(*self.network.fuse(images, text, mask), mask)
+        return memory, self.network.begin(len(pixels) * most)
 
     def _texts(self, ids: Sequence[Sequence[Sequence[int]]], most: int) -> tuple[Tensor, Tensor]:
         """Return the encoded questions (P, Q, T, D) and their mask (P, Q, T); equal ones are encoded once.

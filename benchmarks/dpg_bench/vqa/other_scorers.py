@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ....evals.assets import fetch as data
 from ....evals.endpoint.chat import Chat, Terms
 from ....evals.endpoint.keys import read_key
 from ....evals.endpoint.parts import part, png
 from ....evals.endpoint.replies import RequestFailed, clean, grade_of
 from ....evals.errors import EnvironmentProblem, UsageError
 from ....evals.extras import pip_line
+from ...judging.local import hub_place, load_chat
 
 if TYPE_CHECKING:
     import torch
@@ -89,12 +89,6 @@ class EndpointVqa:
         return text
 
 
-def hub_place(name: str, *, offline: bool = False) -> Path:
-    """Return the folder of a model of the hub (ORG/NAME, ORG/NAME@REVISION), fetched first, or a local one."""
-    repo, _, revision = name.partition("@")
-    return Path(repo) if Path(repo).is_dir() else data.hub_folder(repo, revision=revision or None, offline=offline)
-
-
 def hub_vqa(name: str, device: str, dtype: torch.dtype, *, offline: bool = False) -> VqaModel:
     """Return a model of the hub (ORG/NAME, ORG/NAME@REVISION) or of a local folder in its format.
 
@@ -160,16 +154,7 @@ class HubChat:
     """An image-text model, asked through its chat template, greedily, a picture's questions in one batch."""
 
     def __init__(self, folder: Path, device: str, dtype: torch.dtype) -> None:
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-
-        self.processor: Any = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-        if getattr(self.processor, "chat_template", None) is None:
-            raise UsageError(f"hf:{folder.name} has no chat template: it cannot be asked")
-        self.processor.tokenizer.padding_side = "left"  # a batch goes on writing at its right end
-        if self.processor.tokenizer.pad_token is None:
-            self.processor.tokenizer.pad_token = self.processor.tokenizer.eos_token
-        model: Any = AutoModelForImageTextToText.from_pretrained(folder, trust_remote_code=False, dtype=dtype)
-        self.model = model.to(device).eval()
+        self.processor, self.model = load_chat(folder, folder.name, device, dtype)
         self.device = device
         self.dtype = dtype
 

@@ -1,0 +1,1 @@
+"""WISE: prompts that ask for world knowledge, judged by a vision-language model."""
