@@ -177,6 +177,8 @@ def _of(use: Use) -> Iterator[Row]:
         else:
             told = ", ".join(f"{name} {version}" for name, version in found.items())
             yield _row(group, f"packages of {extra}", "ok", told) | {"versions": found}
+    if "hf" in use.names.split():
+        yield _vision(group)
     for name in use.assets:
         yield _asset(group, name)
     for key, why in (use.keys or {}).items():
@@ -184,6 +186,18 @@ def _of(use: Use) -> Iterator[Row]:
             yield _row(group, key, "ok", "set")
         else:
             yield _row(group, key, "optional", f"not set: needed {why}")
+
+
+def _vision(group: str) -> Row:
+    """Return whether processors of vision-language models find what they ask for, and fitting the installed torch."""
+    from ...models.packages import VISION, lacking
+
+    line = lacking()
+    if not line:
+        return _row(group, "processors", "ok", ", ".join(f"{name} {installed(name)}" for name in VISION))
+    there = all(installed(name) for name in VISION)
+    told = f"most vision-language models' ask for more: {line}"
+    return _row(group, "processors", "warning" if there else "optional", told, line.partition(": ")[2])
 
 
 def _asset(group: str, name: str) -> Row:
