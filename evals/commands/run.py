@@ -253,6 +253,9 @@ def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
     free = shutil.disk_usage(_existing(pair.folder)).free
     lines["disk free"] = f"{free / 1e9:,.1f} GB"
     lines |= estimate(pair, hands(args), args.executor or ("ray" if hands(args) > 1 else "local"))
+    if pair.eyes is not None and lines["executor"] == "local" and "missing" not in pair.spec.model_card:
+        fits, told = memory.beside(pair.model.here, pair.eyes.here, pair.spec.model_card)
+        lines["overlap"] = told if args.overlap in (None, fits) else f"{'yes' if args.overlap else 'no'}: as asked"
     there = len({(row["kind"], row["sample_id"], row["index"]) for row in read_lines(pair.folder, "predictions")})
     if there:
         lines["on disk already"] = f"{there} outputs"

@@ -33,7 +33,7 @@ _TICK = 10.0
 class Ray:
     """The executor `ray`. `devices` names several of this machine, comma-joined; else GPUs are Ray's to give."""
 
-    pipelined = True
+    elsewhere = pipelined = True
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,13 +19,13 @@ from . import Batch, Making, Pair
 
 
 class Worker:
-    """A plugin with its patience."""
+    """A plugin with its patience. `around` wraps the call that is made for each batch, and for each half of one."""
 
-    def __init__(self, stage: Making, plugin: Model | Eyes) -> None:
+    def __init__(self, stage: Making, plugin: Model | Eyes, around: Callable[[Any], Any] | None = None) -> None:
         self.plugin = plugin
         self._stage: Making = stage
         call: Any = partial(_asked, cast(Model, plugin)) if stage == "predict" else cast(Eyes, plugin).observe
-        self._call: Elastic[Any, Any] = Elastic(call)
+        self._call: Elastic[Any, Any] = Elastic(around(call) if around else call)
 
     def work(self, batch: Batch) -> tuple[list[Any], Mapping[str, Json]]:
         """Return what came of each item of a batch, and what it cost: seconds, and bytes of a GPU at most."""

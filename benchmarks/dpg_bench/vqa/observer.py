@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ....evals.assets import fetch as data
 from ....evals.endpoint.chat import Terms
 from ....evals.errors import InvalidImage, OutOfMemory, UsageError
+from ....evals.memory import on_disk
 from ....evals.types import Evidence, Json, Prediction, Sample
 from ...toy.weights import identity, packaged
 from ..pictures import Source
@@ -42,6 +43,7 @@ class DpgVqa:
     Evidence.data is {"answers": {proposition id: answer}, "scorer", "cut": [proposition ids]}.
     """
 
+    beside = True
     inert = ("vqa", "world", "device", "dtype", "vqa_base_url")
 
     def __init__(
@@ -91,10 +93,22 @@ class DpgVqa:
 
     def needs(self) -> Sequence[str]:
         """Return the names of what is not here yet, as `data.fetch` takes them."""
+        return (self._asset,) if self._asset and data.locate(self._asset) is None else ()
+
+    def weights_bytes(self) -> int:
+        """Return what the files of the VQA model take, as they lie; 0 of one that is loaded, or an endpoint."""
+        if "_model" in vars(self):
+            return 0
+        if self._asset:
+            return on_disk(data.locate(self._asset))
+        return on_disk(packaged("vqa") if self.vqa == "toy" else Path(self.vqa.removeprefix("hf:").partition("@")[0]))
+
+    @property
+    def _asset(self) -> str:
+        """What is fetched: the catalogue's name, or the hub's; "" for nothing."""
         kind, _, rest = self.vqa.partition(":")
         hub = kind == "hf" and "@" not in rest and not Path(rest).is_dir()
-        name = "mplug" if self.vqa == "official" else f"hub:{rest}" if hub else ""
-        return (name,) if name and data.locate(name) is None else ()
+        return "mplug" if self.vqa == "official" else f"hub:{rest}" if hub else ""
 
     def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> Sequence[Evidence]:
         """Answer the questions in each sample's target about its picture."""
