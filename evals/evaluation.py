@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
-from . import registry, screen
+from . import interpreters, registry, screen
 from .environment import environment
 from .errors import JanusEvalError, UsageError
 from .executors import Executor, Making
@@ -259,7 +259,7 @@ def _text(value: object) -> str | None:
 def executor_of(machine: Machine) -> Executor:
     """Return who computes: this process, unless another executor, or several devices, are asked for."""
     devices = machine.device if machine.device and "," in machine.device else None
-    options = {**machine.executor_options, **({"devices": devices} if devices else {})}
+    options = {**interpreters.options(machine), **({"devices": devices} if devices else {})}
     return registry.create("executors", machine.executor or ("ray" if devices else "local"), **options)
 
 

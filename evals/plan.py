@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import members, registry
+from . import interpreters, members, registry
 from .environment import harness_version
 from .errors import EnvironmentProblem, UsageError, hint
 from .executors import Executor, Plugin
@@ -65,11 +65,15 @@ class _Made:
     options: Mapping[str, Any]
     moving: Mapping[str, Json]
     factory: Any = None
+    maker: tuple[str, Mapping[str, Any]] | None = None
+    """The name and the options that make an equal one elsewhere, where they are not its own."""
 
     @property
     def travels(self) -> Plugin[Any]:
         """The plugin, and what makes an equal one elsewhere where it is no object of the caller's."""
-        return Plugin(self.plugin, self.name if self.factory else "", self.options if self.factory else {})
+        if not self.factory:
+            return Plugin(self.plugin)
+        return Plugin(self.plugin, *(self.maker or (self.name, self.options)))
 
 
 def pairs(request: Request, executor: Executor | None = None, *, tolerant: bool = False) -> list[Pair]:
@@ -152,7 +156,14 @@ def _model(entry: str | ModelAdapter, request: Request) -> _Made:
     given |= {"max_cost": machine.max_cost, "canary": None if machine.canary else False}
     options = _only(accepted, given) | dict(request.model_options)
     model = members.model(registry.create("models", name, **options), name)
-    return _Made(name, model, options, registry.moving("models", name, options, model.inert), name)
+    moving = registry.moving("models", name, options, model.inert)
+    python = interpreters.own_process(machine)
+    if python is None:
+        return _Made(name, model, options, moving, name)
+    asked = json.dumps({"name": name, "options": options}, default=str)
+    maker = (interpreters.WORKER, {"python": str(python), "options": asked, "world": model.world})
+    there = members.model(registry.create("models", maker[0], **maker[1]), name)
+    return _Made(name, there, options, moving, name, maker)
 
 
 def _suite(entry: str | Benchmark, request: Request, world: str, made: dict[str, _Made]) -> _Made:

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import memory, screen
+from .. import interpreters, memory, screen
 from ..errors import Incomplete, JanusEvalError, UsageError
 from ..stored import read_lines, read_spec
 from . import flags, history, terminal
@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         return _say_plan(planned, args)
     if request.machine.executor == "slurm":
         args.runs = launching.launch(request)
-        vars(args).update(dict.fromkeys(vars(args).keys() & flags.HANDS), executor="", slurm=[])
+        vars(args).update(dict.fromkeys({*flags.HANDS} - {"model_python"}), executor="", slurm=[])
         return finish(args)
     with closing(executor_of(request.machine)) as executor:
         planned = pairs(request, executor)
@@ -220,6 +220,8 @@ def _summary(outcome: Outcome) -> list[str]:
 
 def _say_plan(planned: Sequence[Pair], args: argparse.Namespace) -> int:
     plans = [_preview(pair, args) for pair in planned]
+    for model in {id(pair.model.here): pair.model.here for pair in planned if pair.owned}.values():
+        model.close()  # of a worker: it told its card
     if args.json:
         screen.machine(screen.as_json(plans, indent=2))
         return 0
@@ -253,6 +255,8 @@ def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
     free = shutil.disk_usage(_existing(pair.folder)).free
     lines["disk free"] = f"{free / 1e9:,.1f} GB"
     lines |= estimate(pair, hands(args), args.executor or ("ray" if hands(args) > 1 else "local"))
+    if other := interpreters.told(flags.machine_of(args)):
+        lines["python"] = other
     if pair.eyes is not None and lines["executor"] == "local" and "missing" not in pair.spec.model_card:
         fits, told = memory.beside(pair.model.here, pair.eyes.here, pair.spec.model_card)
         lines["overlap"] = told if args.overlap in (None, fits) else f"{'yes' if args.overlap else 'no'}: as asked"

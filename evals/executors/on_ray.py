@@ -20,7 +20,7 @@ from ..types import Job, Json
 from . import Batch, Done, Making, Plugin
 from .actors import TRIES, Crew
 from .carried import Carried
-from .cluster import check_python, connect, disconnect
+from .cluster import connect, disconnect
 from .fetched import Lost, Missing, fetched
 from .pool import Pool
 from .remote import portable
@@ -54,7 +54,7 @@ class Ray:
         self._address, self._limit = ray_address, start_limit
         self._pools: dict[Making, Pool] = {}
         self._carried = Carried()
-        self._connected = self._ours = False
+        self._ours: bool | None = None  # the cluster; None while there is none
         self._looked = time.monotonic()
 
     def card(self, plugin: Plugin[Model]) -> Mapping[str, Json]:
@@ -119,15 +119,12 @@ class Ray:
         self._pools.clear()
         if self._ours:
             disconnect()
-        self._connected = self._ours = False
+        self._ours = None
 
     def _open(self, stage: Making) -> Pool:
         """Return a stage's actors, started where they are not."""
-        if not self._connected:
-            if self._room.model_python is not None:
-                check_python(self._room.model_python)
+        if self._ours is None:
             self._ours = connect(self._address, self._room.least)
-            self._connected = True
         pool = self._pools[stage]
         if not pool.crew.started:
             pool.crew.grow(self._room.spots(stage))
@@ -138,9 +135,8 @@ class Ray:
         import ray
 
         asked = [ref for pool in self._pools.values() for ref in pool.asked]
-        began = time.monotonic()
-        due = began - self._looked >= _TICK  # nodes may have joined
-        self._looked = began if due else self._looked
+        due = time.monotonic() - self._looked >= _TICK  # nodes may have joined
+        self._looked = time.monotonic() if due else self._looked
         happened, _ = ray.wait(asked, num_returns=1, timeout=_TICK) if asked else ([], [])
         for pool in self._pools.values():
             for ref in happened:
@@ -150,5 +146,4 @@ class Ray:
             pool.crew.check(self._limit)
             if pool.crew.started and (due or not happened):
                 pool.crew.grow(self._room.spots(pool.stage))
-        if not asked:
-            time.sleep(max(0.0, min(1.0, _TICK - (time.monotonic() - began))))
+        time.sleep(0 if asked else 1)

@@ -184,6 +184,7 @@ def ready(model: Any, hello: dict[str, Any]) -> dict[str, Any]:
         "kinds": sorted(model.kinds),
         "card": dict(model.card),
         "independent": bool(getattr(model, "independent", False)),
+        "shares_pictures": bool(getattr(model, "shares_pictures", False)),
         "batch_size": int(getattr(model, "batch_size", 8)),
         "image_size": int(getattr(model, "image_size", 384)),
         "python": platform.python_version(),
