@@ -1,6 +1,6 @@
 """What Ray costs beside one process: CPU seconds of everything that a run starts, and what a batch costs on top.
 
-    python perf/executors.py [--limit 48] [--repeat 2] [--workers 2]
+    python perf/executors.py [--limit 64] [--repeat 2] [--workers 2]
 
 Each command runs at two sizes; the difference is what the work costs, the smaller one what a start costs. All processes
 that carry this run's mark in their environment are counted, Ray's own among them, so that other programs of the machine
@@ -25,6 +25,8 @@ from pathlib import Path
 
 COMMAND = str(Path(sys.executable).with_name("janus-eval"))
 MARK = "JANUS_EVAL_PERF_MARK"
+_START = 16
+"""Prompts of the smaller run: four batches, so that each of two workers has loaded what it needs."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -75,7 +77,7 @@ def least(repeat: int, arguments: Sequence[str]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=48, help="GenEval's prompts, four pictures each")
+    parser.add_argument("--limit", type=int, default=64, help="GenEval's prompts, four pictures each")
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
@@ -85,9 +87,10 @@ def main() -> None:
     work: dict[str, float] = {}
     batch: dict[str, float] = {}
     for name, how in ways.items():
-        small, large = (least(args.repeat, [*toy, *how, "-l", str(limit)]) for limit in (4, args.limit))
+        small, large = (least(args.repeat, [*toy, *how, "-l", str(limit)]) for limit in (_START, args.limit))
         work[name] = large - small
-        print(f"{name:<6} toy GenEval: {large:6.1f} CPU s, of 4 prompts {small:6.1f}: the work {work[name]:6.1f}")
+        told = f"{large:6.1f} CPU s, of {_START} prompts {small:6.1f}: the work {work[name]:6.1f}"
+        print(f"{name:<6} toy GenEval: {told}", flush=True)
     print(f"ray's work over local's: {work['ray'] / work['local']:.3f}")
     for name, how in ways.items():
         few, many = (least(args.repeat, [*yes, *how, "-l", str(limit)]) for limit in (10, 210))
