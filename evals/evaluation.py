@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
-from . import registry, screen
+from . import interpreters, registry, screen
 from .environment import environment
 from .errors import JanusEvalError, UsageError
 from .executors import Executor, Making
@@ -267,7 +267,7 @@ def executor_of(machine: Machine) -> Executor:
         raise UsageError(
             f"--device {devices}: the executor local computes on one device; several are ray's: leave out --executor"
         )
-    options = {**machine.executor_options, **({"devices": devices} if devices else {})}
+    options = {**interpreters.options(machine), **({"devices": devices} if devices else {})}
     return registry.create("executors", machine.executor or ("ray" if devices else "local"), **options)
 
 

@@ -9,6 +9,8 @@ import itertools
 import json
 import mmap
 import os
+import re
+import shutil
 import socket
 import stat
 import time
@@ -195,28 +197,54 @@ def publish_new(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def _draft(path: Path, lines: Iterable[bytes]) -> Generator[Path]:
-    """Give a whole file beside `path`, which is gone afterwards, as are those of killed processes of this machine."""
+def drafted(path: Path) -> Generator[Path]:
+    """Give the name of a draft beside `path`, for a file or a folder that takes its place when it is whole.
+
+    What still has that name afterwards is removed, as is what killed processes of this machine left of earlier tries.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    start = f".part-{path.name[:60]}-{socket.gethostname()[:60]}-"
-    for left in path.parent.glob(f"{glob.escape(start)}*"):
-        if not _lives(left.name.removeprefix(start).partition("-")[0]):
-            left.unlink(missing_ok=True)
+    start = f".part-{path.name[:60]}-{_host()}-"
+    for left in dead_drafts(path.parent, start):
+        remove(left)
     draft = path.with_name(f"{start}{os.getpid()}-{next(_COUNT)}")
     try:
+        yield draft
+    finally:
+        remove(draft)
+
+
+def dead_drafts(folder: Path, start: str = ".part-") -> list[Path]:
+    """Return the drafts in a folder, of names that begin so, whose process was killed on this machine."""
+    mine = re.compile(rf".*-{re.escape(_host())}-([0-9]+)-[0-9]+", re.DOTALL)
+    named = ((path, mine.fullmatch(path.name)) for path in sorted(folder.glob(f"{glob.escape(start)}*")))
+    return [path for path, found in named if found is not None and not _lives(found[1])]
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return socket.gethostname()[:60]
+
+
+@contextmanager
+def _draft(path: Path, lines: Iterable[bytes]) -> Generator[Path]:
+    """Give a whole file beside `path`, which is gone afterwards."""
+    with drafted(path) as draft:
         with draft.open("xb") as file:
             file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
         draft.chmod(0o644)
         yield draft
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _lives(pid: str) -> bool:
-    if not pid.isdecimal():
-        return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

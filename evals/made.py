@@ -36,11 +36,15 @@ class Made:
     options: Mapping[str, Any]
     moving: Mapping[str, Json]
     factory: Any = None
+    maker: tuple[str, Mapping[str, Any]] | None = None
+    """The name and the options that make an equal one elsewhere, where they are not its own."""
 
     @property
     def travels(self) -> Plugin[Any]:
         """The plugin, and what makes an equal one elsewhere where it is no object of the caller's."""
-        return Plugin(self.plugin, self.name if self.factory else "", self.options if self.factory else {})
+        if not self.factory:
+            return Plugin(self.plugin)
+        return Plugin(self.plugin, *(self.maker or (self.name, self.options)))
 
 
 class Meeting:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import EnvironmentProblem
-from .plugins import Model
+from .plugins import Eyes, Model
+from .types import Json
 
 _NARROW = {"float32": "bfloat16", "float64": "float32"}
 
@@ -30,6 +33,46 @@ def check(model: Model, name: str) -> None:
     taken = model.weights_bytes()
     if taken and taken > free(str(model.card.get("device", "")))[0]:
         raise EnvironmentProblem(f"{name} needs {need(model)}: end other programs, or run it on a larger machine")
+
+
+def beside(model: Model, eyes: Eyes, card: Mapping[str, Json]) -> tuple[bool, str]:
+    """Return whether an observer may work while the model does, in one process; how memory is split, or why not.
+
+    `card` is the model's. Loads nothing.
+    """
+    if not eyes.beside:
+        return False, "no: the scorer does not say that it may work beside a model"
+    if "device" not in card:
+        return True, "yes: the model computes nothing here"
+    if eyes.independent:
+        return True, "yes: the scorer asks elsewhere"
+    own, its = model.weights_bytes(), eyes.weights_bytes()
+    room, where = free(str(card["device"]))
+    shares = {"for the model's weights": own, "for the scorer's": its, "for their batches": max(0, room - own - its)}
+    told = ", ".join(f"{size / 1e9:,.1f} GB {what}" for what, size in shares.items())
+    told += f", of {room / 1e9:,.1f} GB free ({where})"
+    if own + its > room:
+        return False, f"no: {told}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if card["device"] == "cpu" and 2 * _threads(cores) > cores:
+        more = f": OMP_NUM_THREADS={cores // 2} leaves some for the scorer" if cores > 1 else ""
+        return False, f"no: the model takes most of the CPU's cores ({cores}){more}"
+    return True, f"yes: {told}"
+
+
+def _threads(cores: int) -> int:
+    """Return how many threads torch takes, or will take, on a CPU."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return torch.get_num_threads()
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(told) if told.isdecimal() and int(told) else cores
+
+
+def on_disk(*places: Path | None) -> int:
+    """Return the bytes of weight files: each a file, a folder with some, or None for what is not here."""
+    files = (each for place in places if place for each in ([place] if place.is_file() else place.rglob("*")))
+    return sum(each.stat().st_size for each in files if each.suffix in (".safetensors", ".pth", ".pt", ".bin"))
 
 
 def free(device: str) -> tuple[int, str]:

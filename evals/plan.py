@@ -11,7 +11,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import members, registry
+from . import interpreters, members, registry
 from .environment import harness_version
 from .errors import EnvironmentProblem, UsageError, hint
 from .executors import Executor, Plugin
@@ -173,7 +173,14 @@ def model_of(entry: str | ModelAdapter, request: Request) -> Made:
     given |= {"max_cost": machine.max_cost, "canary": None if machine.canary else False}
     options = _only(accepted, given) | dict(request.model_options)
     model = members.model(registry.create("models", name, **options), name)
-    return Made(name, model, options, registry.moving("models", name, options, model.inert), name)
+    moving = registry.moving("models", name, options, model.inert)
+    python = interpreters.own_process(machine)
+    if python is None:
+        return Made(name, model, options, moving, name)
+    asked = json.dumps({"name": name, "options": options}, default=str)
+    maker = (interpreters.WORKER, {"python": str(python), "options": asked, "world": model.world})
+    there = members.model(registry.create("models", maker[0], **maker[1]), name)
+    return Made(name, there, options, moving, name, maker)
 
 
 def _suite(entry: str | Benchmark, request: Request, world: str, made: dict[str, Made]) -> Made:

@@ -133,6 +133,15 @@ class ObserverMembers(Protocol):
         "its card tells what they come to",
     ] = ()
 
+    beside: Annotated[
+        bool, "in one process it may work in a thread while the model works: they share no object and no global state"
+    ] = False
+
+    def weights_bytes(self) -> int:
+        """Return about how many bytes its weights will take where it runs, without loading them; 0 where they are
+        loaded, or where it does not say."""
+        return 0
+
     def needs(self) -> Sequence[str]:
         """Return the assets (janus-eval data fetch NAME) that it lacks: they are fetched before the model starts."""
         return ()

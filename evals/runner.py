@@ -155,7 +155,7 @@ class _Course:
         if lacking:
             count = self.settings.shard.count if self.settings.shard else 1
             self.store.check_room(members.disk_need(self.suite, self.model.here, lacking) // count)
-            if not executor.pipelined:  # else the model works elsewhere
+            if not executor.elsewhere:
                 memory.check(self.model.here, self.spec.model)
             _fetch_first(self.eyes, self.settings)
         paths = _image_paths(self.suite, self.samples, self.store.folder / "images")

@@ -75,7 +75,10 @@ def again(folder: Path, request: Request, executor: Executor) -> tuple[Pair, Exe
     """
     stored = read_spec(folder)
     if not (folder / "asked.json").is_file():
-        raise UsageError(f"{folder} does not say what it was asked: no asked.json (an object, or an old run)")
+        raise UsageError(
+            f"{folder} does not say what it was asked: no asked.json (an object, an old run, or a shard "
+            "that was killed as it began: start one again)"
+        )
     told = re.search(r"--([0-9a-f]{12})$", folder.resolve().name)
     if told is not None and told[1] != stored.digest:
         raise UsageError(f"{folder / 'spec.json'} says another run (#{stored.digest}) than its folder's name")

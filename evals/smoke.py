@@ -13,7 +13,8 @@ from typing import Any, Literal
 from .batches import Failed
 from .errors import InvalidImage, UsageError
 from .executors import Batch
-from .executors.worker import Worker, encoded
+from .executors.remote import encoded
+from .executors.worker import Worker
 from .pictures import decoded
 from .plugins import Model
 from .types import Answer, Job, Json, Kind, Picture, Refusal, Sample, job_seed

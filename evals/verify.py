@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
-from . import verdicts
+from . import members, verdicts
 from .errors import UsageError
 from .files import changed, named_digests
 from .records import iter_scores, read_record
@@ -62,7 +62,8 @@ def verify(folder: Path, options: Mapping[str, Json] | None = None) -> Verified:
     samples = taken(suite, record.spec.limit)
     stored = Stored(folder)
     have = stored.predictions()
-    kinds = {kind for kind, _, _ in have}
+    given = {kind for kind, _, _ in have}
+    kinds = [each for each in members.KINDS if each in given]
     jobs = jobs_of(suite, samples, record.spec.seed, kinds)
     made = as_read(jobs, have, suite)
     observed = bool(record.spec.observer_card)

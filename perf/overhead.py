@@ -50,10 +50,11 @@ def measure(limit: str | None, output: Path) -> tuple[RunRecord, float, float, f
         return made
 
     registry.create = create_timed
-    evaluate("janus-toy", "geneval", output=output / "warm", limit="2", device="cpu")
+    alone = {"overlap": False}
+    evaluate("janus-toy", "geneval", output=output / "warm", limit="2", device="cpu", executor_options=alone)
     model_seconds[0] = observer_seconds[0] = 0.0
     started = time.perf_counter()
-    record = evaluate("janus-toy", "geneval", output=output / "run", limit=limit, device="cpu")
+    record = evaluate("janus-toy", "geneval", output=output / "run", limit=limit, device="cpu", executor_options=alone)
     seconds = time.perf_counter() - started
     registry.create = create
     return record, seconds, model_seconds[0], observer_seconds[0]

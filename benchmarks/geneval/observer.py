@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ...evals.assets import fetch as data
 from ...evals.errors import EnvironmentProblem, InvalidImage, UsageError, why_undecodable
 from ...evals.extras import pip_line
+from ...evals.memory import on_disk
 from ...evals.pictures import rgb
 from ...evals.types import Evidence, Json, Prediction, Sample
 from ..toy.weights import identity, packaged
@@ -67,6 +68,7 @@ class GenEvalObserver:
     a converted folder. `clip`: official, toy, or a folder. `floor`: nothing that scores less is kept.
     """
 
+    beside = True
     inert = (
         *("detector", "detector_backend", "pipeline", "clip", "clip_backend", "colour_dtype", "floor"),
         *("device", "dtype", "world"),
@@ -147,6 +149,13 @@ class GenEvalObserver:
         if self._weights.kind == "toy":
             return 64
         return 64 if self._device.startswith("cuda") else 4
+
+    def weights_bytes(self) -> int:
+        """Return what the files of detector and CLIP take; they are loaded in float32, as they lie."""
+        if "_detector" in vars(self):
+            return 0
+        clip = packaged("clip") if self._clip == "toy" else None if self._clip == "official" else Path(self._clip)
+        return on_disk(self._weights.place, data.locate(_CLIP_ASSET) if self._clip == "official" else clip)
 
     @cached_property
     def _detector(self) -> Detector:

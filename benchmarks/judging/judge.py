@@ -44,7 +44,7 @@ class Judge:
     answer; "calibration" is then {"set", "marks"}: see `calibration.marked`.
     """
 
-    independent = True
+    independent = beside = True
     inert = (
         *("judge", "judge_base_url", "judge_runs", "judge_temperature", "judge_max_tokens", "world"),
         *("judge_key_env", "judge_key_file", "judge_token_field", "judge_concurrency", "judge_timeout"),

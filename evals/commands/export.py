@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from .. import reasoning, screen
 from ..errors import Incomplete, UsageError
-from ..files import changed, disk, write_out
+from ..files import changed, disk, drafted, write_out
 from ..packs import Line, file_of, picture
 from ..plugins import Suite
 from ..records import read_record, read_scores
@@ -66,18 +64,13 @@ def _folder(run: Path, out: Path, suite: Suite, samples: Sequence[Sample]) -> in
     lines = {key: row for key, row in stored.prediction_lines().items() if row.get("image") is not None}
     scores = read_scores(run)
     asked = {each.sample_id for each in scores}
-    with disk(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".part-", dir=out.parent))
-        try:
-            made = {key: _written(run, row, draft, stored.prediction(row, {})) for key, row in lines.items()}
-            seen = list(stored.evidence(made).values())
-            chosen = [each for each in samples if each.id in asked]
-            suite.export(draft, chosen, list(made.values()), seen, scores)
-            draft.chmod(0o755)
-            draft.rename(out)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+    with disk(out), drafted(out) as draft:
+        draft.mkdir()
+        made = {key: _written(run, row, draft, stored.prediction(row, {})) for key, row in lines.items()}
+        seen = list(stored.evidence(made).values())
+        chosen = [each for each in samples if each.id in asked]
+        suite.export(draft, chosen, list(made.values()), seen, scores)
+        draft.rename(out)
     for line in stored.damage:
         screen.say(f"warning: {line}")
     screen.out([f"{out}: {len(made)} pictures"])

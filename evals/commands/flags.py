@@ -182,7 +182,9 @@ def add_executor(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--observers", metavar="N", help="processes with the scorer (default: one for four workers)")
     group.add_argument("--gpus-per-worker", metavar="X", help="share of a GPU (default: 0.75)")
     group.add_argument("--gpus-per-observer", metavar="X", help="share of a GPU (default: 0.25)")
-    group.add_argument("--model-python", type=path, metavar="PATH", help="the interpreter that the model needs (ray)")
+    group.add_argument("--model-python", type=path, metavar="PATH", help="the Python that the model needs")
+    told = "in one process: the scorer works while the next batch is made (default: where both fit; -n says)"
+    group.add_argument("--overlap", action=argparse.BooleanOptionalAction, default=None, help=told)
     told = "submitit's options: partition, account, time, array_parallelism, cluster=local, ..."
     group.add_argument("--slurm", action="append", default=[], metavar="K=V", help=told)
 
@@ -192,9 +194,10 @@ def _hands(args: argparse.Namespace) -> dict[str, Any]:
     given = {name: vars(args)[name] for name in HANDS if vars(args).get(name) is not None}
     if args.slurm:
         given["slurm"] = key_values(args.slurm, "--slurm")
-    if given and not args.executor and not (args.device and "," in args.device):
-        raise UsageError(f"--{next(iter(given)).replace('_', '-')} is for --executor ray or slurm")
-    return given
+    named = next((name for name in given if name != "model_python"), None)
+    if named and not args.executor and not (args.device and "," in args.device):
+        raise UsageError(f"--{named.replace('_', '-')} is for --executor ray or slurm")
+    return given if args.overlap is None else {**given, "overlap": args.overlap}
 
 
 def machine_of(args: argparse.Namespace) -> Machine:

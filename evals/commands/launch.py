@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import registry, screen
+from .. import interpreters, registry, screen
 from ..errors import EnvironmentProblem, UsageError
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ def launch(request: Request) -> list[Path]:
 
     if request.shard is not None:
         raise UsageError("--shard and --executor slurm exclude each other: slurm makes the shards")
-    launcher: Slurm = registry.create("executors", "slurm", **request.machine.executor_options)
+    launcher: Slurm = registry.create("executors", "slurm", **interpreters.options(request.machine))
     pairs(request)  # what is misspelt or lacks is said, and what is to be fetched is, before a job waits in a queue
-    machine = replace(request.machine, executor="", executor_options={}, offline=True)
+    python = {key: each for key, each in request.machine.executor_options.items() if key == interpreters.OPTION}
+    machine = replace(request.machine, executor="", executor_options=python, offline=True)
     shards = [Shard(number, launcher.workers) for number in range(launcher.workers)]
     asked = [replace(request, machine=machine, shard=shard) for shard in shards]
     found: dict[str, None] = {}

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import memory, screen
+from .. import interpreters, memory, screen
 from ..errors import EnvironmentProblem, Incomplete, JanusEvalError, UsageError
 from ..records import read_spec
 from ..stored import read_lines
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         return _say_plan(planned, lacks, args)
     if request.machine.executor == "slurm":
         args.runs = launching.launch(request)
-        vars(args).update(dict.fromkeys(vars(args).keys() & flags.HANDS), executor="", slurm=[])
+        vars(args).update(dict.fromkeys({*flags.HANDS} - {"model_python"}), executor="", slurm=[])
         return finish(args)
     with closing(executor_of(request.machine)) as executor:
         planned = pairs(request, executor)
@@ -246,6 +246,8 @@ def _say_plan(planned: Sequence[Pair], lacks: Sequence[Lack], args: argparse.Nam
     from . import missing
 
     plans = [_preview(pair, args) for pair in planned]
+    for model in {id(pair.model.here): pair.model.here for pair in planned if pair.owned}.values():
+        model.close()  # of a worker: it told its card
     barring = [each for each in lacks if each.barring]
     if args.json:
         plans = [{**each, **missing.of(pair, lacks)} for each, pair in zip(plans, planned, strict=True)]
@@ -286,6 +288,11 @@ def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
     free = shutil.disk_usage(_existing(pair.folder)).free
     lines["disk free"] = f"{free / 1e9:,.1f} GB"
     lines |= estimate(pair, hands(args), args.executor or ("ray" if hands(args) > 1 else "local"))
+    if other := interpreters.told(flags.machine_of(args)):
+        lines["python"] = other
+    if pair.eyes is not None and lines["executor"] == "local" and "missing" not in pair.spec.model_card:
+        fits, told = memory.beside(pair.model.here, pair.eyes.here, pair.spec.model_card)
+        lines["overlap"] = told if args.overlap in (None, fits) else f"{'yes' if args.overlap else 'no'}: as asked"
     there = len({(row["kind"], row["sample_id"], row["index"]) for row in read_lines(pair.folder, "predictions")})
     if there:
         lines["on disk already"] = f"{there} outputs"

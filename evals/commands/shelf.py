@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .. import screen
 from ..errors import EnvironmentProblem, JanusEvalError, Locked, UsageError, hint
-from ..files import RECORDS, check_inside, disk, lock
+from ..files import RECORDS, check_inside, dead_drafts, disk, lock, remove
 from . import flags
 
 STATES = ("finished", "incomplete", "predicted", "observed", "interrupted", "unfinished", "running", "damaged")
@@ -40,13 +40,14 @@ class Shelved:
 
 def add(command: Add) -> None:
     """Add `rm` and `gc` to the command line."""
-    remove = command("rm", rm, "remove stored runs, after asking")
-    remove.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders")
-    prune = command("gc", gc, "remove the stored runs of a state or an age, after asking")
+    take = command("rm", rm, "remove stored runs, after asking")
+    take.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders")
+    told = "remove stored runs of a state or an age, and drafts of killed processes, after asking"
+    prune = command("gc", gc, told)
     prune.add_argument("folder", nargs="?", type=flags.path, default=Path("runs"), help="default: runs")
     prune.add_argument("--state", metavar="A,B", help=f"runs in these states: {', '.join(STATES)}")
     prune.add_argument("--older", metavar="AGE", help="runs not changed for so long: 30d, 12h, 90m")
-    for each in (remove, prune):
+    for each in (take, prune):
         each.add_argument("-n", "--dry-run", action="store_true", help="only say what would go")
         each.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
@@ -85,10 +86,11 @@ def gc(args: argparse.Namespace) -> int:
         for each in shelved(args.folder)
         if each.state in states and each.changed <= before and each.state != "running"
     ]
-    if not found:
+    drafts = dead_drafts(args.folder)
+    if not found and not drafts:
         screen.out([f"nothing to remove in {args.folder}"])
         return 0
-    return _remove(found, args)
+    return _remove(found, args, drafts)
 
 
 def _seconds(text: str) -> float:
@@ -236,13 +238,15 @@ def _own(folder: Path) -> Shelved:
     return _look(folder)
 
 
-def _remove(found: Sequence[Shelved], args: argparse.Namespace) -> int:
+def _remove(found: Sequence[Shelved], args: argparse.Namespace, drafts: Sequence[Path] = ()) -> int:
+    """Remove runs, and what killed processes left of what they were writing."""
     for each in found:
         _check(each)
-    total = size(sum(each.size for each in found))
-    what = f"{len(found)} {'run' if len(found) == 1 else 'runs'}, {total}"
+    parts = [f"{_many(len(found), 'run')}, {size(sum(each.size for each in found))}"] if found or not drafts else []
+    parts += [f"{_many(len(drafts), 'draft')} of killed processes"] if drafts else []
+    what = ", and ".join(parts)
     if args.dry_run or not args.yes:
-        screen.out(_table(found))
+        screen.out([*(_table(found) if found else ()), *map(str, drafts)])
     if args.dry_run:
         screen.out([f"would remove {what}"])
         return 0
@@ -251,8 +255,14 @@ def _remove(found: Sequence[Shelved], args: argparse.Namespace) -> int:
         return 0
     for each in found:
         _take_away(each.folder)
+    for each in drafts:
+        remove(each)
     screen.out([f"removed {what}"])
     return 0
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _check(run: Shelved) -> None:

@@ -61,8 +61,10 @@ class Executor(Protocol):
     Made by `registry.create("executors", NAME, **options)`; cheap to make, nothing starts before it is asked.
     """
 
+    elsewhere: bool
+    """Whether the work is done in other processes."""
     pipelined: bool
-    """Whether observers work while the model does: elsewhere, on devices of their own."""
+    """Whether observers work while the model does."""
 
     def card(self, plugin: Plugin[Model]) -> Mapping[str, Json]:
         """Return a model's card where it will work: device and type are chosen there."""

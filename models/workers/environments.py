@@ -31,6 +31,7 @@ from . import source as sources
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 _WHOLE = "complete.json"
+_REGISTERED = "janus_eval.evals.elsewhere"
 _LISTED = "import importlib.metadata as m,json,platform;print(json.dumps([platform.python_version()," \
     "{str(d.metadata['Name']).lower():d.version for d in m.distributions()}]))"  # fmt: skip
 
@@ -75,7 +76,9 @@ class Recipe:
             raise UsageError(f"{self.file} cannot be read: {error.strerror}") from error
 
     def card(self) -> Mapping[str, Json]:
-        """Return what names the code and the environment in a run's key."""
+        """Return what names the code and the environment in a run's key; of a registered model, its own card does."""
+        if self.module == _REGISTERED:
+            return {}
         code = self.code()
         what = f"{self.file.name}#{hashlib.sha256(code).hexdigest()[:12]}" if self.file and code else self.module
         return {"adapter": f"{what}:{self.factory}"} | ({"environment": f"#{self.digest}"} if self.lock else {})

@@ -187,6 +187,7 @@ def ready(model: Any, hello: dict[str, Any]) -> dict[str, Any]:
         "card": dict(model.card),
         "code": code_of(hello),
         "independent": bool(getattr(model, "independent", False)),
+        "shares_pictures": bool(getattr(model, "shares_pictures", False)),
         "batch_size": int(getattr(model, "batch_size", 8)),
         "image_size": int(getattr(model, "image_size", 384)),
         "python": platform.python_version(),
@@ -210,7 +211,9 @@ def code_of(hello: dict[str, Any]) -> str:
         file = Path(getattr(module, "__file__", None) or "")
         top = name.partition(".")[0]
         asked = top == str(hello.get("module", "")).partition(".")[0]
-        if file.is_absolute() and (asked or not _is_installed(file)):
+        if (
+            top != "janus_eval" and file.is_absolute() and (asked or not _is_installed(file))
+        ):  # it tells its own version
             roots += [Path(each) for each in getattr(sys.modules.get(top), "__path__", None) or [file]]
     total, count = hashlib.sha256(), 0
     for name, path in sorted({each for root in roots for each in _files(root)}):

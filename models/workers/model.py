@@ -101,12 +101,12 @@ class Worker:
     killed, or twenty times its longest batch where that is more; three times as many before its first output.
     """
 
-    inert = ("adapter", "python", "command", "source", "patience", "device", "paths")
+    inert = ("adapter", "python", "command", "source", "patience", "world", "device", "paths")
 
-    def __init__(self, name: str, launch: Launch, *, patience: float = 600) -> None:
+    def __init__(self, name: str, launch: Launch, *, patience: float = 600, world: str = "official") -> None:
         if not 0 < patience < float("inf"):
             raise UsageError(f"patience={patience}: expected seconds above 0")
-        self.name, self.launch, self.recipe = name, launch, launch.recipe
+        self.name, self.launch, self.recipe, self.world = name, launch, launch.recipe, world
         self._patience = patience
         self._channel: Channel | None = None
         self._longest = 0.0
@@ -140,6 +140,10 @@ class Worker:
     @property
     def independent(self) -> bool:
         return self._ready.get("independent") is True
+
+    @property
+    def shares_pictures(self) -> bool:
+        return self._ready.get("shares_pictures") is True
 
     @property
     def image_size(self) -> int:
@@ -346,6 +350,7 @@ def worker(
     paths: str = "",
     source: str = "",
     patience: float = 600,
+    world: str = "official",
     device: str = "auto",
     dtype: str = "auto",
     offline: bool = False,
@@ -374,4 +379,4 @@ def worker(
         dtype=dtype,
         offline=offline,
     )
-    return Worker(f"worker:{adapter}", launch, patience=patience)
+    return Worker(f"worker:{adapter}", launch, patience=patience, world=world)

@@ -102,6 +102,27 @@ def test_export_makes_the_folder_of_a_run_in_files(world: World, whole: Path, tm
     assert results(tmp_path / "0") == results(tmp_path / "1") == expected
 
 
+def test_what_a_killed_export_left_is_gone_after_the_next_one_and_after_gc(
+    world: World, whole: Path, tmp_path: Path
+) -> None:
+    def kill(at: int) -> list[Path]:
+        world.call("export", str(whole), "-o", str(tmp_path / "out"), faults_root=tmp_path, faults_kill_at=str(at))
+        return list(tmp_path.glob(".part-*"))
+
+    (draft,) = kill(30)
+    assert sum(path.is_file() for path in draft.rglob("*")) in range(5, 40)
+    (tmp_path / ".part-out-elsewhere-1-0").mkdir()  # of another machine: nobody here knows whether it works
+    assert world.call("export", str(whole), "-o", str(tmp_path / "out")).code == 0
+    assert not draft.exists() and len(list(tmp_path.glob(".part-*"))) == 1
+
+    shutil.rmtree(tmp_path / "out")
+    kill(30)
+    for more in (["-n"], ["-y"]):
+        done = world.call("gc", str(tmp_path), "--state", "damaged", *more)
+        assert done.code == 0 and "1 draft of killed processes" in done.out
+    assert [path.name for path in tmp_path.iterdir()] == [".part-out-elsewhere-1-0"]
+
+
 LIES: tuple[dict[str, object], ...] = (
     {"at": -1},
     {"at": 1},

@@ -15,11 +15,19 @@ IN_FLIGHT = 8
 
 
 @pytest.fixture(scope="module")
-def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The files of an uninterrupted run of one process."""
-    output = tmp_path_factory.mktemp("whole")
-    assert world.run(output, *BATCH).code == 0
-    return results(folder_of(output))
+def wholes(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """The files of uninterrupted runs of one process, by how they keep their pictures."""
+    found: dict[str, dict[str, str]] = {}
+    for store in ("--no-packs", "--packs"):
+        output = tmp_path_factory.mktemp("whole")
+        assert world.run(output, *BATCH, store).code == 0
+        found[store] = results(folder_of(output))
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(wholes: dict[str, dict[str, str]]) -> dict[str, str]:
+    return wholes["--no-packs"]
 
 
 def finish(world: World, output: Path, **environment: str) -> tuple[int, str]:
@@ -27,28 +35,32 @@ def finish(world: World, output: Path, **environment: str) -> tuple[int, str]:
     return done.code, done.err
 
 
-@pytest.mark.claim("R1", tries=4)
-@pytest.mark.claim("R20", tries=4)
+@pytest.mark.claim("R1", tries=2, long=100)
+@pytest.mark.claim("R20", tries=2, long=100)
+@pytest.mark.parametrize("store", ["--no-packs", "--packs"])
 def test_shards_killed_at_any_instant_requeued_or_left_out(
-    world: World, whole: dict[str, str], tries: list[random.Random], tmp_path: Path
+    store: str, world: World, wholes: dict[str, dict[str, str]], tries: list[random.Random], tmp_path: Path
 ) -> None:
     for number, chance in enumerate(tries):
         output, kills = tmp_path / str(number), 0
         count = chance.randint(1, 5)
         for shard in chance.sample(range(count), count):
-            asked = (*BATCH, "--shard", f"{shard}/{count}")
+            asked = (*BATCH, store, "--shard", f"{shard}/{count}")
             for _ in range(chance.choice([0, 1, 2])):  # requeued up to twice
                 world.run(output, *asked, faults_root=output, faults_kill_at=str(chance.randint(1, 60)))
                 kills += 1
             if chance.random() < 0.7:
                 assert world.run(output, *asked).code == 0
-        if not any(path.is_dir() for path in output.iterdir()):
-            assert world.run(output, *BATCH, "--shard", "0/2").code == 0  # all were killed before they began
+        if not any(output.glob("*/asked.json")):
+            assert world.run(output, *BATCH, store, "--shard", "0/2").code == 0  # all were killed before they began
+        for _ in range(chance.choice([0, 1])):
+            finish(world, output, faults_root=str(output), faults_kill_at=str(chance.randint(1, 40)))
+            kills += 1
         assert finish(world, output)[0] == 0, number
         for what in ("painted", "seen"):
             made = ledger(output, what)
             assert len(set(made)) == 40 and len(made) - 40 <= kills * IN_FLIGHT, (number, what)
-        assert results(folder_of(output)) == whole, number
+        assert results(folder_of(output)) == wholes[store], number
         assert [path.name for path in output.iterdir() if path.is_file()] == ["ledger"]
 
 

@@ -10,6 +10,7 @@ import pytest
 from janus_eval.evals.commands.cli import main
 from support.command import results
 from support.nodes import Nodes
+from support.pythons import another_python
 
 ASKED = ("run", "-m", "janus-toy", "-b", "geneval,pope", "-l", "12", "--batch-size", "6", "--device", "cpu", "--json")
 
@@ -59,6 +60,25 @@ def test_a_ray_cluster(count: int, nodes: Nodes, whole: dict[str, str], tmp_path
     where = ("--executor", "ray", "--ray-address", nodes.address, "--workers", str(count), "--observers", "1")
     main([*ASKED, "-o", str(tmp_path), *where])
     assert files(tmp_path) == whole
+
+
+@pytest.mark.parametrize(("without", "way"), [((), "Ray starts"), (("ray",), "the model runs in a process of its own")])
+def test_another_python(
+    without: tuple[str, ...],
+    way: str,
+    nodes: Nodes,
+    whole: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nodes.fill(2)
+    python = another_python(tmp_path / "venv", *without)
+    where = ("--executor", "ray", "--ray-address", nodes.address, "--workers", "2", "--observers", "1")
+    asked = [*ASKED, "-o", str(tmp_path / "runs"), *where, "--model-python", str(python)]
+    assert main([*asked, "-n"]) == 0
+    assert way in capsys.readouterr().out
+    main(asked)
+    assert files(tmp_path / "runs") == whole
 
 
 def test_several_devices(whole: dict[str, str], tmp_path: Path) -> None:

@@ -78,9 +78,9 @@ class World:
         return self.start("run", "-m", "painter", "-b", "squares", "-o", str(output), *more, **environment)
 
 
-def ended(process: subprocess.Popen[str]) -> Done:
-    """Return how a process ended, within a minute."""
-    out, err = process.communicate(timeout=60)
+def ended(process: subprocess.Popen[str], seconds: float = 60) -> Done:
+    """Return how a process ended, within a minute or so many seconds."""
+    out, err = process.communicate(timeout=seconds)
     return Done(process.returncode, out, err)
 
 

@@ -62,9 +62,11 @@ class Eye:
 
     card = {"eye": 1}
     batch_size = 4
+    beside = True
 
     def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> list[Evidence]:
         pause()
+        pause("SQUARES_LOOK")
         found: list[Evidence] = []
         for sample, prediction in pairs:
             note("seen", sample.id, prediction.index)

@@ -12,6 +12,7 @@ from ....evals.assets import fetch as data
 from ....evals.endpoint.chat import Terms
 from ....evals.endpoint.keys import no_key
 from ....evals.errors import InvalidImage, OutOfMemory, UsageError
+from ....evals.memory import on_disk
 from ....evals.types import Evidence, Json, Prediction, Sample
 from ...judging.local import hub_place
 from ...toy.weights import identity, packaged
@@ -44,6 +45,7 @@ class DpgVqa:
     Evidence.data is {"answers": {proposition id: answer}, "scorer", "cut": [proposition ids]}.
     """
 
+    beside = True
     inert = ("vqa", "world", "device", "dtype", "vqa_base_url")
 
     def __init__(
@@ -105,6 +107,14 @@ class DpgVqa:
     def lacks(self) -> Sequence[str]:
         """Return that there is no key, where an endpoint answers that wants one."""
         return no_key("OPENAI_API_KEY", None, self.base_url) if self.vqa.startswith("openai:") else ()
+
+    def weights_bytes(self) -> int:
+        """Return what the files of the VQA model take, as they lie; 0 of one that is loaded, or an endpoint."""
+        if "_model" in vars(self):
+            return 0
+        for name in self.assets():
+            return on_disk(data.locate(name))
+        return on_disk(packaged("vqa") if self.vqa == "toy" else Path(self.vqa.removeprefix("hf:").partition("@")[0]))
 
     def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> Sequence[Evidence]:
         """Answer the questions in each sample's target about its picture."""

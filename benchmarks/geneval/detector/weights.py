@@ -49,6 +49,13 @@ class Weights:
             return _ASSETS[self.kind][0]
         return self.name if self.kind == "hub" else None
 
+    @property
+    def place(self) -> Path | None:
+        """Where the weights lie on this machine, as they were fetched; None where they do not."""
+        if self.kind == "toy":
+            return toy_world.packaged("detector")
+        return Path(self.name) if self.asset is None else data.locate(self.asset)
+
     @cached_property
     def identity(self) -> str:
         """What the signature says: a known checkpoint, or what else was taken and its digest."""
