@@ -8,12 +8,14 @@ import json
 import math
 import pickle  # its error alone is used: torch's weights_only reader raises it
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..evals.errors import EnvironmentProblem, JanusEvalError, OutOfMemory, UsageError
+from .packages import lacking, problem
 
 if TYPE_CHECKING:
     import torch
@@ -61,11 +63,15 @@ def exact(device: str, dtype: Dtype) -> tuple[torch.device, torch.dtype]:
     return found, kind
 
 
-def of_type(dtype: torch.dtype) -> dict[str, torch.dtype]:
-    """Return the type as diffusers' `from_pretrained` is told it: renamed within the range of supported versions."""
+def of_type(dtype: torch.dtype, apart: Mapping[str, torch.dtype] = MappingProxyType({})) -> dict[str, Any]:
+    """Return the type as diffusers' `from_pretrained` is told it: renamed within the range of supported versions.
+
+    `apart` names components with a type of their own.
+    """
     from diffusers.utils import deprecation_utils
 
-    return {"dtype" if hasattr(deprecation_utils, "_resolve_dtype") else "torch_dtype": dtype}
+    name = "dtype" if hasattr(deprecation_utils, "_resolve_dtype") else "torch_dtype"
+    return {name: {**apart, "default": dtype} if apart else dtype}
 
 
 def bytes_of(files: Iterable[Path], dtype: torch.dtype) -> int:
@@ -107,6 +113,10 @@ def memory(device: torch.device, what: str) -> Generator[None]:
     raise problem
 
 
+_FAULTS = (OSError, ValueError, KeyError, TypeError, AttributeError, NameError, RuntimeError)
+"""What libraries raise for a folder that is not as it should be."""
+
+
 @contextmanager
 def loading(name: str, folder: Path) -> Generator[None]:
     """Tell in one line what a library found wrong in a model folder, and quiet its own bars and hints."""
@@ -118,15 +128,16 @@ def loading(name: str, folder: Path) -> Generator[None]:
     except JanusEvalError:
         raise
     except ImportError as error:
-        told = " ".join(str(error).split())[:300]
-        raise EnvironmentProblem(f"{name} needs a package that is not installed: {told}") from error
+        raise problem(name, error) from error
     except pickle.UnpicklingError as error:
         raise EnvironmentProblem(
             f"{name}: a weights file in {folder} is pickled and holds more than tensors, or is damaged; "
             "it is not opened: take safetensors"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (*_FAULTS, SafetensorError) as error:
         told = " ".join(str(error).split())[:300]
+        if "torchvision" in told and (line := lacking(["torchvision"])):
+            raise EnvironmentProblem(f"{name}: {line}") from error
         if "trust_remote_code" in told:
             raise UsageError(f"{name} needs code from its repository, which is never run here") from error
         raise EnvironmentProblem(

@@ -78,12 +78,15 @@ class VisionLanguageModel:
         """Return every knob that moves an answer. Fetches the folder, loads no weights."""
         folder = self.folder  # first: where it is missing, the answer needs no torch
         device, dtype = place(self._device, self._dtype)
+        # transformers has two image processors for most families, whose pixels differ: torchvision's where it is
+        # installed, else PIL's.
         where = self._path.name if self._path is not None else f"{self._name}@{self._revision or 'main'}"
         return {
             "weights": f"{where}#{data.fingerprint(folder)}",
             "decoding": "greedy",
             "max_new_tokens": self._max_new_tokens,
             "template": "checkpoint",
+            "pictures": type(getattr(self._processor, "image_processor", None)).__name__,
             "system_prompt": "preset" if self._system_prompt is None else self._system_prompt,
             "device": device.type,
             "dtype": str(dtype).removeprefix("torch."),
@@ -182,12 +185,20 @@ class VisionLanguageModel:
         return text
 
     @cached_property
+    def _processor(self) -> Any:
+        """Return what reads pictures and questions; what it lacks is told before any weights are loaded."""
+        from transformers import AutoProcessor
+
+        with loading(f"hf:{self._name}", self.folder):
+            return AutoProcessor.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+
+    @cached_property
     def _loaded(self) -> _Loaded:
-        from transformers import AutoModelForImageTextToText, AutoProcessor
+        from transformers import AutoModelForImageTextToText
 
         device, dtype = place(self._device, self._dtype)
+        processor = self._processor
         with loading(f"hf:{self._name}", self.folder):
-            processor = AutoProcessor.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
             found: Any = AutoModelForImageTextToText.from_pretrained(
                 self.folder, dtype=dtype, local_files_only=True, trust_remote_code=False, output_loading_info=True
             )

@@ -1,20 +1,22 @@
-"""SD3-Medium, and any other text-to-image pipeline of diffusers."""
+"""SD3-Medium, and any other text-to-image pipeline of diffusers, by its recipe where systems.toml has one."""
 
 from __future__ import annotations
 
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..evals.assets import fetch as data
-from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError
+from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError, nearest
 from ..evals.types import Job, Json, Kind, Output
 from .device import Dtype, at_least, loading, memory, of_type, place
 from .encoded import KIND, Encoded, fits
+from .packages import lacking
+from .systems import Recipe, drawer, drawers, together
 
 if TYPE_CHECKING:
     import torch
@@ -22,16 +24,6 @@ if TYPE_CHECKING:
 _MOST = 8
 """Pictures at once where nobody says how many: the gain of more is small."""
 SD3 = "stabilityai/stable-diffusion-3-medium-diffusers"
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to draw; None leaves a value to the pipeline's own default."""
-
-    steps: int | None = None
-    guidance: float | None = None
-    size: int | None = None
-    negative_prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +61,7 @@ class Diffuser:
     kinds: frozenset[Kind] = frozenset(("image",))
     inert = (
         *("name", "path", "revision", "recipe", "steps", "guidance", "size", "negative_prompt", "t5", "without"),
-        *("batch_size", "device", "dtype"),
+        *("extra", "batch_size", "device", "dtype"),
     )
 
     def __init__(self, source: Source, recipe: Recipe, *, device: str, dtype: Dtype, batch: int | None) -> None:
@@ -91,6 +83,8 @@ class Diffuser:
         folder = self.folder  # first: where it is missing, the answer needs no torch
         device, dtype = place(self._device, self._dtype)
         recipe, source = self._recipe, self._source
+        if line := lacking(recipe.needs):
+            raise EnvironmentProblem(f"{source.name}: {line}")
         index = _index(folder)
         where = source.path.name if source.path is not None else f"{source.repository}@{source.revision or 'main'}"
         return {
@@ -102,6 +96,8 @@ class Diffuser:
             "size": recipe.size or "pipeline",
             "negative_prompt": recipe.negative_prompt or "",
             "without": ",".join(source.dropped) or "nothing",
+            **({"extra": dict(recipe.extra)} if recipe.extra else {}),
+            **({"float32": ",".join(recipe.float32)} if recipe.float32 else {}),
             "noise": "torch-cpu-generator",
             "device": device.type,
             "dtype": str(dtype).removeprefix("torch."),
@@ -116,6 +112,11 @@ class Diffuser:
 
     def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
         """Return one picture for each job, in order. Raises OutOfMemory where the batch does not fit."""
+        pipeline, _ = self._pipeline
+        most = together(type(pipeline).__name__) or len(jobs)
+        return [each for start in range(0, len(jobs), most) for each in self._draw(jobs[start : start + most])]
+
+    def _draw(self, jobs: Sequence[Job]) -> Sequence[Output]:
         import torch
 
         pipeline, device = self._pipeline
@@ -125,6 +126,7 @@ class Diffuser:
             "guidance_scale": recipe.guidance,
             "height": recipe.size,
             "width": recipe.size,
+            **recipe.extra,
         }
         with memory(device, f"a batch of {len(jobs)}"), torch.inference_mode():
             asked = self._asked(pipeline, [job.sample.prompt for job in jobs])
@@ -154,16 +156,23 @@ class Diffuser:
     @cached_property
     def _pipeline(self) -> tuple[Any, torch.device]:
         import diffusers
+        import torch
         from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
         device, dtype = place(self._device, self._dtype)
         source = self._source
         index = _index(self.folder)
         _known_libraries(source.name, index, diffusers)
+        if self._recipe.pipeline not in ("", index["_class_name"]):
+            raise UsageError(
+                f"{source.name}: its recipe is for a {self._recipe.pipeline}, {self.folder} is a "
+                f"{index['_class_name']}: -a recipe=pipeline draws by that one's defaults"
+            )
         dropped: dict[str, None] = dict.fromkeys(source.dropped)
+        types = of_type(dtype, {name: torch.float32 for name in self._recipe.float32 if name in index})
         with loading(source.name, self.folder):
             pipeline: Any = DiffusionPipeline.from_pretrained(
-                self.folder, **of_type(dtype), variant=source.variant, local_files_only=True, **dropped
+                self.folder, **types, variant=source.variant, local_files_only=True, **dropped
             )
             accepted = inspect.signature(pipeline.__call__).parameters
             _must_draw(source.name, type(pipeline).__name__, accepted, self._recipe)
@@ -207,10 +216,12 @@ def pipeline(
     *,
     path: Path | None = None,
     revision: str | None = None,
+    recipe: Literal["card", "pipeline"] = "card",
     steps: int | None = None,
     guidance: float | None = None,
     size: int | None = None,
     negative_prompt: str | None = None,
+    extra: str = "{}",
     without: str = "",
     variant: str | None = None,
     batch_size: int | None = None,
@@ -218,20 +229,46 @@ def pipeline(
     dtype: Dtype = "auto",
     offline: bool = False,
 ) -> Diffuser:
-    """Return any text-to-image pipeline: `diffusers:ORG/NAME`, or `diffusers:FOLDER`.
+    """Return any text-to-image pipeline: `diffusers:ORG/NAME`, `diffusers:FOLDER`, or a name with a recipe.
 
-    Steps, guidance and size are the pipeline's own defaults unless given. `without` names
-    components to leave out, comma-joined (`safety_checker`).
+    Where there is a recipe for the checkpoint (`janus-eval list models`), steps, guidance, size and further knobs
+    are its model card's; else, and with `recipe=pipeline`, the pipeline's own defaults. What is given beside it wins.
+    `extra`: a JSON object of further arguments of the pipeline's call. `without` names components to leave out,
+    comma-joined (`safety_checker`).
     """
     if path is None and not name:
         raise UsageError("diffusers needs a pipeline: diffusers:ORG/NAME, or -a path=FOLDER")
     if path is None and Path(name).is_dir():
         path = Path(name)
-    name = name or str(path)
+    found = drawer(name)
+    if path is None and found is None and "/" not in name:
+        near = nearest(name, drawers())
+        told = f"did you mean {near!r}?" if near else f"known: {', '.join(drawers())}"
+        raise UsageError(f"diffusers:{name} is no folder, no ORG/NAME and no recipe; {told}")
+    chosen = found.recipe if found is not None and found.recipe is not None and recipe == "card" else Recipe()
+    given = {"steps": steps, "guidance": guidance, "size": size, "negative_prompt": negative_prompt}
+    chosen = replace(
+        chosen,
+        extra={**chosen.extra, **_object(extra)},
+        variant=variant or (chosen.variant if path is None else None),  # a folder has what it has
+        **{key: value for key, value in given.items() if value is not None},
+    )
     dropped = tuple(filter(None, (each.strip() for each in without.split(","))))
-    source = Source(f"diffusers:{name}", name, path, revision, variant, offline, dropped)
-    chosen = Recipe(steps, guidance, size, negative_prompt)
+    name = name or str(path)
+    repository = found.checkpoint if found is not None else name
+    source = Source(f"diffusers:{name}", repository, path, revision, chosen.variant, offline, dropped)
     return Diffuser(source, chosen, device=device, dtype=dtype, batch=batch_size)
+
+
+def _object(text: str) -> dict[str, Json]:
+    """Return the JSON object that an option holds. Raises UsageError."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"extra={text!r} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"extra={text!r}: expected a JSON object")
+    return found
 
 
 def _index(folder: Path) -> dict[str, Any]:
@@ -263,6 +300,7 @@ def _must_draw(name: str, kind: str, accepted: Mapping[str, inspect.Parameter], 
         "guidance_scale": recipe.guidance,
         "height": recipe.size,
         "negative_prompt": recipe.negative_prompt,
+        **recipe.extra,
     }
     for key, value in wanted.items():
         if value is not None and key not in accepted:

@@ -47,7 +47,7 @@ def _told(record: RunRecord, folder: Path) -> list[str]:
     if record.spec.limit:
         lines.append(f"LIMITED to {record.spec.limit}: not comparable with a whole run")
     if counts.get("cut"):
-        lines.append(_cut(counts, folder))
+        lines.append(_cut(record, folder))
     lines += _made_otherwise(counts, folder)
     if record.environment.get("paid"):
         lines.append(_paid(record.environment["paid"]))
@@ -103,12 +103,18 @@ def _incomplete(record: RunRecord) -> str:
     return f"{state}: {what}; {record.headline} {told}; {mend}"
 
 
-def _cut(counts: Mapping[str, int], folder: Path) -> str:
-    """Return the line about answers that a token limit cut, with the first of them."""
+_LIMITS = ("max_new_tokens", "length")
+"""The knobs of a model's card that bound an answer's tokens, as they are typed."""
+
+
+def _cut(record: RunRecord, folder: Path) -> str:
+    """Return the line about answers that a token limit cut, with the first of them and the option that raises it."""
+    counts, card = record.counts, record.spec.model_card
     names = [f"{each.sample_id}/{each.index}" for each in Stored(folder).predictions().values() if each.finish == CUT]
     some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     said = f"CUT: {counts['cut']} of {counts['expected']} answers end at the token limit and are scored as they are"
-    return f"{said} ({some}); give them more tokens: -a max_new_tokens=N"
+    option = next((each for each in _LIMITS if each in card), None)
+    return f"{said} ({some}); give them more tokens" + (f": -a {option}=N" if option else "")
 
 
 def _made_otherwise(counts: Mapping[str, int], folder: Path) -> list[str]:

@@ -32,7 +32,19 @@ def examine() -> list[dict[str, Json]]:
             rows.append(_row(extra, state, f"{use}: no {', '.join(absent)}", f'pip install "janus-eval[{extra}]"'))
         else:
             rows.append(_row(extra, "ok", ", ".join(f"{name} {version}" for name, version in found.items())))
-    return [*rows, *_device(), *_places(), *_assets()]
+    return [*rows, _vision(), *_device(), *_places(), *_assets()]
+
+
+def _vision() -> dict[str, Json]:
+    """Return whether processors of vision-language models find what they ask for, and fitting the installed torch."""
+    from ...models.packages import VISION, lacking
+
+    use = "processors of most vision-language models"
+    line = lacking()
+    if not line:
+        return _row("vision", "ok", ", ".join(f"{name} {installed(name)}" for name in VISION))
+    there = all(installed(name) for name in VISION)
+    return _row("vision", "warning" if there else "optional", f"{use}: {line}", line.partition(": ")[2])
 
 
 def text(rows: list[dict[str, Json]]) -> str:

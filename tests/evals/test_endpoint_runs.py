@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import EnvironmentProblem, Incomplete
 from janus_eval.evals.stored import Stored
 from janus_eval.evals.types import Answer, Job, RunRecord
+from janus_eval.reports.summary import run_summary
 from support.chat_server import Fault, Service, nowhere, reset, serving
 
 KEY = "sk-planted-key-0123456789abcdef"
@@ -58,6 +60,15 @@ def test_cut_answers_are_counted_and_named_wherever_the_run_is_shown(
     assert "4 of 4 answers cut" in " ".join(capsys.readouterr().out.split())
     assert cli.main(["compare", str(folder), str(folder)]) == 0
     assert "4 of 4 answers cut" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_option_that_gives_more_tokens_is_the_model_s_own(service: Service, tmp_path: Path) -> None:
+    service.reply = lambda body: said("Yes, I", "length")
+    record = pope(service, tmp_path, limit="4")
+    (folder,) = tmp_path.iterdir()
+    for card, told in (({"max_new_tokens": 9}, ": -a max_new_tokens=N"), ({"length": 9}, ": -a length=N"), ({}, "")):
+        shown = run_summary(replace(record, spec=replace(record.spec, model_card=card)), folder)
+        assert f"give them more tokens{told}" in {line.rpartition("; ")[2] for line in shown}
 
 
 # -- what is kept -------------------------------------------------------------------------------------

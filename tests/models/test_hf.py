@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from janus_eval.evals import registry
+from janus_eval.evals.commands import cli
+from janus_eval.evals.environment import installed
 from janus_eval.evals.errors import EnvironmentProblem, InvalidImage, JanusEvalError, UsageError
 from janus_eval.evals.types import Answer, Job, Picture, Sample
+from janus_eval.models.packages import command
 from PIL import Image
 from support.tiny_models import save_vision_language_model
 
@@ -202,3 +206,20 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         model(tmp_path).predict(JOBS[:1])
     with pytest.raises(UsageError, match="hf:ORG/NAME"):
         registry.create("models", "hf")
+
+
+@pytest.mark.skipif(installed("torchvision") is not None, reason="is about a machine without torchvision")
+def test_a_processor_that_needs_torchvision_is_told_by_a_dry_run_and_before_the_weights(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(folder, tmp_path / "model")
+    (copy / "model.safetensors").unlink()
+    told = json.loads((copy / "processor_config.json").read_text())
+    (copy / "processor_config.json").write_text(json.dumps({**told, "processor_class": "PixtralProcessor"}))
+    wanted = f"no torchvision: {command(['torchvision'])}"
+    with pytest.raises(EnvironmentProblem, match=re.escape(wanted)):
+        model(copy).predict(JOBS[:1])
+    asked = ["run", "-m", f"hf:{copy}", "-b", "pope", "--data", "toy", "--device", "cpu", "-o", str(tmp_path / "runs")]
+    assert cli.main([*asked, "-n"]) == 0
+    assert wanted in capsys.readouterr().out
+    assert cli.main(asked) == 6
