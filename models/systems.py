@@ -61,6 +61,15 @@ class System:
     """Where the recipe's numbers stand."""
 
 
+HEAD = ("system", "halves", "licence", "checkpoint", "environment", "`-m`", "what was run here", "published row")
+
+
+def cells(system: System) -> tuple[str, ...]:
+    """Return what a table shows of a system, in the order of `HEAD`."""
+    halves, rows = ", ".join(system.halves), ", ".join(system.rows) or "none here"
+    return (system.name, halves, system.licence, system.checkpoint, system.environment, system.model, system.ran, rows)
+
+
 @cache
 def systems() -> tuple[System, ...]:
     """Return every row, in the order in which they are shown."""

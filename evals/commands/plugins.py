@@ -26,16 +26,35 @@ def listing(args: argparse.Namespace) -> int:
         return _recipes(as_json=args.json)
     groups: tuple[registry.Group, ...] = (args.what,) if args.what else GROUPS
     if args.json:
-        screen.machine(screen.as_json({group: registry.names(group) for group in groups}))
+        told = {group: registry.names(group) for group in groups}
+        screen.machine(screen.as_json(told | ({"systems": _systems()} if args.what == "models" else {})))
         return 0
     for number, group in enumerate(groups):
         told = registry.abstracts(group)
         wide = max(map(len, told), default=0)
         lines = [each for name, line in told.items() for each in _hung(f"  {name:<{wide}}  ", line)]
         screen.out([*([""] if number else []), f"{group}:", *lines])
+    if args.what == "models":
+        screen.out(["", "systems:", *(line for row in _systems() for line in _shown(row))])
     if args.what is None:
         screen.out(["", "options of one: janus-eval run -h -m NAME, or -b NAME"])
     return 0
+
+
+def _systems() -> list[dict[str, str]]:
+    """Return what is known of each system that people compare, as docs/models.md shows it."""
+    from ...models.systems import HEAD, cells, systems
+
+    return [dict(zip((each.strip("`") for each in HEAD), cells(row), strict=True)) for row in systems()]
+
+
+def _shown(row: dict[str, str]) -> list[str]:
+    """Return a system's lines: its name and how it is run, then the rest."""
+    told = "; ".join(f"{key}: {row[key]}" for key in row if key not in ("system", "-m", "halves", "licence"))
+    return [
+        *_hung(f"  {row['system']}  ", f"-m {row['-m']}"),
+        *_hung("    ", f"{row['halves']}; {row['licence']}; {told}"),
+    ]
 
 
 def _hung(start: str, text: str) -> list[str]:

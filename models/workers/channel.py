@@ -37,6 +37,9 @@ _ALLOWED = ("HF_TOKEN",)
 class WorkerEnded(JanusEvalError):
     """The worker's process ended, hung or spoke nonsense; it is gone."""
 
+    killed = False
+    """Whether a signal ended it that nobody here sent."""
+
 
 class Channel:
     """A worker's process. Each call has a patience in seconds; what goes wrong ends the process (WorkerEnded)."""
@@ -141,10 +144,12 @@ class Channel:
 
     def _end(self, what: str) -> WorkerEnded:
         """Kill the process and return the error that tells how it went."""
+        killed = False
         if what == "ended":
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
             code = self._process.poll()
+            killed = code is not None and code < 0
             what = "closed its output" if code is None else f"ended ({_how(code)})"
         printed = ""
         if self._out is not None and not self._seen.endswith(janus_worker.MAGIC):
@@ -153,7 +158,9 @@ class Channel:
             printed = f"; it printed {clean(repr(bytes(self._seen[:60])))}" if self._seen else ""
         self._kill()
         last = f"; its last words: {words}" if (words := _last_words(self.log)) else ""
-        return WorkerEnded(f"the worker {what}{printed}{last}; log: {self.log}")
+        error = WorkerEnded(f"the worker {what}{printed}{last}; log: {self.log}")
+        error.killed = killed
+        return error
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -229,23 +229,39 @@ class Worker:
         return made
 
     def _start(self) -> tuple[Channel, Mapping[str, Any]]:
-        """Start a worker and return it with what it says. Raises EnvironmentProblem, UsageError."""
-        words, hello = self.launch.words(), self.launch.hello()
-        name = re.sub(r"[^A-Za-z0-9._-]+", "_", self.name)[-60:]
-        channel = Channel(words, cache_root() / "workers" / f"{name}-{os.getpid()}-{next(_NUMBER)}.log")
-        try:
-            ready = channel.greet(hello, self.recipe.code(), 3 * self._patience)
-        except WorkerEnded as error:
-            raise EnvironmentProblem(f"{self.name} ({shlex.join(words)}): {error}") from error
-        except BaseException:
-            channel.close()
-            raise
+        """Start a worker and return it with what it says; one that is killed meanwhile is started again.
+
+        Raises EnvironmentProblem, UsageError.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                channel, ready = self._greeted()
+                break
+            except WorkerEnded as error:
+                if not (left and error.killed):
+                    words = shlex.join(self.launch.words())
+                    raise EnvironmentProblem(f"{self.name} ({words}): {error}") from error
+        else:
+            raise AssertionError
         if ready.get("do") != "ready" or ready.get("protocol") != janus_worker.PROTOCOL:
             channel.close()
             raise self._refused(ready, channel.log)
         self._channel = channel
         self.__dict__.setdefault("_ready", ready)
         return channel, ready
+
+    def _greeted(self) -> tuple[Channel, dict[str, Any]]:
+        """Return a new worker with its first answer. Raises WorkerEnded where it gives none."""
+        words, hello = self.launch.words(), self.launch.hello()
+        name = re.sub(r"[^A-Za-z0-9._-]+", "_", self.name)[-60:]
+        channel = Channel(words, cache_root() / "workers" / f"{name}-{os.getpid()}-{next(_NUMBER)}.log")
+        try:
+            return channel, channel.greet(hello, self.recipe.code(), 3 * self._patience)
+        except WorkerEnded:
+            raise
+        except BaseException:
+            channel.close()
+            raise
 
     def _refused(self, told: Mapping[str, Any], log: Path) -> JanusEvalError:
         text, kind = clean(str(told.get("text", "")))[:500], told.get("error")

@@ -224,6 +224,38 @@ def _gemma() -> tuple[Any, Any]:
     return model, processor
 
 
+def _emu() -> tuple[Any, Any]:
+    import transformers as t
+
+    named = {
+        "image_token": "<image>",
+        "boi_token": "<|image start|>",
+        "eoi_token": "<|image end|>",
+        "image_wrapper_token": "<|image token|>",
+        "eof_token": "<|extra_201|>",
+        "eol_token": "<|extra_200|>",
+    }
+    visual = [f"<|visual token {number:06d}|>" for number in range(20)]
+    tokenizer = _tokenizer(*visual, **named)
+    config = t.Emu3Config(
+        text_config=_text(tokenizer, attention_dropout=0.0),
+        vq_config={
+            "codebook_size": 20,
+            "temporal_downsample_factor": 1,
+            "base_channels": 32,
+            "channel_multiplier": [1, 1, 1, 1],
+            "num_res_blocks": 1,
+            "hidden_size": 32,
+            "attn_resolutions": [],
+        },
+        vocabulary_map=tokenizer.get_vocab(),
+    )
+    processor = t.Emu3Processor(
+        t.Emu3ImageProcessor(min_pixels=32 * 32, max_pixels=48 * 48), tokenizer, chat_template=_template("<image>")
+    )
+    return t.Emu3ForConditionalGeneration(config), processor
+
+
 MAKERS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
     "Qwen2-VL": lambda: _qwen("Qwen2VL"),
     "Qwen2.5-VL": lambda: _qwen("Qwen2_5_VL"),
@@ -233,6 +265,7 @@ MAKERS: Mapping[str, Callable[[], tuple[Any, Any]]] = {
     "Idefics3": lambda: _idefics("Idefics3"),
     "SmolVLM": lambda: _idefics("SmolVLM"),
     "Gemma 3": _gemma,
+    "Emu3": _emu,
 }
 
 

@@ -128,6 +128,16 @@ def test_a_crash_while_loading_is_told_with_its_last_words(made: Made) -> None:
         _ = made(load='print("broken", flush=True); os._exit(5)').card
 
 
+def test_a_worker_that_is_killed_while_it_loads_is_started_again(made: Made, tmp_path: Path) -> None:
+    mark = str(tmp_path / "mark")
+    kill = f"(open({mark!r}, 'a').write('x'), os.kill(os.getpid(), 9)) if len(open({mark!r}).read()) < TIMES else None"
+    (tmp_path / "mark").write_text("")
+    assert texts(made(load=kill.replace("TIMES", "2")).predict(jobs("a"))) == ["a 0 0"]
+    (tmp_path / "mark").write_text("")
+    with pytest.raises(EnvironmentProblem, match=r"ended \(signal 9, SIGKILL\)"):
+        _ = made(load=kill.replace("TIMES", "9")).card
+
+
 def test_an_option_that_the_factory_lacks_is_a_usage_error(made: Made) -> None:
     with pytest.raises(UsageError, match="no option 'speed'"):
         _ = made(options='{"speed": 3}').card
