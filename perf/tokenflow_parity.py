@@ -10,6 +10,7 @@ models are tiny; the picture tokenizers have the released widths, which the code
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -238,6 +239,7 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] in (["--draws"], ["--answers"]):
         sys.path[:0] = [f"{sys.argv[3]}/{each}" for each in ("t2i", "i2t", "", "tokenflow")]
+        os.environ["HF_HUB_OFFLINE"] = "1"  # their conversations fetch Llama 3's tokenizer for a template of its own
         teachers()
         {"--draws": draws, "--answers": answers}[sys.argv[1]](Path(sys.argv[2]))
     else:

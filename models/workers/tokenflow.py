@@ -180,6 +180,8 @@ class _Answering:
     def __init__(self, folder: str, tokenizer: str, device: str, dtype: Any, knobs: dict[str, Any]) -> None:
         import torch
         import transformers
+
+        _talks()
         from llava.constants import DEFAULT_IM_END_TOKEN, DEFAULT_IM_START_TOKEN, DEFAULT_IMAGE_PATCH_TOKEN
         from llava.model.language_model.llava_qwen import LlavaQwenForCausalLM
 
@@ -249,6 +251,21 @@ class _Answering:
         return found.to(self.device, self.dtype)
 
 
+def _talks() -> None:
+    """Import the conversations without the tokenizer of Llama 3, which is fetched there for a template not used here."""
+    from transformers import AutoTokenizer
+
+    def missing(name: str) -> None:
+        raise OSError(name)
+
+    whole = vars(AutoTokenizer)["from_pretrained"]
+    AutoTokenizer.from_pretrained = staticmethod(missing)
+    try:
+        import llava.conversation  # noqa: F401
+    finally:
+        AutoTokenizer.from_pretrained = whole
+
+
 @contextlib.contextmanager
 def _without_teachers(module: str) -> Iterator[None]:
     """Build CLIP ViT-B/16 and SigLIP-so400m from their sizes: the checkpoint's tensors fill them a moment later.
@@ -261,7 +278,7 @@ def _without_teachers(module: str) -> Iterator[None]:
     from transformers import SiglipVisionConfig
     from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 
-    load, build = torch.load, SiglipVisionModel.from_pretrained
+    load = torch.load
     torch.load = functools.partial(load, weights_only=True)
     SiglipVisionModel.from_pretrained = classmethod(lambda cls, name: cls(SiglipVisionConfig(**SO400M)))
     found = importlib.import_module(module)
@@ -271,7 +288,8 @@ def _without_teachers(module: str) -> Iterator[None]:
     try:
         yield
     finally:
-        torch.load, SiglipVisionModel.from_pretrained = load, build
+        torch.load = load
+        del SiglipVisionModel.from_pretrained  # its parent's again
 
 
 VIT_B_16 = {"input_resolution": 224, "patch_size": 16, "width": 768, "layers": 12, "heads": 12, "output_dim": 512}
