@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import torch
 
 
+_BY_SIZE = ("emu3",)
+"""Families whose network sees what pads the smaller pictures of a batch: pictures of one size go together."""
+
+
 @dataclass(frozen=True)
 class _Loaded:
     model: Any
@@ -78,14 +82,13 @@ class VisionLanguageModel:
         """Return every knob that moves an answer. Fetches the folder, loads no weights."""
         folder = self.folder  # first: where it is missing, the answer needs no torch
         device, dtype = place(self._device, self._dtype)
-        # transformers has two image processors for most families, whose pixels differ: torchvision's where it is
-        # installed, else PIL's.
         where = self._path.name if self._path is not None else f"{self._name}@{self._revision or 'main'}"
         return {
             "weights": f"{where}#{data.fingerprint(folder)}",
             "decoding": "greedy",
             "max_new_tokens": self._max_new_tokens,
             "template": "checkpoint",
+            # transformers reads by torchvision where it is installed, else by PIL: their pixels differ
             "pictures": type(getattr(self._processor, "image_processor", None)).__name__,
             "system_prompt": "preset" if self._system_prompt is None else self._system_prompt,
             "device": device.type,
@@ -113,11 +116,20 @@ class VisionLanguageModel:
         """
         loaded = self._loaded
         answers: dict[int, Answer] = {}
-        for count in sorted({len(job.sample.images) for job in jobs}):
-            places = [at for at, job in enumerate(jobs) if len(job.sample.images) == count]
+        alike = [self._alike(job) for job in jobs]
+        for one in sorted({*alike}):
+            places = [at for at, other in enumerate(alike) if other == one]
             with memory(loaded.device, f"a batch of {len(places)}"):
                 answers.update(zip(places, self._answers([jobs[at] for at in places]), strict=True))
         return [answers[at] for at in range(len(jobs))]
+
+    def _alike(self, job: Job) -> tuple[int, ...]:
+        """Return what questions of one batch have in common."""
+        pictures = job.sample.images
+        if self._loaded.model.config.model_type not in _BY_SIZE:
+            return (len(pictures),)
+        sizes = (open_picture(each.read(), each.name).size for each in pictures)
+        return (len(pictures), *(edge for size in sizes for edge in size))
 
     def _answers(self, jobs: Sequence[Job]) -> list[Answer]:
         import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from janus_eval.evals import registry
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import EnvironmentProblem, UsageError
-from janus_eval.evals.types import Job, Sample
+from janus_eval.evals.types import Job, Picture, Sample
+from PIL import Image
 from support.tiny_families import save_family
 
 
@@ -88,6 +90,18 @@ def test_every_knob_moves_the_card_and_the_picture(folder: Path) -> None:
         assert (draw(other, JOBS[:1])[0] != base).any(), change
         cards.append(other.card)
     assert len({json.dumps(each, sort_keys=True) for each in cards}) == len(cards)
+
+
+def test_a_batch_gives_the_answers_that_single_questions_give_whatever_its_pictures_sizes(folder: Path) -> None:
+    def question(seed: int, size: tuple[int, int]) -> Job:
+        data = io.BytesIO()
+        levels = np.random.default_rng(seed).integers(0, 255, (3, 4, 3), dtype=np.uint8)
+        Image.fromarray(levels).resize(size).save(data, "PNG")
+        return Job(Sample(f"q{seed}", "what ?", (Picture("p", data.getvalue),)), "text", 0, 1)
+
+    asked = registry.create("models", f"hf:{folder}", device="cpu", max_new_tokens="8")
+    jobs = [question(1, (40, 30)), question(2, (64, 20)), question(3, (40, 30))]
+    assert asked.predict(jobs) == [asked.predict([each])[0] for each in jobs]
 
 
 def test_both_halves_run(folder: Path, tmp_path: Path) -> None:

@@ -40,9 +40,7 @@ def test_its_card_has_every_knob_and_names_weights_and_environment(weights: dict
         model.close()
     assert (cards[0]["guidance"], cards[0]["loops"]) == (7.5, 1)
     assert str(cards[0]["drawing"]).startswith("draws#")
-    assert cards[0]["answering"] == (
-        "ByteFlow-AI/Tokenflow-llava-qwen2.5-14B-finetuning@main, tokenflow_siglip_32k.pt"
-    )
+    assert cards[0]["answering"] == ("ByteFlow-AI/Tokenflow-llava-qwen2.5-14B-finetuning@main, tokenflow_siglip_32k.pt")
     assert cards[0]["environment"] == f"#{TOKENFLOW.digest}"
     assert len({str(sorted(each.items())) for each in cards}) == len(cards)
 
