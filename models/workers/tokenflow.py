@@ -252,7 +252,7 @@ class _Answering:
 
 
 def _talks() -> None:
-    """Import the conversations without the tokenizer of Llama 3, which is fetched there for a template not used here."""
+    """Import the conversations without Llama 3's tokenizer, which is fetched there for a template not used here."""
     from transformers import AutoTokenizer
 
     def missing(name: str) -> None:
