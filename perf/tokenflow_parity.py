@@ -127,6 +127,21 @@ def draws(folder: Path) -> None:
     print(f"official: {time.time() - began:.0f} s for {len(PROMPTS) + 1} pictures", file=sys.stderr)
 
 
+def chat_words() -> Any:
+    """Return a small byte-level tokenizer with the marks of ChatML."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import Qwen2TokenizerFast
+
+    inner = Tokenizer(models.BPE(unk_token=None))
+    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    inner.train_from_iterator(["what is it yes no cat"], trainer)
+    return Qwen2TokenizerFast(tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+
+
 def answers(folder: Path) -> None:
     """Make the answering half and ask it as i2t's walk does."""
     import torch
@@ -136,21 +151,13 @@ def answers(folder: Path) -> None:
     from llava.model.language_model.llava_qwen import LlavaQwenConfig, LlavaQwenForCausalLM
     from PIL import Image
     from tokenflow.tokenizer.vq_model import VQ_models
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import AutoTokenizer, Qwen2TokenizerFast
+    from transformers import AutoTokenizer
 
     torch.manual_seed(1)
     network = VQ_models["TokenFlow"](codebook_size=32768, teacher="siglip_384")
     torch.save({"model": network.state_dict()}, folder / "answer.pt")
     del network
-    inner = Tokenizer(models.BPE(unk_token=None))
-    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=300, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    inner.train_from_iterator(["what is it yes no cat"], trainer)
-    words = Qwen2TokenizerFast(tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    words = chat_words()
     where = folder / "tokenflow-llava-qwen"
     words.save_pretrained(where)
     config = LlavaQwenConfig(
