@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import get_args
 
-from . import members, verdicts
+from . import verdicts
 from .errors import UsageError
 from .files import changed, named_digests
 from .records import iter_scores, read_record
@@ -16,7 +17,7 @@ from .remade import suite_of, taken
 from .runner import as_read, jobs_of
 from .samples import fingerprint
 from .stored import Stored
-from .types import Evidence, Json, Metric, RunRecord, Score
+from .types import Evidence, Json, Kind, Metric, RunRecord, Score
 
 _SLACK = 1e-9
 """What another machine's sums may differ by, in parts of a number."""
@@ -63,7 +64,7 @@ def verify(folder: Path, options: Mapping[str, Json] | None = None) -> Verified:
     stored = Stored(folder)
     have = stored.predictions()
     given = {kind for kind, _, _ in have}
-    kinds = [each for each in members.KINDS if each in given]
+    kinds: list[Kind] = [each for each in get_args(Kind) if each in given]
     jobs = jobs_of(suite, samples, record.spec.seed, kinds)
     made = as_read(jobs, have, suite)
     observed = bool(record.spec.observer_card)

@@ -4,7 +4,8 @@
 
 The environment's interpreter makes the weights in FOLDER (else a temporary one) and calls the authors' functions
 as their scripts do, one picture and one question at a time; then the worker is asked for the same. The language
-models are tiny; the picture tokenizers have the released widths, which the code holds fast. All in float32 on the CPU.
+models are tiny; the picture tokenizers have the released widths, which the code holds fast. All in float32 on the
+CPU.
 """
 
 from __future__ import annotations
@@ -126,23 +127,11 @@ def draws(folder: Path) -> None:
     print(f"official: {time.time() - began:.0f} s for {len(PROMPTS) + 1} pictures", file=sys.stderr)
 
 
-def answers(folder: Path) -> None:
-    """Make the answering half and ask it as i2t's walk does."""
-    import torch
-    from llava.constants import IMAGE_TOKEN_INDEX
-    from llava.conversation import conv_templates
-    from llava.mm_utils import process_images, tokenizer_image_token
-    from llava.model.builder import load_pretrained_model
-    from llava.model.language_model.llava_qwen import LlavaQwenConfig, LlavaQwenForCausalLM
-    from PIL import Image
-    from tokenflow.tokenizer.vq_model import VQ_models
+def chat_words() -> Any:
+    """Return a small byte-level tokenizer with the marks of ChatML."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import Qwen2TokenizerFast
 
-    torch.manual_seed(1)
-    network = VQ_models["TokenFlow"](codebook_size=32768, teacher="siglip_384")
-    torch.save({"model": network.state_dict()}, folder / "answer.pt")
-    del network
     inner = Tokenizer(models.BPE(unk_token=None))
     inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -150,7 +139,25 @@ def answers(folder: Path) -> None:
         vocab_size=300, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
     inner.train_from_iterator(["what is it yes no cat"], trainer)
-    words = Qwen2TokenizerFast(tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    return Qwen2TokenizerFast(tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+
+
+def answers(folder: Path) -> None:
+    """Make the answering half and ask it as i2t's walk does."""
+    import torch
+    from llava.constants import IMAGE_TOKEN_INDEX
+    from llava.conversation import conv_templates
+    from llava.mm_utils import process_images, tokenizer_image_token
+    from llava.model.language_model.llava_qwen import LlavaQwenConfig, LlavaQwenForCausalLM
+    from PIL import Image
+    from tokenflow.tokenizer.vq_model import VQ_models
+    from transformers import AutoTokenizer
+
+    torch.manual_seed(1)
+    network = VQ_models["TokenFlow"](codebook_size=32768, teacher="siglip_384")
+    torch.save({"model": network.state_dict()}, folder / "answer.pt")
+    del network
+    words = chat_words()
     where = folder / "tokenflow-llava-qwen"
     words.save_pretrained(where)
     config = LlavaQwenConfig(
@@ -168,8 +175,11 @@ def answers(folder: Path) -> None:
         pad_token_id=words.pad_token_id,
     )
     saved(LlavaQwenForCausalLM(config), where, "TOKENFLOW")
-    words, model, reader, _ = load_pretrained_model(str(where), None, "llava-qwen", device="cpu", device_map="cpu")
-    model = model.float().eval()
+    # as load_pretrained_model of i2t/llava/model/builder.py, but for its float16, which a CPU is slow at
+    words = AutoTokenizer.from_pretrained(where)
+    model = LlavaQwenForCausalLM.from_pretrained(where, low_cpu_mem_usage=True).eval()
+    model.resize_token_embeddings(len(words))
+    reader = model.get_vision_tower().image_processor
     said = []
     for number, (question, size) in enumerate(QUESTIONS):
         picture = Image.effect_mandelbrot(size, (-2, -1.5, 1, 1.5), 60 + number).convert("RGB")
@@ -181,7 +191,7 @@ def answers(folder: Path) -> None:
         ids = tokenizer_image_token(talk.get_prompt(), words, IMAGE_TOKEN_INDEX, return_tensors="pt")[None]
         with torch.inference_mode():
             made = model.generate(
-                ids, images=pixels.float(), image_sizes=[size], do_sample=False, max_new_tokens=WORDS, use_cache=True
+                ids, images=pixels, image_sizes=[size], do_sample=False, max_new_tokens=WORDS, use_cache=True
             )
         said.append(words.decode(made[0], skip_special_tokens=True).strip())
     (folder / "said.json").write_text(json.dumps(said))
@@ -192,35 +202,51 @@ def answers(folder: Path) -> None:
 
 def compare(folder: Path) -> int:
     """Ask the worker for the same and print what differs; return how many outputs do."""
+    return drawn(folder) + asked(folder)
+
+
+def given(folder: Path) -> dict[str, str]:
+    places = {"answering": folder / "tokenflow-llava-qwen", "answering_tokenizer": folder / "answer.pt"}
+    places |= {"drawing": folder / "draw", "drawing_tokenizer": folder / "draw.pt"}
+    return {name: str(each) for name, each in places.items()} | {"device": "cpu", "max_new_tokens": str(WORDS)}
+
+
+def drawn(folder: Path) -> int:
     import numpy as np
+    from janus_eval.evals import registry
+    from janus_eval.evals.types import Job, Sample
+
+    wrong = 0
+    jobs = [Job(Sample(str(n), prompt), "image", 0, seed) for n, (prompt, seed) in enumerate(PROMPTS)]
+    for loops, batch in ((1, 1), (1, 2), (3, 1)):
+        model = registry.create("models", "tokenflow-xl", loops=str(loops), batch_size=str(batch), **given(folder))
+        began = time.time()
+        found = [np.asarray(each()).astype(int) for each in model.predict(jobs[: 1 if loops > 1 else None])]
+        seconds = time.time() - began
+        model.close()
+        expected = [np.load(folder / f"draw-{loops}-{number}.npy").astype(int) for number in range(len(found))]
+        pairs = list(zip(found, expected, strict=True))
+        apart = [int((one != other).sum()) for one, other in pairs]
+        most = max(int(abs(one - other).max()) for one, other in pairs)
+        wrong += sum(map(bool, apart)) if batch == 1 else 0
+        print(f"loops {loops}, batch {batch}: of {expected[0].size} values differ {apart}, by {most}; {seconds:.0f} s")
+    return wrong
+
+
+def asked(folder: Path) -> int:
     from janus_eval.evals import registry
     from janus_eval.evals.types import Job, Picture, Sample
 
-    wrong = 0
-    where = {"answering": folder / "tokenflow-llava-qwen", "answering_tokenizer": folder / "answer.pt"}
-    where |= {"drawing": folder / "draw", "drawing_tokenizer": folder / "draw.pt"}
-    given = {name: str(each) for name, each in where.items()} | {"device": "cpu", "max_new_tokens": str(WORDS)}
-    jobs = [Job(Sample(str(n), prompt), "image", 0, seed) for n, (prompt, seed) in enumerate(PROMPTS)]
-    for loops, batch in ((1, 1), (1, 2), (3, 1)):
-        model = registry.create("models", "tokenflow-xl", loops=str(loops), batch_size=str(batch), **given)
-        began = time.time()
-        found = [np.asarray(each()) for each in model.predict(jobs[: 1 if loops > 1 else None])]
-        seconds = time.time() - began
-        expected = [np.load(folder / f"draw-{loops}-{number}.npy") for number in range(len(found))]
-        apart = [int((one != other).sum()) for one, other in zip(found, expected, strict=True)]
-        wrong += sum(map(bool, apart)) if batch == 1 else 0
-        print(f"loops {loops}, batch {batch}: values that differ {apart} of {expected[0].size}, {seconds:.0f} s")
-        model.close()
-    model = registry.create("models", "tokenflow-xl", **given)
-    asked = [
+    model = registry.create("models", "tokenflow-xl", **given(folder))
+    jobs = [
         Job(Sample(str(n), question, (Picture(f"{n}.png", (folder / f"{n}.png").read_bytes),)), "text", 0, 1)
         for n, (question, _) in enumerate(QUESTIONS)
     ]
-    said = [each.text for each in model.predict(asked)]
+    said = [each.text for each in model.predict(jobs)]
     model.close()
     expected = json.loads((folder / "said.json").read_text())
-    print("answers", said, "expected", expected)
-    return wrong + (said != expected)
+    print(f"answers: {said}, expected {expected}")
+    return int(said != expected)
 
 
 def main() -> None:

@@ -204,16 +204,15 @@ def code_of(hello: dict[str, Any]) -> str:
     """Return 12 hex digits over the Python files of the model's code, wherever they lie; "" where there are none.
 
     They are all below `paths` and the repository's folder, the package of the module that was asked for, and whatever
-    else was imported by now and is neither Python's own nor installed: of a package its whole folder.
+    else was imported by now and is neither Python's own nor installed: of a package its whole folder. janus_eval is
+    left out: it tells its own version.
     """
     roots = [Path(each) for each in (*hello.get("paths", ()), hello.get("source")) if each]
     for name, module in sorted(sys.modules.items()):
         file = Path(getattr(module, "__file__", None) or "")
         top = name.partition(".")[0]
         asked = top == str(hello.get("module", "")).partition(".")[0]
-        if (
-            top != "janus_eval" and file.is_absolute() and (asked or not _is_installed(file))
-        ):  # it tells its own version
+        if top != "janus_eval" and file.is_absolute() and (asked or not _is_installed(file)):
             roots += [Path(each) for each in getattr(sys.modules.get(top), "__path__", None) or [file]]
     total, count = hashlib.sha256(), 0
     for name, path in sorted({each for root in roots for each in _files(root)}):

@@ -194,7 +194,7 @@ class _Answering:
         if getattr(model.config, "mm_use_im_start_end", False):
             self.words.add_tokens([DEFAULT_IM_START_TOKEN, DEFAULT_IM_END_TOKEN], special_tokens=True)
         model.resize_token_embeddings(len(self.words))  # as load_pretrained_model of i2t/llava/model/builder.py
-        self.model, self.dtype = model.eval().to(dtype).to(self.device), dtype
+        self.model, self.dtype = model.eval().to(self.device), dtype
 
     def __call__(self, jobs: Sequence[Any]) -> Iterator[Any]:
         for job in jobs:
