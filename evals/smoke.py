@@ -6,7 +6,7 @@ import io
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -44,18 +44,23 @@ class Finding:
         return {"what": self.what, "state": self.state, "detail": self.detail, "seconds": self.seconds}
 
 
-def smoke(model: Model, limit: float = 60.0) -> Iterator[Finding]:
+def smoke(model: Model, limit: float = 60.0, kinds: Collection[Kind] = ()) -> Iterator[Finding]:
     """Yield a finding for each thing that a model is tried with, as they come.
 
     Of each kind of output one is asked for alone and then as one of three together: it must come out equal. Where it
     does not, it is asked for alone once more, which tells a model that depends on its batch (a warning: the batch size
     is its run's to keep) from one that gives another output each time. No call is begun that would, by those before it,
-    end after `limit` seconds; it is said to be not tried. Drawings that cost money are not asked for.
+    end after `limit` seconds; it is said to be not tried. Drawings that cost money are not asked for, nor, unless
+    `kinds` names them, those of an endpoint that answers. Raises UsageError for a kind that it does not give.
     """
+    if unknown := [each for each in kinds if each not in model.kinds]:
+        raise UsageError(f"it gives no {unknown[0]}, only: {', '.join(sorted(model.kinds))}")
     ends = time.monotonic() + limit
     worker, loading = Worker("predict", model), True
     for kind in ("text", "likelihood", "image"):
-        if kind in model.kinds:
+        if kind == "image" and {"image", "text"} <= {*model.kinds} and model.independent and not kinds:
+            yield Finding("picture", "not tried", "an endpoint may only answer; to try: --kinds image")
+        elif kind in (kinds or model.kinds):
             yield from _tried(worker, model, kind, ends, loading=loading)
             loading = False
 

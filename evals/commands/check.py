@@ -24,6 +24,8 @@ def add(check: argparse.ArgumentParser) -> None:
     check.add_argument("model", metavar="MODEL", type=flags.words, help="a model (as after `run -m`)")
     check.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
     check.add_argument("--base-url", type=flags.words, metavar="URL", help="an OpenAI-compatible endpoint of the model")
+    told = "text, likelihood, image: what is tried (default: all that the model gives)"
+    check.add_argument("--kinds", type=flags.words, metavar="A,B", help=told)
     told = "begin nothing that would end later than after so many seconds, loading included (default: 60)"
     check.add_argument("--seconds", type=float, default=60.0, metavar="N", help=told)
     check.add_argument("--json", action="store_true", help="print one JSON object")
@@ -48,10 +50,11 @@ def check(args: argparse.Namespace) -> int:
         name, "check", 0, None, model.card, {}, {}, harness_version(), model_options=made.moving
     )  # what is not here is said before anything is loaded
     memory.check(model, name)
+    kinds: list[Any] = flags.split_names([args.kinds] if args.kinds else [])
     found: list[Finding] = []
     wide = max(len(f"{each} in a batch") for each in ("likelihoods", "picture"))
     try:
-        for each in smoke.smoke(model, args.seconds):
+        for each in smoke.smoke(model, args.seconds, kinds):
             found.append(each)
             if not args.json:
                 screen.out(_line(each, wide))
@@ -100,4 +103,5 @@ def _command(args: argparse.Namespace) -> str:
     words += ["--base-url", Address.parse(args.base_url).shown] if args.base_url else []
     for name in ("device", "dtype"):
         words += [f"--{name}", vars(args)[name]] if vars(args)[name] else []
+    words += ["--kinds", args.kinds] if args.kinds else []
     return shlex.join([*words, *(["--offline"] if args.offline else [])])

@@ -17,6 +17,7 @@ from janus_eval.evals.errors import UsageError
 from janus_eval.evals.smoke import smoke
 from janus_eval.evals.types import Job
 from PIL import Image
+from support.chat_server import Service, serving
 from support.site import install, visible
 
 
@@ -112,6 +113,13 @@ def test_one_that_fails_only_beside_others_is_told() -> None:
     assert found(say) == [("answer", "ok"), ("answer in a batch", "failed")]
 
 
+def test_only_what_is_named_is_tried() -> None:
+    both = Answering(lambda job, count: "yes")
+    both.kinds = frozenset(["text", "likelihood"])
+    model = members.model(both)
+    assert [each.what for each in smoke(model, kinds=["text"])] == ["answer", "answer in a batch"]
+
+
 def test_drawings_that_cost_money_are_not_asked_for() -> None:
     asked: list[Job] = []
 
@@ -153,6 +161,18 @@ def test_the_random_toy_model_passes(capsys: pytest.CaptureFixture[str]) -> None
     assert "64 x 64" in out and "picture in a batch" in out
 
 
+def test_an_endpoint_is_asked_for_answers_and_for_no_drawing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with serving(Service()) as service:
+        secret = service.url.replace("http://", "http://user:hunter2@")
+        assert cli.main(["check", "openai:tiny", "--base-url", secret]) == 0
+    out = capsys.readouterr().out
+    assert {*service.paths} == {"/v1/chat/completions"} and len(service.asked) == 4  # one alone, three together
+    assert "not tried: an endpoint may only answer" in out and "'yes'" in out and "hunter2" not in out
+
+
 def test_exit_codes_tell_a_broken_model_from_a_missing_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,4 +183,5 @@ def test_exit_codes_tell_a_broken_model_from_a_missing_one(
     assert cli.main(["check", "janus-pro-7b", "--offline"]) == 6
     assert cli.main(["check", "always-yes", "-a", "anser=x"]) == 2
     assert cli.main(["check", "alwas-yes"]) == 2
+    assert cli.main(["check", "always-yes", "--kinds", "image"]) == 2
     assert cli.main(["check", "always-yes", "--device", "cuda:0,cuda:1"]) == 0  # of several the first is tried
