@@ -13,6 +13,7 @@ from janus_eval.benchmarks.judging.judge import Judge
 from janus_eval.benchmarks.wise import rules
 from janus_eval.benchmarks.wise.benchmark import Wise, WiseVerified
 from janus_eval.benchmarks.wise.grader import GRADER, VERIFIED_GRADER
+from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.types import Evidence, Prediction, Sample
 from PIL import Image
@@ -278,3 +279,15 @@ def test_a_failed_calibration_request_is_no_verdict_and_stops_nothing(tmp_path: 
     (evidence,) = task.observe(pairs(tmp_path)[:1])
     assert evidence.data["calibration"]["marks"] == "10-01010"
     assert evidence.error is None
+
+
+def test_a_folder_of_pictures_as_the_makers_name_them_is_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for sample in WiseVerified("toy").samples():
+        drawn(tmp_path, sample)
+    asked = ["score", "-b", "wise_verified", "--images", str(tmp_path), "--pattern", "{id}.png", "--data", "toy"]
+    assert cli.main([*asked, "--judge", "rule", "-o", str(tmp_path / "runs"), "--json"]) == 0
+    metrics = json.loads(capsys.readouterr().out)["metrics"]
+    assert metrics["official/overall"]["value"] == 0.0  # all are plain red
+    assert metrics["judge/calibration"]["value"] == 100.0
