@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from janus_eval.benchmarks.geneval import suite
 from janus_eval.benchmarks.toy import data, tables
+from janus_eval.evals import registry
 from janus_eval.evals.errors import EnvironmentProblem, UsageError
 from PIL import Image
 
@@ -36,6 +37,11 @@ TABLES = {
     "mathvista": "720d911914dc0b73",
     "mmmu_pro": "40fa9c048849d4b7",
     "mmmu_pro_vision": "661881ebe31f8434",
+    "wise": "1e1851409379dd0f",
+    "wise_rewritten": "7473a8cd9d5bf887",
+    "wise_verified": "a527bcc3ccbddfc9",
+    "geneval_long": "03fb4fdeb212eaa4",
+    "geneval2": "87e64e2c30ab5163",
 }
 
 
@@ -65,7 +71,17 @@ def test_the_same_bytes_every_time() -> None:
     assert first == data.table("GQA_TestDev_Balanced.tsv", tables.gqa())
 
 
-@pytest.mark.parametrize("name", [each for each in data.SUITES if each not in ("geneval", "dpg_bench")])
+DRAWN = ("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_rewritten", "wise_verified")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_suite_of_drawings_has_different_prompts_that_its_loader_takes(name: str) -> None:
+    samples = registry.create("benchmarks", name, data="toy").samples()
+    assert len(samples) >= 30
+    assert len({each.prompt for each in samples}) >= len(samples) - 1
+
+
+@pytest.mark.parametrize("name", [each for each in data.SUITES if each not in DRAWN])
 def test_every_picture_can_be_decoded(name: str) -> None:
     rows = read(data.file(name))
     assert len(rows) >= 30
