@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def test_two_shards_of_one_number_at_once(
         assert [ended(each).code for each in twins] == [0] * len(shards)
         assert finish(world, output) == (0, "")
         assert results(folder_of(output)) == whole
+
+
+def test_another_count_and_clocks_that_are_wrong_move_nothing(
+    world: World, whole: dict[str, str], tmp_path: Path
+) -> None:
+    for number, shard in enumerate(("0/2", "0/3", "2/3", "1/3")):
+        assert world.run(tmp_path, *BATCH, "--shard", shard).code == 0
+        for path in folder_of(tmp_path).rglob("*"):  # of a machine that is days ahead, or behind
+            os.utime(path, (0, 4e9 if number % 2 else 1e9))
+    assert finish(world, tmp_path) == (0, "")
+    assert results(folder_of(tmp_path)) == whole
+    assert len(ledger(tmp_path, "painted")) == len(ledger(tmp_path, "seen")) == 40
 
 
 def test_finishing_twice_and_a_late_shard_change_nothing(world: World, whole: dict[str, str], tmp_path: Path) -> None:

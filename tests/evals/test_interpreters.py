@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,6 +55,16 @@ def test_without_ray_there_the_workers_of_ray_start_processes_of_their_own(rayle
     for executor in ("ray", "", "local", "slurm"):
         assert interpreters.own_process(machine(rayless, executor)) == rayless
         assert interpreters.options(machine(rayless, executor)) == {}
+
+
+def test_without_ray_its_executor_is_refused_in_a_line(rayless: Path, tmp_path: Path) -> None:
+    code = "from janus_eval.evals.commands.cli import entry; entry()"
+    asked = [*DRAWN, "--executor", "ray", "-o", str(tmp_path / "runs")]
+    done = subprocess.run([str(rayless), "-c", code, *asked], capture_output=True, text=True, check=False)
+    assert done.returncode == 6
+    assert done.stderr.splitlines() == [
+        'janus-eval: error: the executor ray needs the package ray: pip install "janus-eval[ray]"'
+    ]
 
 
 def test_what_cannot_run_the_model_is_named(tmp_path: Path) -> None:

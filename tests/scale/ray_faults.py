@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -196,6 +197,19 @@ def test_a_batch_that_kills_every_worker_is_given_up_and_named(world: World, nod
     assert record["counts"]["predicted"] == 36
 
 
+def test_a_worker_lost_while_it_is_asked_for_the_size_of_a_batch(
+    world: World, nodes: Nodes, ledger_file: Path, tmp_path: Path
+) -> None:
+    nodes.fill(0)
+    nodes.join(SQUARES_UNSIZED=str(tmp_path / "once"))
+    where = ("--executor", "ray", "--ray-address", nodes.address, "--workers", "1", "--observers", "1")
+    done = ended(world.begin(tmp_path / "runs", *where), PATIENCE)
+    nodes.fill(0)
+    assert done.code == 0 and done.err.count("a worker of painter was lost") == 1, done.err
+    assert (tmp_path / "once").exists()
+    made_once(ledger_file, 0)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_any_number_of_nodes_gives_the_same_bytes(
     count: int, world: World, nodes: Nodes, whole: dict[str, str], tmp_path: Path
@@ -229,3 +243,16 @@ def test_what_cannot_be_is_one_line(
 ) -> None:
     done = world.run(tmp_path, "--executor", "ray", *arguments)
     assert done.code == code and message in done.err and done.err.count("\n") == 1, done.err
+
+
+def test_an_address_that_hangs_is_given_up(world: World, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        done = ended(world.begin(tmp_path, "--executor", "ray", "--ray-address", address), PATIENCE)
+    assert done.code == 6 and done.err.count("\n") == 1
+    assert f"the Ray cluster {address} does not answer within 40 s" in done.err
+
+
+def test_a_home_that_cannot_be_written_is_not_needed(world: World, whole: dict[str, str], tmp_path: Path) -> None:
+    where = ("--executor", "ray", "--workers", "1", "--observers", "1")
+    check(world.begin(tmp_path, *BATCH, *where, home="/proc", squares_ledger=""), tmp_path, whole)
