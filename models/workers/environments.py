@@ -75,10 +75,13 @@ class Recipe:
         except OSError as error:
             raise UsageError(f"{self.file} cannot be read: {error.strerror}") from error
 
+    @property
+    def is_registered(self) -> bool:
+        """Whether it is a model of janus-eval's own registry: card and version say what it is, as they do anywhere."""
+        return self.module == _REGISTERED
+
     def card(self) -> Mapping[str, Json]:
-        """Return what names the code and the environment in a run's key; of a registered model, its own card does."""
-        if self.module == _REGISTERED:
-            return {}
+        """Return what names the code and the environment in a run's key."""
         code = self.code()
         what = f"{self.file.name}#{hashlib.sha256(code).hexdigest()[:12]}" if self.file and code else self.module
         return {"adapter": f"{what}:{self.factory}"} | ({"environment": f"#{self.digest}"} if self.lock else {})

@@ -132,6 +132,8 @@ class Worker:
         card = self._ready.get("card")
         if not isinstance(card, dict):
             raise UsageError(f"{self.name}: its worker gave no card")
+        if self.recipe.is_registered:
+            return card
         code = self._ready.get("code")
         found = {"code": f"#{clean(code)[:12]}"} if isinstance(code, str) and code else {}
         given = self.launch.given()
