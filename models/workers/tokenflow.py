@@ -12,10 +12,11 @@ import contextlib
 import functools
 import gc
 import hashlib
+import importlib
 import io
 import sys
 from pathlib import Path
-from typing import Any, Iterator, Sequence  # noqa: UP035 -- the oldest Python that a worker may have
+from typing import Any, Generator, Iterator, Sequence  # noqa: UP035 -- the oldest Python that a worker may have
 
 NEGATIVE = (
     "lowres, bad anatomy, bad hands, text, error, missing fingers, extra digit, fewer digits, cropped, worst quality, "
@@ -253,43 +254,48 @@ class _Answering:
 
 def _talks() -> None:
     """Import the conversations without Llama 3's tokenizer, which is fetched there for a template not used here."""
-    from transformers import AutoTokenizer
+    words: Any = importlib.import_module("transformers").AutoTokenizer
 
     def missing(name: str) -> None:
         raise OSError(name)
 
-    whole = vars(AutoTokenizer)["from_pretrained"]
-    AutoTokenizer.from_pretrained = staticmethod(missing)
+    whole = vars(words)["from_pretrained"]
+    words.from_pretrained = staticmethod(missing)
     try:
-        import llava.conversation  # noqa: F401
+        importlib.import_module("llava.conversation")
     finally:
-        AutoTokenizer.from_pretrained = whole
+        words.from_pretrained = whole
 
 
 @contextlib.contextmanager
-def _without_teachers(module: str) -> Iterator[None]:
+def _without_teachers(module: str) -> Generator[None, None, None]:
     """Build CLIP ViT-B/16 and SigLIP-so400m from their sizes: the checkpoint's tensors fill them a moment later.
 
     Weights files are read by torch's weights_only reader meanwhile.
     """
-    import importlib
+    torch: Any = importlib.import_module("torch")
+    siglip: Any = importlib.import_module("transformers.models.siglip.modeling_siglip")
+    network = siglip.SiglipVisionModel
 
-    import torch
-    from transformers import SiglipVisionConfig
-    from transformers.models.siglip.modeling_siglip import SiglipVisionModel
+    def teacher(cls: Any, name: str) -> Any:
+        return cls(siglip.SiglipVisionConfig(**SO400M))
 
     load = torch.load
     torch.load = functools.partial(load, weights_only=True)
-    SiglipVisionModel.from_pretrained = classmethod(lambda cls, name: cls(SiglipVisionConfig(**SO400M)))
-    found = importlib.import_module(module)
-    clip = getattr(found, "clip", found)
-    network = importlib.import_module(f"{clip.__package__}.model")
-    clip.load_clip_vision = lambda name, download_root=None: network.VisionTransformer(**VIT_B_16)
+    network.from_pretrained = classmethod(teacher)
+    found: Any = importlib.import_module(module)
+    clip: Any = getattr(found, "clip", found)
+    parts: Any = importlib.import_module(f"{clip.__package__}.model")
+
+    def sized(name: str, download_root: str = "") -> Any:
+        return parts.VisionTransformer(**VIT_B_16)
+
+    clip.load_clip_vision = sized
     try:
         yield
     finally:
         torch.load = load
-        del SiglipVisionModel.from_pretrained  # its parent's again
+        del network.from_pretrained  # its parent's again
 
 
 VIT_B_16 = {"input_resolution": 224, "patch_size": 16, "width": 768, "layers": 12, "heads": 12, "output_dim": 512}
