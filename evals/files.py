@@ -123,14 +123,15 @@ def stream_digest(folder: Path, stream: str) -> str:
 
 
 def changed(folder: Path, most: int | None = None) -> list[str]:
-    """Return a line for each file of outputs that is not the one that a finished run's record was written with; the
-    files of more than `most` bytes are not looked at."""
-    if not (folder / "record.json").is_file():  # what was stopped goes on: its files grow
+    """Return a line for each file of outputs that is not the one that a run's record was written with, or what it left
+    behind an earlier stage; the files of more than `most` bytes are not looked at."""
+    name = next((each for each in ("record.json", "stage.json") if (folder / each).is_file()), None)
+    if name is None:  # what was stopped goes on: its files grow
         return []
     told = {key: each for key, each in named_digests(folder).items() if key in STREAMS}
     small = {key: each for key, each in told.items() if most is None or _size(folder / key) <= most}
     return [
-        f"{folder / key} was changed after record.json was written: the numbers there are of what lay here before"
+        f"{folder / key} was changed after {name} was written: the numbers there are of what lay here before"
         for key, each in small.items()
         if stream_digest(folder, key) != each
     ]

@@ -100,6 +100,7 @@ def record_from_json(row: Json, where: str, environment: Mapping[str, Json] | No
             environment=environment or {},
             state=row.get("state", "finished"),
             sealed=row["format"] != 1 and row.get("sealed") is not False,
+            served={str(key): tuple(map(str, names)) for key, names in row.get("served", {}).items()},
         )
         texts: list[Json] = [record.headline, record.state, record.spec.model, record.spec.benchmark, *record.missing]
         if not all(isinstance(each, str) for each in texts) or type(record.complete) is not bool:
@@ -122,6 +123,7 @@ def record_to_json(record: RunRecord) -> dict[str, Json]:
         "missing": list(record.missing),
     }
     row |= {} if record.state == "finished" else {"state": record.state}
+    row |= {"served": {key: list(names) for key, names in record.served.items()}} if record.served else {}
     return row if record.sealed else {**row, "sealed": False}
 
 

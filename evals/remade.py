@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import members, registry
+from .errors import UsageError
 from .files import read_object
 from .plugins import Suite
 from .records import read_spec
@@ -21,7 +22,10 @@ def suite_of(folder: Path, more: Mapping[str, Json] | None = None, *, name: str 
     name = name or read_spec(folder).benchmark
     offline = {"offline": True} if "offline" in registry.parameters("benchmarks", name) else {}
     path = folder / "options.json"
-    options = {**(read_object(path) if path.is_file() else {}), **offline, **(more or {})}
+    given = read_object(path) if path.is_file() else {}
+    if not all(isinstance(each, str) for each in given.values()):
+        raise UsageError(f"{path} is damaged: an option is no text")
+    options = {**given, **offline, **(more or {})}
     return members.benchmark(registry.create("benchmarks", name, **options), name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import UsageError
-from .files import read_json
+from .files import changed, read_json
 from .store import RunStore
 from .stored import Stored
 from .types import RunSpec
@@ -43,8 +43,16 @@ def _neighbours(store: RunStore) -> Iterator[Path]:
     for folder in sorted(store.folder.parent.glob(f"{start}--*")):
         if folder != store.folder:
             spec = _spec(folder)
-            if spec is not None and spec.predictions_key == store.spec.predictions_key:
+            if spec is not None and spec.predictions_key == store.spec.predictions_key and _is_as_it_was(folder):
                 yield folder
+
+
+def _is_as_it_was(folder: Path) -> bool:
+    """Return whether a run's outputs are those that its record, where it has one, was written with."""
+    try:
+        return not changed(folder)
+    except UsageError:
+        return False
 
 
 def _spec(folder: Path) -> RunSpec | None:

@@ -338,7 +338,8 @@ class RunRecord:
     `state` is "finished", "interrupted" for what a run left that was stopped before its end, "predicted" or
     "observed" for one that was to stop there: it has no metrics yet. `sealed` is False
     for a record of format 1, which had no checksum: nothing says whether it was changed. `name` is what the user
-    calls the run in tables.
+    calls the run in tables. `served` are the models that a service says it asked, as "model" and as "judge", the
+    commonest first.
     """
 
     spec: RunSpec
@@ -351,6 +352,7 @@ class RunRecord:
     state: str = "finished"
     sealed: bool = True
     name: str = ""
+    served: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from . import reasoning, stats
@@ -127,9 +127,11 @@ def record_of(
     }
     held = reasoning.counted(predictions.values(), strip=suite.reasoning == "strip")
     counts |= {f"reasoning_{how}": count for how, count in held.items()}
+    models = Counter(each.served for each in predictions.values())
+    judges = Counter(evidence[key].served for key in predictions if key in evidence)
     served = {
-        "other_model": _others(each.served for each in predictions.values()),
-        "other_judge": _others(evidence[key].served for key in predictions if key in evidence),
+        "other_model": _others(models),
+        "other_judge": _others(judges),
         "blank": sum(each.text is not None and not each.text.strip() for each in predictions.values()),
         REWRITTEN: sum(REWRITTEN in each.notes for each in predictions.values()),
         RESIZED: sum(RESIZED in each.notes for each in predictions.values()),
@@ -143,13 +145,19 @@ def record_of(
         complete=asked == scored and bool(jobs),
         missing=tuple(f"{job.sample.id}/{job.index}" for job in jobs if key_of(job) not in predictions),
         environment=environment,
+        served={what: names for what, each in (("model", models), ("judge", judges)) if (names := _named(each))},
     )
 
 
-def _others(served: Iterable[str]) -> int:
-    """Return how many outputs are of another model than the one that most are of; a service may name none."""
-    count = Counter(filter(None, served))
-    return count.total() - max(count.values(), default=0)
+def _others(served: Counter[str]) -> int:
+    """Return how many outputs are of another model than the one that most are of; a service may name none at all."""
+    return served.total() - max(served.values(), default=0)
+
+
+def _named(served: Counter[str]) -> tuple[str, ...]:
+    """Return the models that a service names, the commonest first; what names none beside them is "unnamed"."""
+    found = sorted(served, key=lambda name: (-served[name], name))
+    return tuple(each or "unnamed" for each in found) if any(found) else ()
 
 
 def key_of(job: Job) -> Key:

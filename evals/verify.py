@@ -57,7 +57,13 @@ def verify(folder: Path, options: Mapping[str, Json] | None = None) -> Verified:
     known = record.spec.benchmark_card.get("samples")
     if known is not None and known != fingerprint(record.spec.benchmark, suite.samples()):
         raise UsageError(f"{folder}: the data of {record.spec.benchmark} here are not those that were asked")
-    wrong = changed(folder)
+    card = record.spec.benchmark_card
+    wrong = [
+        f"the suite's {key} is stored as {card[key]}, it is {value}"
+        for key, value in suite.card.items()
+        if key in card and _json(card[key]) != _json(value)
+    ]
+    wrong += changed(folder)
     if not named_digests(folder):
         wrong.append("its record is of format 1 and has no checksum")
     samples = taken(suite, record.spec.limit)
@@ -145,6 +151,7 @@ def _facts(record: RunRecord, again: RunRecord) -> list[str]:
         if record.counts.get(key, 0) != again.counts.get(key, 0)
     ]
     told = (("headline", record.headline, again.headline), ("complete", record.complete, again.complete))
+    told += (("served", dict(record.served), dict(again.served)),)
     wrong += [f"{what} is stored as {old}, it is {new}" for what, old, new in told if old != new]
     missing = {*record.missing} ^ {*again.missing}
     return wrong + ([f"other outputs are missing than is said: {', '.join(sorted(missing)[:3])}"] if missing else [])

@@ -15,7 +15,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -114,7 +114,10 @@ def _first_format(data: bytes, path: Path) -> list[Run]:
         if found["format"] != 1:
             raise UsageError(f"{path} has format {found['format']}; this version reads formats 1 and {FORMAT}")
         return [
-            Run(record_from_json(row["record"], str(path)), [Score(**each) for each in row["scores"]])
+            Run(
+                replace(record_from_json(row["record"], str(path)), sealed=False),
+                [Score(**each) for each in row["scores"]],
+            )
             for row in found["runs"]
         ]
     except (KeyError, TypeError, AttributeError) as error:

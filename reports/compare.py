@@ -224,11 +224,23 @@ def differing(first: RunSpec, second: RunSpec) -> dict[str, tuple[str, str]]:
     return {key: (mine.get(key, "-"), yours.get(key, "-")) for key in names if mine.get(key) != yours.get(key)}
 
 
+def served(first: RunRecord, second: RunRecord) -> dict[str, tuple[str, str]]:
+    """Return as what else a service says that it asked: the models of two runs, where they differ."""
+    names = dict.fromkeys([*first.served, *second.served])
+    told = {f"served.{key}": (_served(first, key), _served(second, key)) for key in names}
+    return {key: both for key, both in told.items() if both[0] != both[1]}
+
+
+def _served(record: RunRecord, key: str) -> str:
+    return ", ".join(record.served.get(key, ())) or "-"
+
+
 def explain(first: Path, second: Path, *, form: Format = "text", width: int | None = None) -> str:
     """Return what `janus-eval explain A B` prints: each knob that differs, then the environment."""
     records = [read_record(each) for each in (first, second)]
     specs = [record.spec for record in records]
-    rows = [Row((Cell(k), Cell(a), Cell(b))) for k, (a, b) in differing(specs[0], specs[1]).items()]
+    moved = differing(specs[0], specs[1]) | served(records[0], records[1])
+    rows = [Row((Cell(k), Cell(a), Cell(b))) for k, (a, b) in moved.items()]
     around = [dict(_flat("", dict(record.environment))) for record in records]
     outside = [
         Row((Cell(key.removeprefix(".")), Cell(around[0].get(key, "-")), Cell(around[1].get(key, "-"))))
@@ -368,7 +380,7 @@ def _no_knob(record: RunRecord) -> str:
 
 def _knobs(first: Run, second: Run) -> Table:
     heads = (Head("knob", "Knob", number=False), Head("a", "A", number=False), Head("b", "B", number=False))
-    found = differing(first.record.spec, second.record.spec)
+    found = differing(first.record.spec, second.record.spec) | served(first.record, second.record)
     rows = tuple(Row((Cell(key), Cell(a), Cell(b))) for key, (a, b) in found.items())
     notes = () if rows else (_no_knob(first.record) + ".",)
     return Table("knobs", "Knobs that differ", heads, (Group("", rows),) if rows else (), notes)

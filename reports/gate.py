@@ -24,7 +24,7 @@ from ..evals.records import find_runs
 from ..evals.stats import Difference
 from ..evals.types import RunRecord
 from . import baseline as stored
-from .compare import Pairing, Run, decimals, differing, headline, in_order, number, pair
+from .compare import Pairing, Run, decimals, differing, headline, in_order, number, pair, served
 from .tolerances import Tolerances
 
 Verdict = Literal["pass", "regression", "improvement", "not comparable", "incomplete", "watched", "new"]
@@ -192,7 +192,7 @@ def judge(name: str, before: Run, after: Run, rules: Tolerances, level: float) -
     problem = _unfit(after.record) or ("" if after.record.sealed else _UNSEALED)
     changed = {
         key: both
-        for key, both in differing(before.record.spec, spec).items()
+        for key, both in (differing(before.record.spec, spec) | served(before.record, after.record)).items()
         if not any(fnmatchcase(key, pattern) for pattern in rules.knobs)
     }
     if changed and not problem:

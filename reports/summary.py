@@ -48,6 +48,7 @@ def _told(record: RunRecord, folder: Path) -> list[str]:
         lines.append(f"LIMITED to {record.spec.limit}: not comparable with a whole run")
     if counts.get("cut"):
         lines.append(_cut(record, folder))
+    lines += [f"served as: {'; '.join(_served(record))}"] if record.served else []
     lines += _made_otherwise(counts, folder)
     if record.environment.get("paid"):
         lines.append(_paid(record.environment["paid"]))
@@ -115,6 +116,10 @@ def _cut(record: RunRecord, folder: Path) -> str:
     said = f"CUT: {counts['cut']} of {counts['expected']} answers end at the token limit and are scored as they are"
     option = next((each for each in _LIMITS if each in card), None)
     return f"{said} ({some}); give them more tokens" + (f": -a {option}=N" if option else "")
+
+
+def _served(record: RunRecord) -> list[str]:
+    return [f"{what} {', '.join(names[:4])}" for what, names in sorted(record.served.items())]
 
 
 def _made_otherwise(counts: Mapping[str, int], folder: Path) -> list[str]:

@@ -16,6 +16,23 @@ AnswerFrom = Literal["content", "reasoning"]
 _ELSEWHERE = ("reasoning_content", "reasoning", "thinking")
 """Where servers put a reasoning model's text; `reasoning_content` is vLLM's, SGLang's and DeepSeek's name."""
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_BROKEN = frozenset(
+    (
+        "abort",
+        "aborted",
+        "cancelled",
+        "canceled",
+        "error",
+        "insufficient_system_resource",
+        "network_error",
+        "pause_turn",
+    )
+)
+"""What services, vLLM and SGLang among them, call an answer that they left off in the middle."""
+_WITHHELD = frozenset(
+    {"content_filter", "sensitive", "safety", "recitation", "blocklist", "prohibited_content", "spii", "language"}
+)
+"""What services call an answer that a filter left off."""
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 """What equal requests have in common; cache hits and times differ between them."""
 _LONGEST = 40_000
@@ -115,6 +132,18 @@ class Drawing:
     usage: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
+BROKEN = "broken"
+
+
+def ended_as(finish: str) -> str:
+    """Return the one name for how an answer ended: "length", "content_filter", BROKEN, else the service's own word."""
+    word = finish.lower()
+    for name, words in (("length", _CUT), ("content_filter", _WITHHELD), (BROKEN, _BROKEN)):
+        if word in words:
+            return name
+    return finish
+
+
 def answer_of(reply: Reply, who: str, *, remedy: str, answer_from: AnswerFrom | None = None) -> str:
     """Return what the model answered: its text, or its refusal. An empty answer is none, nor is what a filter left.
 
@@ -145,6 +174,8 @@ def grade_of(reply: Reply, who: str, *, remedy: str) -> str:
     """
     if reply.finish == "content_filter":
         raise RequestFailed(f"{who}: the service withheld the reply (finish_reason content_filter)")
+    if reply.finish == "length" and reply.text.rstrip().endswith((".", "-", "+")):
+        raise RequestFailed(f"{who}: the limit of tokens cut a number ({reply.text.strip()[-20:]!r}): {remedy}")
     answer_of(reply, who, remedy=remedy)
     return reply.text
 
@@ -169,6 +200,8 @@ def read_body(body: bytes, kind: str) -> Mapping[str, Any]:
         raise NotTheApi(f"{what}{_quoted(server_words(body))}") from None
     if not isinstance(row, dict):
         raise NotTheApi(f"a JSON {type(row).__name__} in place of an object")
+    if row.get("object") == "error":
+        raise ServerError(server_words(body) or "an error without words", _code(row), error_code(body))
     if row.get("error"):
         raise ServerError(server_words(body) or "an error without words", _code(row["error"]), error_code(body))
     return row
@@ -186,15 +219,16 @@ def read_reply(row: Mapping[str, Any]) -> Reply:
         raise NotTheApi("a choice without a message")
     text, thought, refusal = _content(message.get("content"))
     finish = clean(_text(choice, "finish_reason"), (), 40)
-    if finish == "error":
-        raise ServerError("the service broke the answer off (finish_reason error)")
+    ended = ended_as(finish)
+    if ended == BROKEN:
+        raise ServerError(f"the service broke the answer off (finish_reason {finish})")
     beside = next((name for name in _ELSEWHERE if isinstance(message.get(name), str) and message[name].strip()), "")
     usage = row.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Reply(
         text=text,
         model=_text(row, "model"),
-        finish="length" if finish.lower() in _CUT else finish,
+        finish=ended,
         refusal=_text(message, "refusal") or refusal,
         reasoning=message[beside] if beside else thought,
         beside=beside or ("parts of content that are no text" if thought else ""),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...evals.assets import digests as data
 from ...evals.assets.cache import cache_root
+from ...evals.endpoint.replies import BROKEN, ended_as
 from ...evals.environment import PACKAGES
 from ...evals.errors import EnvironmentProblem, JanusEvalError, OutOfMemory, UsageError
 from ...evals.pictures import MOST_DRAWN, open_picture
@@ -322,7 +323,10 @@ def _output(told: Mapping[str, Any], blobs: Sequence[Any]) -> Output | JanusEval
         return WorkerFault(f"the worker failed: {clean(str(told['error']))[:2000]}")
     if isinstance(told.get("text"), str):
         finish, usage = told.get("finish"), told.get("usage")
-        return Answer(told["text"], finish if isinstance(finish, str) else "", usage if isinstance(usage, dict) else {})
+        ended = ended_as(clean(finish)[:40]) if isinstance(finish, str) else ""
+        if ended in (BROKEN, "content_filter"):
+            return WorkerFault(f"the worker's answer ended before its end: {clean(str(finish))[:40]}")
+        return Answer(told["text"], ended, usage if isinstance(usage, dict) else {})
     if isinstance(likelihood := told.get("likelihood"), list):
         return tuple(likelihood)
     if told.get("picture") == "file" and len(blobs) == 1:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from janus_eval.evals import evaluate
 from janus_eval.evals.commands import cli
+from janus_eval.evals.errors import Incomplete
+from janus_eval.evals.stored import Stored
 from janus_eval.evals.types import RunRecord
 from support.chat_server import Service, serving
 from support.images_server import Studio, painting
@@ -63,9 +65,56 @@ def test_a_service_that_changes_its_model_in_the_middle_is_named_and_compares_wi
     assert "changed its model in the middle" in told
 
 
-def test_one_model_throughout_says_nothing(service: Service, tmp_path: Path) -> None:
+def test_one_model_throughout_is_named_and_is_no_other(
+    service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     record = pope(service, tmp_path)
-    assert "other_model" not in record.counts
+    assert "other_model" not in record.counts and dict(record.served) == {"model": ("served-model-2026-01-01",)}
+    (folder,) = tmp_path.iterdir()
+    assert "served as: model served-model-2026-01-01" in shown(capsys, "show", str(folder))
+
+
+def test_two_runs_of_one_name_that_two_models_served_are_not_comparable(
+    service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders: list[str] = []
+    for name in ("one", "two"):
+        service.model = name
+        pope(service, tmp_path / name)
+        folders.append(str(next((tmp_path / name).iterdir())))
+    assert "served.model one two" in shown(capsys, "explain", *folders)
+    assert "served.model" in shown(capsys, "compare", *folders)
+    baseline = str(tmp_path / "baseline.json")
+    shown(capsys, "gate", folders[0], "--baseline", baseline, "--update")
+    shown(capsys, "gate", folders[0], "--baseline", baseline)
+    assert "served.model was one, is two" in shown(capsys, "gate", folders[1], "--baseline", baseline, code=5)
+
+
+def test_a_service_that_names_no_model_for_some_is_said(service: Service, tmp_path: Path) -> None:
+    service.reply = lambda body: {
+        "model": "" if len(service.asked) % 3 else "b",
+        "choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}],
+    }
+    record = pope(service, tmp_path)
+    assert (record.counts["other_model"], record.served["model"]) == (2, ("unnamed", "b"))
+
+
+@pytest.mark.parametrize("finish", ["abort", "network_error", "SAFETY", "insufficient_system_resource", "sensitive"])
+def test_an_answer_that_the_service_left_off_is_none(finish: str, service: Service, tmp_path: Path) -> None:
+    service.reply = lambda body: {"choices": [{"message": {"content": "yes, I"}, "finish_reason": finish}]}
+    with pytest.raises(Incomplete):
+        pope(service, tmp_path, "12")
+    (folder,) = tmp_path.iterdir()
+    assert not Stored(folder).predictions()
+
+
+def test_a_grade_that_the_limit_cut_in_the_middle_is_none(service: Service, tmp_path: Path) -> None:
+    service.reply = lambda body: {
+        "choices": [{"message": {"content": "0." if len(service.asked) % 2 else "0.5"}, "finish_reason": "length"}]
+    }
+    options = {"judge": "m", "judge_base_url": service.url, "judge_concurrency": "1", "judge_retries": "0"}
+    record = evaluate("always-yes", "mm-vet", data="toy", limit="4", output=tmp_path, observer_options=options)
+    assert (record.counts["scored"], record.counts["unscored"]) == (2, 2)
 
 
 def test_a_run_that_goes_on_with_another_model_says_so(service: Service, tmp_path: Path) -> None:

@@ -169,3 +169,41 @@ def test_one_that_cannot_be_verified_leaves_the_others(tmp_path: Path, capsys: p
     assert cli.main(["verify", str(other), str(folder)]) == 2
     out = capsys.readouterr()
     assert f"{folder}: whole" in out.out and "is damaged" in out.err
+
+
+def test_what_was_edited_while_a_run_waited_behind_a_stage_is_said_and_not_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = asked(tmp_path, "mmbench", until="predict")
+    lines_edited(folder / "predictions" / "0.jsonl", lambda rows: rows[0].update(text="B"), sealed=True)
+    assert cli.main(["export", str(folder), "-o", str(tmp_path / "out.xlsx")]) == 2
+    line = ["run", "-m", "always-yes", "-b", "mmbench", "--data", "toy", "-o", str(tmp_path / "runs")]
+    assert cli.main(line) == 0
+    assert capsys.readouterr().err.count("was changed after stage.json was written") == 2
+
+
+def test_a_neighbour_that_was_edited_gives_nothing(tmp_path: Path) -> None:
+    folder = asked(tmp_path, limit="8")
+    lines_edited(folder / "predictions" / "0.jsonl", lambda rows: rows[0].update(text="No"), sealed=True)
+    record = evaluate(
+        "always-yes", "pope", data="toy", limit="8", output=tmp_path / "runs", benchmark_options={"reasoning": "strip"}
+    )
+    (other,) = (each for each in (tmp_path / "runs").iterdir() if each != folder)
+    answers = [json.loads(line)["text"] for line in (other / "predictions" / "0.jsonl").read_text().splitlines()]
+    assert record.complete and set(answers) == {"Yes"}
+
+
+def test_a_card_that_was_edited_is_named(tmp_path: Path) -> None:
+    folder = asked(tmp_path)
+    edited = json.loads((folder / "spec.json").read_text())
+    key = next(key for key, each in edited["benchmark_card"].items() if isinstance(each, str) and key != "samples")
+    edited["benchmark_card"][key] = "another"
+    (folder / "spec.json").write_text(json.dumps(edited))
+    record_edited(folder, lambda row: row.update(spec=edited))
+    assert any(f"the suite's {key} is stored as another" in each for each in verify(folder).wrong)
+
+
+def test_options_that_are_no_texts_are_damage(tmp_path: Path) -> None:
+    folder = asked(tmp_path)
+    (folder / "options.json").write_text('{"data": true}')
+    assert cli.main(["verify", str(folder)]) == 2
