@@ -37,6 +37,7 @@ _BARREN = 6
 """So many ends without one whole batch, and it is the machine, not a sample."""
 _NUMBER = count()
 _WEIGHTS = frozenset((".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".npz", ".onnx"))
+_SETTINGS = frozenset((".json", ".yaml", ".yml", ".toml", ".model", ".npy"))
 
 
 class WorkerFault(JanusEvalError):
@@ -283,9 +284,14 @@ class Worker:
 
 
 def _is_given(path: Path) -> bool:
-    """Return whether an option's text is a file, or a folder that directly holds weights."""
+    """Return whether an option's text is a file of weights or settings, or a folder that directly holds weights.
+
+    Another file may be what the model writes: a log would make each start another run.
+    """
     try:
-        return path.is_file() or any(each.suffix in _WEIGHTS for each in path.iterdir())
+        if path.is_file():
+            return path.suffix in _WEIGHTS | _SETTINGS
+        return any(each.suffix in _WEIGHTS for each in path.iterdir())
     except (OSError, ValueError):  # a text that is no path
         return False
 
