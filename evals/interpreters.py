@@ -73,7 +73,7 @@ def _by_ray(machine: Machine, path: Path) -> bool:
     if machine.executor != "ray" and "," not in (machine.device or ""):
         return False
     python, ray, _ = _has(path)
-    return (python, ray) == (_HERE, _version("ray"))
+    return bool(ray) and (python, ray) == (_HERE, _version("ray"))
 
 
 _HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"

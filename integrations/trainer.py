@@ -195,6 +195,12 @@ class _Weighed:
     def cost(self, pictures: int) -> str:
         return self._adapter.cost(pictures)
 
+    def assets(self) -> Sequence[str]:
+        return self._adapter.assets()
+
+    def lacks(self) -> Sequence[str]:
+        return self._adapter.lacks()
+
     def begin(self, folder: Path) -> str:
         return self._adapter.begin(folder)
 

@@ -113,7 +113,8 @@ def _listing(manifest: Manifest) -> list[str]:
 def _next(manifest: Manifest, wheels: Path) -> list[str]:
     lines: list[str] = []
     if any(each.name.startswith("wheels/") for each in manifest.members):
-        lines.append(f"install: pip install --no-index --find-links {shlex.quote(str(wheels))} 'janus-eval[all]'")
+        what = "janus-eval" + "[all]"  # of the wheels, whatever this installation is of
+        lines.append(f"install: pip install --no-index --find-links {shlex.quote(str(wheels))} '{what}'")
     return [*lines, *([f"then: {manifest.command}"] if manifest.command else [])]
 
 

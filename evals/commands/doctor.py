@@ -50,7 +50,7 @@ _USES = (
     Use("JanusFlow", "janusflow-1.3b", {"diffusers": f"{_HF} diffusers"}, ("janusflow-1.3b", "sdxl-vae")),
     Use("Stable Diffusion 3", "sd3-medium diffusers", {"diffusers": f"{_HF} diffusers"}, ("sd3-medium",)),
     Use("D-DiT", "d-dit", {"diffusers": f"{_HF} diffusers"}, ("d-dit", "d-dit-base", "d-dit-mask")),
-    Use("any model of the hub", "hf", {"hf": _HF}, keys={"HF_TOKEN": "for gated and private repositories"}),
+    Use("any model of the hub", "hf emu3-gen", {"hf": _HF}, keys={"HF_TOKEN": "for gated and private repositories"}),
     Use("endpoints and judges", "openai judge", {}, keys={"OPENAI_API_KEY": "where api.openai.com is asked"}),
     Use(
         "GenEval",
@@ -62,7 +62,7 @@ _USES = (
     Use("questions", "pope " + " ".join(_MANY), {"data": "datasets"}, ("pope", *_MANY), apart=True),
     Use("later suites", " ".join(_LATER), {"data": "datasets"}, _LATER, apart=True),
     Use("reports", "view figures", {"view": "jinja2", "figures": "matplotlib"}),
-    Use("models in environments of their own", "worker env", {"env": "uv"}, optional=True),
+    Use("models in environments of their own", "worker env tokenflow-xl", {"env": "uv"}, optional=True),
     Use("several devices", "ray slurm", {"ray": "ray", "slurm": "submitit"}, optional=True),
     Use(
         "trackers",

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "run and score": ("run", "finish", "score", "convert"),
-    "look and compare": ("list", "show", "view", "report", "compare", "explain", "verify", "claims", "gate"),
+    "look and compare": (
+        "list",
+        "show",
+        "view",
+        "report",
+        "compare",
+        "explain",
+        "repeats",
+        "power",
+        "verify",
+        "claims",
+        "gate",
+    ),
     "keep house": ("command", "export", "rm", "gc"),
     "this machine": ("doctor", "check", "data", "bundle", "env", "validate", "completion"),
 }

@@ -103,7 +103,7 @@ class Worker:
     killed, or twenty times its longest batch where that is more; three times as many before its first output.
     """
 
-    inert = ("adapter", "python", "command", "source", "patience", "world", "device", "paths")
+    inert: tuple[str, ...] = ("adapter", "python", "command", "source", "patience", "world", "device", "paths")
 
     def __init__(self, name: str, launch: Launch, *, patience: float = 600, world: str = "official") -> None:
         if not 0 < patience < float("inf"):

@@ -59,4 +59,6 @@ def tokenflow_xl(
         dtype=dtype,
         offline=offline,
     )
-    return Worker("tokenflow-xl", launch, patience=patience)
+    found = Worker("tokenflow-xl", launch, patience=patience)
+    found.inert = (*found.inert, *folders, "guidance", "loops", "max_new_tokens", "batch_size", "dtype")  # its card's
+    return found

@@ -62,9 +62,8 @@ def test_without_ray_its_executor_is_refused_in_a_line(rayless: Path, tmp_path: 
     asked = [*DRAWN, "--executor", "ray", "-o", str(tmp_path / "runs")]
     done = subprocess.run([str(rayless), "-c", code, *asked], capture_output=True, text=True, check=False)
     assert done.returncode == 6
-    assert done.stderr.splitlines() == [
-        'janus-eval: error: the executor ray needs the package ray: pip install "janus-eval[ray]"'
-    ]
+    assert done.stderr.startswith("janus-eval: error: the executor ray needs the package ray: pip install ")
+    assert "[ray]" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_what_cannot_run_the_model_is_named(tmp_path: Path) -> None:

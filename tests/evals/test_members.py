@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ NEEDED = {
     ("models", "openai"): {"name": "m"},
     ("models", "worker"): {"adapter": str(Path(echo.__file__))},
     ("models", "diffusers"): {"name": "o/n"},
+    ("models", "tokenflow-xl"): {"python": sys.executable, "source": "/nowhere", "device": "cpu"},
     ("observers", "judge"): {"task": "mm_vet"},
 }
 """The options that a plugin cannot be made without."""

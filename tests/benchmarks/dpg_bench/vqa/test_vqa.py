@@ -99,8 +99,8 @@ def test_a_full_device_is_the_cores_own_error() -> None:
 def test_the_official_weights_are_needed_and_not_fetched_offline(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path))
     observer = DpgVqa(offline=True, device="cpu")
-    assert observer.needs() == ("mplug",)
-    assert DpgVqa("toy").needs() == ()
+    assert list(observer.needs()) == ["mplug"]
+    assert not DpgVqa("toy").needs()
     assert observer.card["vqa"] == "damo/mplug_visual-question-answering_coco_large_en"
     with pytest.raises(EnvironmentProblem, match="mplug"):
         observer.observe(pairs(tmp_path, 1, 1))
