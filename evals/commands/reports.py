@@ -82,7 +82,7 @@ def _add_planning(command: Add) -> None:
     again.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
     again.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
 
-    power = command("power", _power, "what a suite can show before it is run: standard error, smallest difference")
+    power = command("power", _power, "what a suite can show, before it is run")
     power.add_argument("-b", "--bench", required=True, metavar="NAME", help="benchmark")
     power.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
     told = "the true difference to be found, as a share: 0.02 is two points of 100"

@@ -42,7 +42,7 @@ def add(command: Add) -> None:
     """Add `rm` and `gc` to the command line."""
     take = command("rm", rm, "remove stored runs, after asking")
     take.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders")
-    told = "remove stored runs of a state or an age, and drafts of killed processes, after asking"
+    told = "remove stored runs by state or age, and drafts of the killed"
     prune = command("gc", gc, told)
     prune.add_argument("folder", nargs="?", type=flags.path, default=Path("runs"), help="default: runs")
     prune.add_argument("--state", metavar="A,B", help=f"runs in these states: {', '.join(STATES)}")

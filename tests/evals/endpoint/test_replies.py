@@ -178,7 +178,9 @@ def test_a_withheld_or_empty_reply_is_no_grade() -> None:
     with pytest.raises(RequestFailed, match="6 characters stand in reasoning_content: more"):
         grade_of(reply({"content": "", "reasoning_content": "0.9 is"}), "judge", remedy="more")
     assert grade_of(reply({"content": None, "refusal": "no 1.0"}), "judge", remedy="") == ""
-    assert grade_of(reply({"content": "0."}, "length"), "judge", remedy="") == "0."
+    assert grade_of(reply({"content": "0.5"}, "length"), "judge", remedy="") == "0.5"
+    with pytest.raises(RequestFailed, match="the limit of tokens cut a number"):
+        grade_of(reply({"content": "0."}, "length"), "judge", remedy="")
 
 
 def test_a_picture_that_is_none_is_named() -> None:
