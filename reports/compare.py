@@ -225,8 +225,11 @@ def differing(first: RunSpec, second: RunSpec) -> dict[str, tuple[str, str]]:
 
 
 def served(first: RunRecord, second: RunRecord) -> dict[str, tuple[str, str]]:
-    """Return as what else a service says that it asked: the models of two runs, where they differ."""
-    names = dict.fromkeys([*first.served, *second.served])
+    """Return as what else a service says that it asked: the models of two runs, where both tell and they differ.
+
+    Records of before tell nothing of it.
+    """
+    names = [key for key in first.served if key in second.served]
     told = {f"served.{key}": (_served(first, key), _served(second, key)) for key in names}
     return {key: both for key, both in told.items() if both[0] != both[1]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from janus_eval.evals import evaluate
 from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import Incomplete
+from janus_eval.evals.records import read_record
 from janus_eval.evals.stored import Stored
 from janus_eval.evals.types import RunRecord
+from janus_eval.reports.compare import served
 from support.chat_server import Service, serving
 from support.images_server import Studio, painting
 
@@ -88,6 +91,8 @@ def test_two_runs_of_one_name_that_two_models_served_are_not_comparable(
     shown(capsys, "gate", folders[0], "--baseline", baseline, "--update")
     shown(capsys, "gate", folders[0], "--baseline", baseline)
     assert "served.model was one, is two" in shown(capsys, "gate", folders[1], "--baseline", baseline, code=5)
+    told = read_record(Path(folders[0]))
+    assert served(told, replace(told, served={})) == {}  # a record of before tells nothing
 
 
 def test_a_service_that_names_no_model_for_some_is_said(service: Service, tmp_path: Path) -> None:
