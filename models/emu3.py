@@ -86,6 +86,10 @@ class Emu3Drawing:
             raise UsageError(f"emu3-gen: no model at {self._path}: give path=FOLDER with config.json")
         return self._path
 
+    def assets(self) -> Sequence[str]:
+        """Return the repository, unless a folder was given."""
+        return () if self._path is not None else (data.called(REPOSITORY, self._revision),)
+
     @cached_property
     def card(self) -> Mapping[str, Json]:
         """Return every knob that moves a picture. Fetches the folder, loads no weights."""

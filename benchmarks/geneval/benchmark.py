@@ -262,6 +262,10 @@ class GenEvalLong(GenEval):
     def suite(self) -> suite.Suite:
         return suite.load_long(self._source[0], offline=self._offline)
 
+    def assets(self) -> Sequence[str]:
+        """Return the file of prompts, where it is the official one."""
+        return (suite.LONG,) if self._source[0] == "official" else ()
+
     @property
     def _known(self) -> bool:
         return self.suite.sha256 == suite.LONG_SHA256

@@ -18,6 +18,7 @@ from . import metadata, prompts
 
 Row = Mapping[str, Any]
 _WORLD_FILE = "evaluation_metadata.jsonl"
+LONG = "geneval-long"
 LONG_SHA256 = "09472cc9c24e225417b1d5df27e688e5f2a0fcac9ec772f33d9debe4e5d49f27"
 """SHA-256 of BAGEL's evaluation_metadata_long.jsonl, its rows written as the official file's are."""
 _MOST_BYTES = 1 << 20
@@ -53,7 +54,7 @@ def _asked(rows: Iterable[Row]) -> list[Row]:
 def load_long(data: str, *, offline: bool = False) -> Suite:
     """Return the rewritten prompts: "official" (BAGEL's, fetched), or what `load` takes besides."""
     if data in ("", "official"):
-        return of(_file(sources.fetch("geneval-long", offline=offline)))
+        return of(_file(sources.fetch(LONG, offline=offline)))
     world = find_world(data)
     return of(_file(world("geneval_long") / _WORLD_FILE)) if world is not None else load(data, 0, 0)
 

@@ -60,6 +60,10 @@ class GenEval2:
             return toy_world.file("geneval2")
         return sources.expanded(self.data, "--data")
 
+    def assets(self) -> Sequence[str]:
+        """Return the file of prompts, where it is the official one."""
+        return (ASSET,) if self.data == "official" else ()
+
     @cached_property
     def items(self) -> tuple[Item, ...]:
         return read_items(self.path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ...evals.assets import fetch as data
@@ -85,12 +84,15 @@ class SoftTifa:
         """Pictures asked about at once."""
         return 8
 
+    def assets(self) -> Sequence[str]:
+        """Return the VQA model, unless it is a folder, the embedded world's or an endpoint."""
+        if self._local is None:
+            return ()
+        return (ASSET,) if self._local.name == QWEN else self._local.assets()
+
     def needs(self) -> Sequence[str]:
         """Return the names of what is not here yet, as `data.fetch` takes them."""
-        if self._local is None or "@" in self._local.name or Path(self._local.name).is_dir():
-            return ()
-        name = ASSET if self._local.name == QWEN else f"hub:{self._local.name}"
-        return (name,) if data.locate(name) is None else ()
+        return [each for each in self.assets() if data.locate(each) is None]
 
     def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> Sequence[Evidence]:
         """Ask the questions in each sample's target about its picture."""
@@ -121,13 +123,14 @@ class SoftTifa:
             start = "invalid image: " if isinstance(wrong, InvalidImage) else ""
             return Evidence(sample.id, prediction.index, error=f"{start}{wrong}")
         known = [(ask, reply) for ask, reply in mine if isinstance(reply, Reply)]
+        models = sorted({reply.model for _, reply in known})
         row = {
             "chances": [probability(reply, ask.words) for ask, reply in known],
             "said": [reply.text for _, reply in known],
             "scorer": self.scorer,
-            "models": sorted({reply.model for _, reply in known}),
+            "models": models,
         }
-        return Evidence(sample.id, prediction.index, row)
+        return Evidence(sample.id, prediction.index, row, served=", ".join(models))
 
     @cached_property
     def _speaker(self) -> Speaker:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ...evals.assets import fetch as data
 from ...evals.endpoint.chat import Chat, Terms
 from ...evals.endpoint.keys import no_key, read_key
 from ...evals.endpoint.replies import RequestFailed, grade_of
@@ -120,6 +121,14 @@ class Judge:
         if self._max_tokens is not None:
             knobs["max_tokens"] = self._max_tokens
         return knobs
+
+    def assets(self) -> Sequence[str]:
+        """Return the judge of the hub that runs on this machine."""
+        return () if self._local is None else self._local.assets()
+
+    def needs(self) -> Sequence[str]:
+        """Return the names of what is not here yet: it is fetched before the pictures are drawn."""
+        return [each for each in self.assets() if data.locate(each) is None]
 
     def lacks(self) -> Sequence[str]:
         """Return that there is no key, where the judge is asked at an address that wants one."""

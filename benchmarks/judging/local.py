@@ -83,6 +83,11 @@ class LocalSpeaker:
     def folder(self) -> Path:
         return hub_place(self.name, offline=self._offline)
 
+    def assets(self) -> Sequence[str]:
+        """Return the repository, unless it is a folder."""
+        repo, _, revision = self.name.partition("@")
+        return () if Path(repo).is_dir() else (data.called(repo, revision or None),)
+
     @property
     def card(self) -> Mapping[str, Json]:
         """Return what moves its replies; fetches the folder, loads no weights."""

@@ -51,18 +51,22 @@ class Wise:
     @cached_property
     def files(self) -> tuple[Path, ...]:
         """The files of prompts, fetched where they are the official ones."""
-        asset = self.name.replace("_", "-")
         if self.data == "toy":
             from ..toy import data as toy_world  # draws pictures: numpy and PIL stay out of scoring
 
             return (toy_world.file(self.name),)
-        path = sources.fetch(asset, offline=self.offline) if self.data == "official" else Path(self.data).expanduser()
+        named = self.assets()
+        path = sources.fetch(*named, offline=self.offline) if named else sources.expanded(self.data, "--data")
         if not path.is_dir():
             return (path,)
         found = tuple(sorted(path.glob("*.json")))
         if not found:
             raise UsageError(f"{path}: no *.json here; expected the makers' three files of prompts")
         return found
+
+    def assets(self) -> Sequence[str]:
+        """Return the files of prompts, where they are the official ones."""
+        return (self.name.replace("_", "-"),) if self.data == "official" else ()
 
     @cached_property
     def _samples(self) -> tuple[Sample, ...]:

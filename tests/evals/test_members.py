@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from janus_eval.evals import evaluate, members, registry
 from janus_eval.evals.commands.cli import main
-from janus_eval.evals.errors import UsageError
+from janus_eval.evals.errors import EnvironmentProblem, UsageError
 from support import echo
 from support.site import install, visible
 from support.worlds import Eye, Painter, Redness
@@ -193,3 +193,36 @@ def _leave(plugin: Any) -> None:
     """End what a plugin has started."""
     if hasattr(type(plugin), "close"):
         plugin.close()
+
+
+def test_what_is_fetched_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A bundle carries what `assets` names: what a plugin fetches without naming it would be missing elsewhere.
+    monkeypatch.setenv("JANUS_EVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    fetched: list[str] = []
+    for name in registry.names("benchmarks"):
+        suite = members.benchmark(registry.create("benchmarks", name, **offline("benchmarks", name)), name)
+        try:
+            suite.samples()
+        except EnvironmentProblem:
+            fetched.append(name)
+            assert suite.assets(), name
+        except UsageError:  # of the user's own data
+            continue
+    assert {"pope", "geneval2", "geneval_long", "wise"} <= {*fetched}
+    asked = [
+        ("soft-tifa", {}),
+        ("judge", {"task": "wise", "judge": "hf:o/n"}),
+        ("dpg-vqa", {}),
+        ("geneval-detector", {}),
+    ]
+    for name, options in asked:
+        eyes = members.observer(registry.create("observers", name, **options), name)
+        assert eyes.needs() and {*eyes.needs()} <= {*eyes.assets()}, name
+    for name in ("emu3-gen", "hf", "diffusers", "sd3-medium", "janus-pro-7b", "janusflow-1.3b", "d-dit"):
+        options = NEEDED.get(("models", name), {})
+        assert members.model(registry.create("models", name, **options), name).assets(), name
+
+
+def offline(group: registry.Group, name: str) -> dict[str, bool]:
+    return {"offline": True} if "offline" in registry.parameters(group, name) else {}
