@@ -192,6 +192,6 @@ def checked(text: str, where: str) -> Row:
         metadata.read(row)
     except UsageError as error:
         other = isinstance(row, dict) and "vqa_list" in row
-        told = "prompts of GenEval 2, which is another suite with another judge" if other else error
+        told = "prompts of GenEval 2, which is another suite with another judge: -b geneval2" if other else error
         raise UsageError(f"{where}: {told}") from error
     return row
