@@ -27,6 +27,14 @@ _REMEDIES = {
 }
 
 
+def served_as(data: Json) -> str:
+    """Return the models that replied for a judge's evidence, as their servers name them; "" for what no judge wrote."""
+    try:
+        return ", ".join(sorted({str(call["model"]) for run in data["runs"] for call in run["calls"] if call["model"]}))
+    except (TypeError, KeyError, AttributeError):  # it lies in files; `runs_of` says what is wrong with it
+        return ""
+
+
 class Judge:
     """A language model as judge; `task` is the benchmark that it judges for.
 
@@ -186,9 +194,8 @@ class Judge:
         data = {"task": self._task.name, "judge": self._judge, "runs": list(runs)}
         data |= {} if self._marks is None else {"calibration": self._marks}
         lasting = bool(errors) and all("lasting" in run for run in runs if "error" in run)
-        served = sorted({str(call["model"]) for run in runs for call in run["calls"] if call["model"]})
         error = errors[0] if errors else None
-        return Evidence(prediction.sample_id, prediction.index, data, error, lasting, ", ".join(served))
+        return Evidence(prediction.sample_id, prediction.index, data, error, lasting, served_as(data))
 
     def _connected(self) -> Speaker:
         if self._speaker is None:

@@ -14,7 +14,7 @@ from ...evals.files import seal, unseal
 from ...evals.types import Evidence, Json, Prediction, Sample
 from ..reading.elsewhere import answer_of
 from ..reading.rows import Row
-from .judge import Judge
+from .judge import Judge, served_as
 
 T = TypeVar("T")
 
@@ -54,7 +54,11 @@ def ask(
     file = memory.with_name(memory.name + ".judge.jsonl")
     keys = [_key(card, *pair) for pair in pairs]
     kept = _read(file)
-    found = {key: Evidence(pair[0].id, data=kept[key]) for key, pair in zip(keys, pairs, strict=True) if key in kept}
+    found = {
+        key: Evidence(pair[0].id, data=kept[key], served=served_as(kept[key]))
+        for key, pair in zip(keys, pairs, strict=True)
+        if key in kept
+    }
     found |= {key: Evidence(pair[0].id) for key, pair in zip(keys, pairs, strict=True) if pair[1].text is None}
     todo = [(key, pair) for key, pair in zip(keys, pairs, strict=True) if key not in found]
     for start in range(0, len(todo), judge.batch_size):

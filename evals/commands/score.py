@@ -15,6 +15,7 @@ from ..types import Json
 from . import flags, terminal
 
 _TOLD = (
+    "judged_by",
     "read_as",
     "suite",
     "holds",
@@ -73,6 +74,8 @@ def score(args: argparse.Namespace) -> int:
         screen.say(f"the run is kept in {scored.extra['run']}")
     if scored.extra.get("reasoning", {}).get("kept"):
         screen.say("answers hold a thinking model's reasoning: --reasoning strip scores what follows it")
+    if len(scored.extra.get("judged_by", ())) > 1:
+        screen.warn("the service changed the judge in the middle: the numbers compare with nothing (judged by, below)")
     if args.out is not None:
         _write_rows(args.out, scored.rows)
     if args.json:

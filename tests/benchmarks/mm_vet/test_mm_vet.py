@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from janus_eval.benchmarks.mm_vet.benchmark import MmVet
+from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import UsageError
 from support.chat_server import Fault, Service, serving
 from support.predictions import lines, part, value, write
@@ -111,6 +112,22 @@ def test_a_kept_reply_that_was_changed_is_asked_for_again(tmp_path: Path, servic
         kept.write_bytes(kept.read_bytes().replace(old, new))
         assert part(MmVet().rescore(predictions=path, **options), "official/total") == 50
         assert len(service.asked) > asked
+
+
+def test_a_judge_that_changes_in_the_middle_is_said(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    line = ["score", "-b", "mm_vet", str(path), "--judge", "gpt-x", "--judge-base-url", service.url]
+    first = main(line)
+    assert "judged by: served-model-2026-01-01 2" in (said := capsys.readouterr()).out and "ANOTHER" not in said.err
+    kept = tmp_path / "p.jsonl.judge.jsonl"
+    kept.write_bytes(b"".join(kept.read_bytes().splitlines(keepends=True)[:1]))  # the other is asked again
+    service.model = "another"
+    assert main(line) == first
+    said = capsys.readouterr()
+    assert "the service changed the judge in the middle" in said.err
+    assert "served-model-2026-01-01 1" in said.out and "another 1" in said.out
 
 
 def test_another_judge_is_asked_anew(tmp_path: Path, service: Service) -> None:
