@@ -16,6 +16,7 @@ from ..evals import stats
 from ..evals.errors import UsageError, nearest
 from ..evals.stats import Estimate
 from ..evals.types import Json, Sample, Score, Scored
+from .reading.agreement import agreeing
 from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
 from .reading.cells import shown
 from .reading.choices import SHORT_LINE
@@ -107,14 +108,16 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
     taken = take(file, suite.name)
     if data:
         taken = replace(taken, lacks="")  # the data set has what it lacks
-        gold, known = suite.gold(str(data))
+        gold, _, known = suite.gold(str(data))
         pictures: dict[str, list[Sample]] = {}
         for each in known:
             pictures.setdefault(_stem(each.cluster), []).append(each)
         found, odd = placed(taken.rows, lambda row: _stem(_picture(row)), pictures, _meant)
         must_be_few(odd, len(taken.rows), taken)
         rows, samples = [row for row, _ in found], [sample for _, sample in found]
-        return elsewhere(suite, Answers(file, taken, rows, samples, odd, known, gold))
+        make, mine = _maker(), Asked()
+        found = Answers(file, taken, rows, samples, odd, known, gold)
+        return elsewhere(suite, agreeing(found, suite.suite.golds, lambda row: make(row, mine), {}))
     make, asked = _maker(), Asked(hint=hint_for(file))
     made, odd = readable(taken.rows, lambda row: make(row, asked))
     must_be_few(odd, len(taken.rows), taken)

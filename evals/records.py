@@ -101,6 +101,7 @@ def record_from_json(row: Json, where: str, environment: Mapping[str, Json] | No
             state=row.get("state", "finished"),
             sealed=row["format"] != 1 and row.get("sealed") is not False,
             served={str(key): tuple(map(str, names)) for key, names in row.get("served", {}).items()},
+            versions=tuple(map(str, row.get("versions", ()))),
         )
         texts: list[Json] = [record.headline, record.state, record.spec.model, record.spec.benchmark, *record.missing]
         if not all(isinstance(each, str) for each in texts) or type(record.complete) is not bool:
@@ -124,6 +125,7 @@ def record_to_json(record: RunRecord) -> dict[str, Json]:
     }
     row |= {} if record.state == "finished" else {"state": record.state}
     row |= {"served": {key: list(names) for key, names in record.served.items()}} if record.served else {}
+    row |= {"versions": list(record.versions)} if record.versions else {}
     return row if record.sealed else {**row, "sealed": False}
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import UsageError
 from .files import changed, read_json
+from .records import read_record
 from .store import RunStore
 from .stored import Stored
 from .types import RunSpec
+from .where import others_than, workers
 
 
 def reuse(store: RunStore) -> str:
@@ -34,7 +37,18 @@ def reuse(store: RunStore) -> str:
     if spec is not None and spec.evidence_key == store.spec.evidence_key:
         seen = store.take_evidence(best, taken)
         told += [f"what was observed of {seen}"] if seen else []
+    for version in _versions(best.folder):  # equal keys promise equal outputs; a reader is told all the same
+        store.add_where({"stage": "reuse", "batch": 0, "count": 0, "seconds": 0.0, "version": version})
     return f"reusing {', '.join(told)} of {best.folder}"
+
+
+def _versions(folder: Path) -> set[str]:
+    """Return the versions of the harness that made what lies in a run."""
+    spec = _spec(folder)
+    own = {spec.version} if spec is not None else set[str]()
+    with suppress(UsageError):
+        own |= {*read_record(folder).versions}
+    return own | {*others_than("", workers(folder))}
 
 
 def _neighbours(store: RunStore) -> Iterator[Path]:

@@ -22,7 +22,7 @@ from .store import RunStore
 from .stored import Key
 from .types import Evidence, Job, Kind, Prediction, RunRecord, RunSpec, Sample, Stage, job_seed
 from .verdicts import answers_nothing, key_of, metrics, record_of, verdicts
-from .where import stages, workers
+from .where import others_than, stages, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ class _Course:
             (self.budget.count, self.budget.lasting),
             told,
         )
-        record = replace(found, state=state)
+        record = replace(found, state=state, versions=others_than(self.spec.version, told["workers"]))
         if state == "finished" and not self.store.packed:  # else `janus-eval export` makes that folder
             made = [each for each in predictions.values() if not each.refused]
             seen = list(evidence.values())

@@ -280,8 +280,8 @@ class RunStore:
         self._note("errors", [dump({"stage": stage, "sample_id": sample_id, "index": index, "error": error}) + "\n"])
 
     def add_where(self, row: Mapping[str, Json]) -> None:
-        """Note who made a batch."""
-        told = {**row, "version": self.spec.version} | ({} if self.writer == MAIN else {"writer": self.writer})
+        """Note who made a batch, under this version of the harness where the row tells none."""
+        told = {"version": self.spec.version, **row} | ({} if self.writer == MAIN else {"writer": self.writer})
         self._note("where", [seal(told) + "\n"])
 
     def settle(self, keys: Sequence[Key], predictions: Mapping[Key, Prediction], *, ended: bool = True) -> None:
@@ -363,6 +363,7 @@ class RunStore:
             if stream not in self._files:
                 path = self._path(stream)
                 path.parent.mkdir(exist_ok=True)
+                (self.folder / "stage.json").unlink(missing_ok=True)  # from here on there is more than it tells of
                 self._files[stream] = os.fdopen(os.open(path, _APPEND, 0o644), "ab", buffering=0)
                 torn = not _ends_a_line(path)
                 if torn:  # a kill in the middle of a line: close that line, its checksum gives it away

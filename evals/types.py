@@ -339,7 +339,7 @@ class RunRecord:
     "observed" for one that was to stop there: it has no metrics yet. `sealed` is False
     for a record of format 1, which had no checksum: nothing says whether it was changed. `name` is what the user
     calls the run in tables. `served` are the models that a service says it asked, as "model" and as "judge", the
-    commonest first.
+    commonest first. `versions` are those of the harness, other than the spec's, that made outputs of it.
     """
 
     spec: RunSpec
@@ -353,6 +353,7 @@ class RunRecord:
     sealed: bool = True
     name: str = ""
     served: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

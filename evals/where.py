@@ -40,6 +40,12 @@ def _row(who: Who, count: Counter[str], batches: set[int]) -> dict[str, Json]:
     return {**dict(who), **told, **more, "batches": _ranges(batches)}
 
 
+def others_than(version: str, rows: object) -> tuple[str, ...]:
+    """Return the versions of the harness, other than one, under which workers made outputs."""
+    told = [row.get("version") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return tuple(sorted({each for each in told if isinstance(each, str)} - {version}))
+
+
 def stages(folder: Path) -> dict[str, float]:
     """Return the seconds that a run's workers took together for each stage, over all calls."""
     found: Counter[str] = Counter()

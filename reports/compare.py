@@ -244,7 +244,7 @@ def explain(first: Path, second: Path, *, form: Format = "text", width: int | No
     specs = [record.spec for record in records]
     moved = differing(specs[0], specs[1]) | served(records[0], records[1])
     rows = [Row((Cell(k), Cell(a), Cell(b))) for k, (a, b) in moved.items()]
-    around = [dict(_flat("", dict(record.environment))) for record in records]
+    around = [dict(_flat("", {**record.environment, "versions": list(record.versions)})) for record in records]
     outside = [
         Row((Cell(key.removeprefix(".")), Cell(around[0].get(key, "-")), Cell(around[1].get(key, "-"))))
         for key in dict.fromkeys([*around[0], *around[1]])

@@ -10,6 +10,7 @@ from ..evals import stats
 from ..evals.records import iter_scores
 from ..evals.stored import Stored
 from ..evals.types import CUT, PART, Json, Metric, RunRecord
+from ..evals.where import others_than
 from .fit import fold
 from .text import short
 
@@ -69,9 +70,7 @@ def _told(record: RunRecord, folder: Path) -> list[str]:
 
 def _versions(record: RunRecord) -> list[str]:
     """Return a line where another version of the harness made a part of what the numbers are of."""
-    rows = record.environment.get("workers")
-    told = [row.get("version") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    others = sorted({each for each in told if isinstance(each, str)} - {record.spec.version})
+    others = record.versions or others_than(record.spec.version, record.environment.get("workers"))
     return [f"VERSIONS: {', '.join(others)} made outputs of it, {record.spec.version} the numbers"] if others else []
 
 

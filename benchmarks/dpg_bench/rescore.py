@@ -35,8 +35,8 @@ class Scorer(Protocol):
 
 
 def stored(items: Sequence[Item], answers: StoredAnswers) -> Scored:
-    """Score stored answers; pictures are those that the file has of an item."""
-    return _scored(items, answers, {}, {}, "absent")
+    """Score stored answers; every item should have as many pictures as the file has of that with the most."""
+    return _scored(items, answers, {}, {}, "absent", whole=True)
 
 
 def detail(items: Sequence[Item], file: Path) -> Scored:
@@ -137,22 +137,24 @@ def _scored(
 ) -> Scored:
     """Score all items; those that should have had (more) pictures go into `extra` under the name `lacking`.
 
-    Where the file claims to be `whole`, an item of which it says nothing makes the numbers parts.
+    Where the file claims to be `whole`, an item with fewer pictures than another makes the numbers parts.
     """
     scores: list[Score] = []
     names: list[str | int] = []
     absent: set[str] = set()
+    most = max(map(len, answers.by_item.values()), default=1)
     for item in items:
         have = answers.pictures(item.id)
         if not have and item.id not in missing:
             absent.add(item.id)
-            if whole and rule.official_questions(item.questions):
-                scores.append(Score(item.id, 0, "", None, reason=stats.NO_ROW, cluster=item.id))
-                names.append("0")
         for index, (name, given) in enumerate(have):
             cut = answers.cut.get((item.id, name), 0)
             scores += scoring.score_picture(item.id, item.questions, index, given, answers.scorer, cut)
             names += [name, name]
+        if whole and item.id not in missing and rule.official_questions(item.questions):
+            gaps = range(len(have), most)
+            scores += [Score(item.id, index, "", None, reason=stats.NO_ROW, cluster=item.id) for index in gaps]
+            names += map(str, gaps)
         if item.id in missing:
             scores += scoring.unscored(item.id, len(have), f"failed item: {missing[item.id]}", answers.scorer)
             names += [str(len(have))] * 2
@@ -203,7 +205,7 @@ def summary(items: Sequence[Item], scores: Sequence[Score], amiss: Mapping[str, 
             notes.setdefault(kind, []).extend(lines)
     reasons: dict[str, dict[str, str]] = {"official": {}, "fixed": {}}
     for each in scores:
-        if each.value is None:
+        if each.value is None and each.reason != stats.NO_ROW:
             for protocol in ("official", "fixed"):
                 if each.protocol.startswith(protocol) or not each.protocol:
                     reasons[protocol].setdefault(each.sample_id, each.reason)
@@ -212,7 +214,7 @@ def summary(items: Sequence[Item], scores: Sequence[Score], amiss: Mapping[str, 
         names = sorted({each.protocol for each in scores if each.protocol.startswith(protocol)})
         values = scoring.item_scores(scores, names[0]) if names else {}
         found[key] = {item: {"image_scores": each, "score": rule.item_mean(each)} for item, each in values.items()}
-        found[failed] = sorted({each.sample_id for each in scores} - set(values))
+        found[failed] = sorted({each.sample_id for each in scores if each.reason != stats.NO_ROW} - set(values))
     found["failed_reasons"] = reasons["official"]
     found["unscored_reasons"] = reasons["fixed"]
     found["problem_counts"] = {kind: len(lines) for kind, lines in sorted(notes.items())}

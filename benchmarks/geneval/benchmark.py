@@ -216,8 +216,10 @@ class GenEval:
         flags = {name: value for name, value in given.items() if value is not None}
         if file.is_file() and results.is_results(file):
             return rescore.results_file(file, self.options, flags, self._images_per_prompt or _OUTPUTS)
-        rows = stored.read_run(file, self.suite) if file.is_dir() else stored.read_rows(file)
-        return rescore.evidence(file, rows, self.options, flags)
+        if file.is_dir():
+            return rescore.evidence(file, stored.read_run(file, self.suite), self.options, flags)
+        pictures = self._images_per_prompt or _OUTPUTS
+        return rescore.evidence(file, stored.read_rows(file), self.options, flags, pictures)
 
     def data_export(self, *, seed: int = prompts.OFFICIAL_SEED, size: int = prompts.OFFICIAL_SIZE) -> bytes:
         """Return the metadata file of a seed and a size, byte for byte as the official generator writes it."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.types import Json, Scored
+from ..reading.cells import shown
 from . import evidence as stored
 from . import metadata, prompts, results
 from .metadata import Clause, Metadata
@@ -28,12 +30,23 @@ Key = tuple[str, tuple[Clause, ...], tuple[Clause, ...]]
 # -- stored evidence ----------------------------------------------------------------------------------
 
 
-def evidence(file: Path, rows: Iterable[stored.Row], base: Options, flags: Mapping[str, float]) -> Scored:
-    """Judge stored evidence. Raises UsageError naming file, line and field."""
+def evidence(
+    file: Path, rows: Iterable[stored.Row], base: Options, flags: Mapping[str, float], pictures: int | None = None
+) -> Scored:
+    """Judge stored evidence, of which a file should hold so many `pictures` a prompt (as `results_file` counts them).
+
+    Raises UsageError naming file, line and field, or the row whose id stands above already.
+    """
     groups: dict[Metadata, str] = {}
     found: list[Result] = []
     lines: list[Mapping[str, Json]] = []
+    seen: set[str] = set()
+    held: Counter[Metadata] = Counter()
     for row in rows:
+        if (name := json.dumps(row.id)) in seen:
+            raise UsageError(f"{row.where}: id {shown(row.id)} stands above already: each picture counts once")
+        seen.add(name)
+        held[row.asked] += 1
         prompt = groups.setdefault(row.asked, str(len(groups)))
         if row.why == stats.NOT_ASKED:
             found.append(Result(row.asked.tag, prompt, None, row.why))
@@ -46,7 +59,11 @@ def evidence(file: Path, rows: Iterable[stored.Row], base: Options, flags: Mappi
     if not lines:
         raise UsageError(f"{file} holds no rows: expected one JSON object a line")
     unscored = sum(line["correct"] is None for line in lines)
-    return Scored(_NAME, len(lines), stats.metrics(estimates(found)), unscored=unscored, rows=lines)
+    extra: dict[str, Json] = {}
+    if pictures is not None:
+        extra, lacking = _measured(held, pictures)
+        found += lacking
+    return Scored(_NAME, len(lines), stats.metrics(estimates(found)), unscored=unscored, rows=lines, extra=extra)
 
 
 def _line(row: stored.Row, base: Options, flags: Mapping[str, float]) -> dict[str, Json]:
@@ -84,14 +101,7 @@ def results_file(file: Path, base: Options, flags: Mapping[str, float], pictures
         )
         for row, line in zip(rows, lines, strict=True)
     ]
-    suite, expected = _suite(rows, pictures)
-    held = Counter(_key(each.asked) for each in rows)
-    lacking = [
-        Result(key[0], f"absent {number}", None, stats.NO_ROW)
-        for number, (key, wanted) in enumerate(expected.items())
-        for _ in range(wanted - held[key])
-    ]
-    extra: dict[str, Json] = {"suite": suite, "holds": _holds(held, expected)}
+    extra, lacking = _measured(Counter(each.asked for each in rows), pictures)
     wrong = [f"{line['id']} ({row.why})" for row, line in zip(rows, lines, strict=True) if row.why]
     extra |= {"missing": wrong} if wrong else {}
     contradicted = [each.id for each in rows if _contradicted(each)]
@@ -154,12 +164,25 @@ def _key(asked: Metadata) -> Key:
     return asked.tag, asked.include or (Clause(asked.prompt, 0),), asked.exclude
 
 
-def _suite(rows: Sequence[Judged], pictures: int) -> tuple[str, Mapping[Key, int]]:
+def _measured(asked: Mapping[Metadata, int], pictures: int) -> tuple[dict[str, Json], list[Result]]:
+    """Return what is said of the pictures that there are of each prompt, and what stands for those that lack."""
+    held: Counter[Key] = Counter()
+    for each, count in asked.items():
+        held[_key(each)] += count
+    suite, expected = _suite(asked, held, pictures)
+    lacking = [
+        Result(key[0], f"absent {number}", None, stats.NO_ROW)
+        for number, (key, wanted) in enumerate(expected.items())
+        for _ in range(wanted - held[key])
+    ]
+    return {"suite": suite, "holds": _holds(held, expected)}, lacking
+
+
+def _suite(asked: Iterable[Metadata], held: Mapping[Key, int], pictures: int) -> tuple[str, Mapping[Key, int]]:
     """Return whose prompts these are, and how many pictures each prompt should have."""
     official = {_key(each): each.prompt for each in map(metadata.read, prompts.suite())}
-    held = Counter(_key(each.asked) for each in rows)
     if all(key in official for key in held):
-        same = all(official[_key(each.asked)] == each.asked.prompt for each in rows)
+        same = all(official[_key(each)] == each.prompt for each in asked)
         told = "official" if same else "the official tasks, other words in the prompts"
         return told, dict.fromkeys(official, max(pictures, *held.values()))
     return "not GenEval's own prompts", dict.fromkeys(held, max(held.values()))

@@ -17,7 +17,7 @@ from ..reading.answers import yes_no_pope_lmms as pope_lmms
 from ..reading.cells import plain
 from ..reading.choices import SHORT_LINE, options_of, prompt_of
 from ..reading.elsewhere import elsewhere, judgeable
-from ..reading.rows import Row, is_picture_column
+from ..reading.rows import Row
 from ..reading.scores import Read, accuracy
 from ..reading.scores import judged as ruled
 from ..reading.sources import Source
@@ -31,12 +31,11 @@ _TRUE: Final = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 
 def _row(row: Row, asked: Asked, prompt: str, target: Json) -> Sample:
     """Return a row's sample. Without an id it is named by its line; a table without pictures asks without."""
-    has_pictures = any(is_picture_column(name) or name == "image_path" for name in row.fields)
     category = row.label("category", "type")
     return Sample(
         id=_key(row),
         prompt=prompt,
-        images=asked.pictures(row) if has_pictures else (),
+        images=asked.pictures(row) if asked.gallery and asked.gallery.pictured else (),
         target=target,
         tags={"category": category} if category else {},
         cluster=row.name("image_path", "image"),

@@ -10,7 +10,7 @@ from typing import Final
 
 from ...evals.errors import UsageError
 from ...evals.types import Json
-from .cells import kind, listed
+from .cells import kind, listed, shown
 from .rows import HEAVY, Deferred, Row, is_picture_column
 
 _IDS: Final = frozenset(("id", "question_id", "questionId", "index"))
@@ -47,13 +47,27 @@ def _is_one_value(path: Path) -> bool:
 def _whole(path: Path, text: str) -> Json:
     """Return the text as one JSON value, None where it is JSON lines."""
     try:
-        return json.loads(text)
+        return _loads(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             return None
         raise UsageError(f"{path} line {error.lineno}: not JSON ({error.msg}): half-written?") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, a list in a list in a list ...
         raise UsageError(f"{path}: not JSON that can be read ({error})") from error
+
+
+def _loads(text: str | bytes) -> Json:
+    """Return what JSON says; raise ValueError where an object says two things of one name: which holds?"""
+    return json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise ValueError(f"the name {shown(twice)} stands twice in one object: which is meant?")
+    return found
 
 
 def _from_json(path: Path, content: Json) -> Iterator[Row]:
@@ -160,7 +174,7 @@ def _line(line: bytes, *, last: bool, first: bool) -> tuple[Json] | str:
     """Return the value of a line, or why it has none. Rows cut out of a list keep its commas, and perhaps a bracket."""
     text = line.removeprefix(b"\xef\xbb\xbf") if first else line
     try:
-        return (json.loads(text.strip().removesuffix(b",")),)
+        return (_loads(text.strip().removesuffix(b",")),)
     except (ValueError, RecursionError) as error:
         why = "half-written last line; remove or complete it" if last and not line.endswith(b"\n") else str(error)
         return f"not JSON ({why})"

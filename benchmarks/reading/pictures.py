@@ -14,7 +14,7 @@ from ...evals.errors import InvalidImage, UsageError
 from ...evals.pictures import MOST_BYTES, read_file
 from ...evals.types import Json, Picture
 from .cells import kind, listed, nowhere, shown, whole
-from .rows import Deferred, Row, picture_columns
+from .rows import Deferred, Row, is_picture_column, picture_columns
 
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 _LONGEST_INDEX = 64
@@ -42,6 +42,8 @@ class Gallery:
         columns: Sequence[str] | None = None,
     ) -> None:
         self._rows: Mapping[str, Row] = {_key(row.fields[index]): row for row in rows if index in row.fields}
+        self.pictured = any(shows_pictures(row) for row in rows)
+        """Whether any row has a column of pictures: then one without has lost its own."""
         self._folders = tuple(folders)
         self._columns = columns
         self._found = False
@@ -145,6 +147,11 @@ class Gallery:
             found = self._files_found[row.file.parent, name] = Picture(name, lambda: _bytes(name, path), path)
             return found
         raise _Lost(f"column {column!r} names {shown(name)}, which is not in the table's folder or its images/")
+
+
+def shows_pictures(row: Row) -> bool:
+    """Return whether a row has a column that holds or names pictures, though it may be empty."""
+    return any(is_picture_column(name) or name == "image_path" for name in row.fields)
 
 
 def _inside(root: Path, name: str) -> Path | None:

@@ -15,6 +15,7 @@ from ...evals import stats
 from ...evals.errors import UsageError, hint
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
+from .agreement import QUESTION, agreeing
 from .cells import listed, plain
 from .elsewhere import RESPONSE, Answers, elsewhere, given, hint_for, must_be_few, no_verdict, placed, readable, unique
 from .importers import Taken, lent, take, taken_all, with_columns
@@ -345,8 +346,9 @@ class TableBenchmark:
             read, odd = readable(taken.rows, lambda row: self.suite.sample(row, asked))
             must_be_few(odd, len(taken.rows), taken)
             return Answers(file, taken, [row for row, _ in read], [sample for _, sample in read], odd)
-        gold, known = self.gold(str(data or ""), taken.rows)
+        gold, gold_rows, known = self.gold(str(data or ""), taken.rows)
         named = self.suite.named(known)
+        asked = {id(each): row.words(*QUESTION) for each, row in zip(named, gold_rows, strict=False)}
         by_id: dict[str, list[Sample]] = {}
         for each, sample in zip(known, named, strict=True):
             by_id.setdefault(each.id, []).append(sample)
@@ -354,10 +356,21 @@ class TableBenchmark:
         found, odd = placed(rows, self.suite.key, by_id, self.suite.meant)
         taken = replace(taken, lacks="")  # the data set has what it lacks
         must_be_few(odd, len(rows), taken)
-        return Answers(file, taken, [row for row, _ in found], [sample for _, sample in found], odd, named, gold)
+        made = Answers(file, taken, [row for row, _ in found], [sample for _, sample in found], odd, named, gold)
+        return agreeing(made, self.suite.golds, self._own(gold_rows), asked)
 
-    def gold(self, data: str, answers: Sequence[Row] = ()) -> tuple[Taken, list[Sample]]:
-        """Return the samples of a data set without what only asking needs, and what its tables were taken for.
+    def _own(self, gold: Sequence[Row]) -> Callable[[Row], Sample]:
+        """Return what makes a row of answers a sample by its own columns, with the data set's options if need be."""
+        key = self.suite.key
+        of = {key(row): [row] for row in gold}
+
+        def own(row: Row) -> Sample:
+            return self.suite.sample(lent([row], of.get(key(row), []), key)[0], Asked())
+
+        return own
+
+    def gold(self, data: str, answers: Sequence[Row] = ()) -> tuple[Taken, Sequence[Row], list[Sample]]:
+        """Return what a data set's tables were taken for, its rows, and their samples without what only asking needs.
 
         Right answers alone are enough: columns of options that they lack are those of the answers' rows.
         """
@@ -365,7 +378,7 @@ class TableBenchmark:
         taken = taken_all(tables, self.name)
         rows = lent(self.suite.rows(taken.rows, False), answers, self.suite.key)
         try:
-            return taken, self.suite.samples(self.suite, rows, Asked())
+            return taken, rows, self.suite.samples(self.suite, rows, Asked())
         except UsageError as error:
             lacks = f": {taken.lacks}" if taken.lacks else ""
             raise UsageError(f"{error}; --data was read as {taken.told}{lacks}") from error

@@ -7,6 +7,7 @@ import importlib
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +48,7 @@ def read_rows(path: Path, *, lenient: bool = False) -> list[Row]:
     if not (path.is_file() or path.is_fifo()):
         raise UsageError(f"{path}: not a regular file, expected one of {', '.join(SUFFIXES)}")
     try:
-        rows = list(_READERS[container(path)](path))
+        rows = [_plainly_named(row) for row in _READERS[container(path)](path)]
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
     except RecursionError as error:
@@ -61,6 +62,23 @@ def read_rows(path: Path, *, lenient: bool = False) -> list[Row]:
         if broken is not None:
             raise broken.lacks(("",))
     return rows
+
+
+def _plainly_named(row: Row) -> Row:
+    """Return a row with ` response` and `Response` under the name by which answers are sought.
+
+    Another column that may hold an answer, or the question (`text`), would be taken for it in silence.
+    """
+    odd = [name for name in row.fields if name not in _ANSWERS and name.strip().lower() in _ANSWERS]
+    if not odd:
+        return row
+    fields = {name.strip().lower() if name in odd else name: value for name, value in row.fields.items()}
+    if len(fields) < len(row.fields):
+        return replace(row, odd={"": f"columns {', '.join(map(repr, odd))} and {odd[0].strip().lower()!r}: which?"})
+    return replace(row, fields=fields)
+
+
+_ANSWERS: Final = frozenset(("response", "prediction"))
 
 
 def read_tables(paths: Sequence[Path]) -> list[Row]:

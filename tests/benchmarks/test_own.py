@@ -106,3 +106,17 @@ def test_what_cannot_be_read_is_wrong_and_counted() -> None:
     assert read_yes_no("perhaps", "yes")["vlmevalkit-2026"] == ("unknown", 0.0, True)
     assert read_yes_no("perhaps", "yes")["pope"] == ("yes", 1.0, False)
     assert read_short("", ["a"])["exact"] == ("", 0.0, True)
+
+
+@pytest.mark.parametrize("name", ["mine.jsonl", "mine.csv"])
+def test_a_row_that_lost_its_picture_has_no_verdict(tmp_path: Path, name: str) -> None:
+    rows = [{"question": "Is it?", "answer": "yes", "image": PNG} for _ in range(3)]
+    if name == "mine.jsonl":
+        data = write(tmp_path / name, *rows, {"question": "Is it?", "answer": "yes"})
+    else:
+        lines_of = [f"Is it?,yes,{each}" for each in (PNG, PNG, PNG, "")]
+        data = tmp_path / name
+        data.write_text("\n".join(["question,answer,image", *lines_of]) + "\n")
+    folder = ran(tmp_path / "runs", "-m", "janus-toy", "-b", "yes_no", "--data", str(data), code=5)
+    counts = read_record(folder).counts
+    assert (counts["scored"], counts["unscored"]) == (3, 1)

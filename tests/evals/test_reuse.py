@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from janus_eval.evals import evaluate, registry
+from janus_eval.evals import evaluate, plan, registry
 from janus_eval.evals.files import seal, unseal
 from janus_eval.evals.records import read_record, read_scores
 from janus_eval.evals.types import Evidence, RunSpec, Score
@@ -109,6 +109,14 @@ def test_a_new_threshold_scores_what_is_stored(tmp_path: Path, capsys: pytest.Ca
     assert record.complete and record.metrics["official/red"].value == 1.0
     (line,) = [each for each in capsys.readouterr().err.splitlines() if "reusing" in each]
     assert line.startswith("janus-eval: reusing 10 pictures, what was observed of 10 of ")
+
+
+def test_what_is_taken_over_keeps_the_version_that_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, ...]] = []
+    for version, least in (("0.7", 127), ("0.8", 3), ("0.9", 9)):
+        monkeypatch.setattr(plan, "harness_version", lambda version=version: version)
+        told.append(evaluate(named(), Threshold(least=least), output=tmp_path).versions)
+    assert told[0] == () and told[1] == ("0.7",) and "0.7" in told[2]
 
 
 def test_a_new_observer_looks_at_stored_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,9 @@ import pytest
 from janus_eval.benchmarks.geneval import observer
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.evaluation import evaluate
-from janus_eval.evals.records import read_record
-from janus_eval.evals.types import RunRecord
+from janus_eval.evals.records import read_record, read_spec
+from janus_eval.evals.store import RunStore
+from janus_eval.evals.types import Evidence, RunRecord
 from janus_eval.reports.report import report
 from support.worlds import Eye, Painter, Redness
 
@@ -119,3 +120,17 @@ def test_a_scorer_that_is_elsewhere_stops_no_drawing_and_what_was_drawn_is_taken
 def test_an_unknown_stage_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "-m", "always-yes", "-b", "pope", "--until", "lunch"]) == 2
     assert "--until" in capsys.readouterr().err
+
+
+def test_a_continuation_that_was_killed_is_not_told_as_a_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redness(Painter(), Eye(), tmp_path, "predict")
+    (folder,) = tmp_path.iterdir()
+    assert (folder / "stage.json").is_file()
+    with RunStore(folder, read_spec(folder)) as store:  # goes on, looks at one picture, and is killed
+        made = next(iter(store.predictions().values()))
+        store.add_evidence([(made, Evidence(made.sample_id, made.index, {"red": 1}))])
+    capsys.readouterr()
+    assert redness(Painter(), Eye(), tmp_path).complete
+    assert "was changed" not in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -50,5 +51,18 @@ def test_a_run_whose_outputs_another_version_made_says_so(
     monkeypatch.setattr(plan, "harness_version", lambda: "0.9")
     record = evaluate("always-yes", "pope", data="toy", limit="6", output=tmp_path)
     assert record.spec.version == "0.9"
+    assert cli.main(["show", str(folder)]) == 0
+    assert "VERSIONS: 0.8 made outputs of it, 0.9 the numbers" in capsys.readouterr().out
+
+
+def test_the_record_itself_tells_of_other_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version in ("0.8", "0.9"):
+        monkeypatch.setattr(plan, "harness_version", lambda version=version: version)
+        evaluate("always-yes", "pope", data="toy", limit="6", output=tmp_path)
+    (folder,) = tmp_path.iterdir()
+    machine = json.loads((folder / "environment.json").read_text())
+    (folder / "environment.json").write_text(json.dumps({**machine, "workers": []}))
     assert cli.main(["show", str(folder)]) == 0
     assert "VERSIONS: 0.8 made outputs of it, 0.9 the numbers" in capsys.readouterr().out

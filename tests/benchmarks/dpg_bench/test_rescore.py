@@ -68,8 +68,9 @@ def test_failed_unknown_and_unanswered_items_are_named(tmp_path: Path) -> None:
     assert result.extra["problems"]["unknown_item"] == ["who"]
     assert result.extra["problem_counts"]["cycle"] == 1
     assert result.unparsed == 1
-    assert result.unscored == 1
-    assert result.metrics["official/failed"].value == pytest.approx(100 / 3)
+    assert result.unscored == 2  # the picture of d, and that of c, of which the file says nothing
+    assert "1 without a row" in result.metrics["official/failed"].absent
+    assert result.metrics["official/failed (part)"].value == pytest.approx(100 / 3)
 
 
 def test_a_malformed_cell_fails_its_item_officially_and_keeps_its_numbers_in_fixed(tmp_path: Path) -> None:

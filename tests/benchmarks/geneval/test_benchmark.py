@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from janus_eval.benchmarks.geneval import prompts
 from janus_eval.benchmarks.geneval.benchmark import GenEval
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.types import Evidence, Prediction
@@ -200,10 +201,31 @@ def test_stored_rows_are_judged_with_their_own_options_and_flags_win(tmp_path):
     found = GenEval().rescore(evidence=path)
     assert [(each["id"], each["correct"]) for each in found.rows] == [(0, True), (1, False), ("two", False)]
     assert list(found.rows)[1] == {"id": 1, "correct": False, "reason": "expected cat>=1, found 0", "details": {}}
-    assert found.metrics["official/overall (part)"].value == 0.25
+    assert found.metrics["official/overall"].value is None
+    assert found.metrics["official/single_object (part)"].value == 0.5
     assert found.metrics["official/correct_prompts (part)"].value == 0.5  # both cats are one prompt
     lowered = GenEval().rescore(evidence=path, threshold=0.3)
     assert [each["correct"] for each in lowered.rows] == [True, True, False]
+
+
+def test_a_row_counts_once_and_what_a_file_lacks_makes_parts(tmp_path):
+    def all_of(pictures):
+        return [
+            {**row(f"{number}/{index}", 0, {}), "metadata": each}
+            for number, each in enumerate(prompts.suite())
+            for index in range(pictures)
+        ]
+
+    whole = all_of(4)
+    found = GenEval().rescore(evidence=write_lines(tmp_path / "e.jsonl", whole))
+    assert found.metrics["official/overall"].value == 0 and found.extra["suite"] == "official"
+    for lacking in (whole[1:], whole[:-1], whole[4:], whole[:900] + whole[901:]):
+        found = GenEval().rescore(evidence=write_lines(tmp_path / "e.jsonl", lacking))
+        assert found.metrics["official/overall"].value is None
+        assert f"{len(whole) - len(lacking)} without a row" in found.metrics["official/overall"].absent
+    assert GenEval(images_per_prompt=1).rescore(evidence=write_lines(tmp_path / "e.jsonl", all_of(1))).n == 553
+    with pytest.raises(UsageError, match=r"e.jsonl line 2213: id '0/0' stands above already"):
+        GenEval().rescore(evidence=write_lines(tmp_path / "e.jsonl", [*whole, whole[0]]))
 
 
 def test_rescoring_below_the_floor_is_refused_and_names_the_row(tmp_path):
@@ -240,7 +262,7 @@ GOOD = row(0, 1, {"dog": [SURE]}, {"dog": ["red"]})
     ],
 )
 def test_a_row_that_is_wrong_names_file_line_and_field(tmp_path, bad, names):
-    path = write_lines(tmp_path / "e.jsonl", [GOOD, bad])
+    path = write_lines(tmp_path / "e.jsonl", [{**GOOD, "id": "first"}, bad])
     with pytest.raises(UsageError, match=f"e.jsonl line 2: .*{names}"):
         GenEval().rescore(evidence=path)
 

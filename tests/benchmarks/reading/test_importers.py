@@ -76,7 +76,10 @@ def test_lmms_evals_zero_of_a_judge_that_never_replied_is_no_grade(tmp_path: Pat
 
 def test_lmms_evals_pope_is_placed_by_the_data_set_and_its_task(tmp_path: Path) -> None:
     kept = {"question_id": "1", "score": 1.0, "prediction": "yes", "ground_truth": "yes"}
-    rows = [sample(0, "yes", ["Yes"], pope_accuracy=kept), sample(1, "no", ["Yes"], pope_accuracy=kept)]
+    rows = [
+        sample(0, "yes", ["Yes"], pope_accuracy=kept),
+        sample(1, "no", ["Yes"], pope_accuracy={**kept, "ground_truth": "no"}),
+    ]
     random = write(tmp_path / "1_samples_pope_random.jsonl", rows[0])
     assert value(Pope().rescore(predictions=random), "official/random_accuracy") == 100
     data = [

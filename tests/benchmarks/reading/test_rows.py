@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from janus_eval.benchmarks.pope import Pope
+from janus_eval.benchmarks.reading.elsewhere import response_of
 from janus_eval.benchmarks.reading.sources import Source
 from janus_eval.benchmarks.reading.tables import read_rows
 from janus_eval.evals import registry
@@ -184,3 +185,25 @@ def test_scoring_reads_the_folder_that_a_path_names_although_a_world_has_that_na
     file = write(tmp_path / "answers.jsonl", row)
     scored = registry.call_with(Pope().rescore, "pope", {"predictions": str(file), "data": "./toy"})
     assert scored.n == 1 and scored.extra["missing"] == []
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.json"])
+def test_an_object_that_says_two_things_of_one_name_is_no_row(tmp_path: Path, name: str) -> None:
+    lines = ['{"id": "a", "response": "yes", "response": "no"}', *(f'{{"id": "{n}", "response": "no"}}' for n in "bcd")]
+    text = "\n".join(lines) if name == "p.jsonl" else f"[{','.join(lines)}]"
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match="the name 'response' stands twice in one object"):
+        read_rows(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", [" response", "Response", "RESPONSE ", "Prediction"])
+def test_an_answer_under_a_name_that_is_nearly_right_is_the_answer(tmp_path: Path, name: str) -> None:
+    (tmp_path / "p.csv").write_text(f"id,text,answer,{name}\n1,What is it?,dog,dog\n")
+    (row,) = read_rows(tmp_path / "p.csv")
+    assert response_of(row) == "dog"
+
+
+def test_two_columns_of_answers_but_for_case_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("id,response,Response\n1,dog,cat\n")
+    with pytest.raises(UsageError, match=r"line 2: .*'Response' and 'response'"):
+        read_rows(tmp_path / "p.csv")
