@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,20 +52,9 @@ def beside(model: Model, eyes: Eyes, card: Mapping[str, Json]) -> tuple[bool, st
     told += f", of {room / 1e9:,.1f} GB free ({where})"
     if own + its > room:
         return False, f"no: {told}"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if card["device"] == "cpu" and 2 * _threads(cores) > cores:
-        more = f": OMP_NUM_THREADS={cores // 2} leaves some for the scorer" if cores > 1 else ""
-        return False, f"no: the model takes most of the CPU's cores ({cores}){more}"
+    if card["device"] == "cpu":
+        return False, "no: on a CPU both want the same cores; --overlap has them work at once all the same"
     return True, f"yes: {told}"
-
-
-def _threads(cores: int) -> int:
-    """Return how many threads torch takes, or will take, on a CPU."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        return torch.get_num_threads()
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return int(told) if told.isdecimal() and int(told) else cores
 
 
 def on_disk(*places: Path | None) -> int:

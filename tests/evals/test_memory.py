@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from janus_eval.evals import evaluate, memory
 from janus_eval.evals.errors import EnvironmentProblem
-from janus_eval.evals.members import model
+from janus_eval.evals.members import model, observer
 from janus_eval.evals.types import Job
 
 
@@ -82,3 +82,33 @@ def test_no_groups_are_no_bound(tmp_path: Path, text: str) -> None:
     (tmp_path / "self").write_text(text)
     assert memory._group(tmp_path / "nowhere", tmp_path / "self") is None
     assert memory._group(tmp_path, tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize(
+    ("device", "room", "fits", "why"),
+    [
+        ("cpu", 10, False, "no: on a CPU both want the same cores"),
+        ("cuda:0", 10, True, "yes: 3.0 GB for the model's weights, 1.0 GB for the scorer's, 6.0 GB for their batches"),
+        ("cuda:0", 3, False, "no: 3.0 GB for the model's weights"),
+    ],
+)
+def test_a_scorer_works_beside_a_model_where_a_gpu_holds_both(
+    monkeypatch: pytest.MonkeyPatch, device: str, room: int, fits: bool, why: str
+) -> None:
+    class Sized(Huge):
+        def __init__(self, billions: int) -> None:
+            self._bytes = billions * 10**9
+
+        def weights_bytes(self) -> int:
+            return self._bytes
+
+    class Looking(Sized):
+        beside = True
+
+        def observe(self, pairs: Sequence[object]) -> list[object]:
+            raise AssertionError(pairs)
+
+    monkeypatch.setattr(memory, "free", lambda device: (room * 10**9, "on the GPU"))
+    found, told = memory.beside(model(Sized(3)), observer(Looking(1)), {"device": device})
+    assert found is fits and told.startswith(why)
+    assert memory.beside(model(Sized(3)), observer(Looking(1)), {})[0]  # what computes nothing here takes no room
