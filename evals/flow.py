@@ -179,7 +179,9 @@ class Flow:
                 count += 1
         while drawing and self.executor.wants("predict"):
             bars.open("predict")
-            self.executor.submit(replace(drawing.popleft(), patience=self.budget.left))
+            batch = drawing.popleft()
+            then = cast("Sequence[Job]", drawing[0].items) if drawing and not self.executor.elsewhere else ()
+            self.executor.submit(replace(batch, patience=self.budget.left, then=then))
             count += 1
         return count
 

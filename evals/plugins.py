@@ -66,6 +66,10 @@ class ModelMembers(Protocol):
         del jobs
         return 16
 
+    def ahead(self, jobs: Sequence[Job]) -> None:
+        """Begin to read the jobs of the next batch, in a thread, while it is asked for the one before; outputs are the
+        same without."""
+
     def weights_bytes(self) -> int:
         """Return about how many bytes its weights will take where it runs, without loading them; 0 where they are
         loaded, or where it does not say."""

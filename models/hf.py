@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ..evals.assets import fetch as data
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 _BY_SIZE = ("emu3",)
 """Families whose network sees what pads the smaller pictures of a batch: pictures of one size go together."""
+
+
+_Read = tuple[list[int], Mapping[str, Any]]
+"""The places in a batch of what goes through the network together, and what it takes of it."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,9 @@ class VisionLanguageModel:
         self._max_new_tokens, self._system_prompt, self._batch = max_new_tokens, system_prompt, batch_size
         self._device = device
         self._dtype: Dtype = dtype
+        self._reader = ThreadPoolExecutor(1)
+        self._begun: tuple[list[str], Future[list[_Read]]] | None = None
+        self._tokenizing = Lock()  # a tokenizer that encodes in one thread must not decode in another
 
     @cached_property
     def folder(self) -> Path:
@@ -119,13 +128,32 @@ class VisionLanguageModel:
         processor takes them together.
         """
         loaded = self._loaded
+        begun, self._begun = self._begun, None
+        read = begun[1].result() if begun and begun[0] == _names(jobs) else self._read(jobs)
         answers: dict[int, Answer] = {}
-        alike = [self._alike(job) for job in jobs]
-        for one in sorted({*alike}):
-            places = [at for at, other in enumerate(alike) if other == one]
+        for places, inputs in read:
             with memory(loaded.device, f"a batch of {len(places)}"):
-                answers.update(zip(places, self._answers([jobs[at] for at in places]), strict=True))
+                answers.update(zip(places, self._answers(inputs), strict=True))
         return [answers[at] for at in range(len(jobs))]
+
+    def ahead(self, jobs: Sequence[Job]) -> None:
+        """Begin to read these jobs' pictures and questions, in a thread: they are asked next, in one batch.
+
+        A model that is not loaded reads nothing: what it would lack is said where it is asked.
+        """
+        if "_loaded" in vars(self):
+            self._begun = _names(jobs), self._reader.submit(self._read, jobs)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._begun = None
+        self._reader.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, jobs: Sequence[Job]) -> list[_Read]:
+        """Return what the network takes, in main memory, for each part of a batch that goes through it together."""
+        alike = [self._alike(job) for job in jobs]
+        parts = ([at for at, other in enumerate(alike) if other == one] for one in sorted({*alike}))
+        return [(places, self._inputs([jobs[at] for at in places])) for places in parts]
 
     def _alike(self, job: Job) -> tuple[int, ...]:
         """Return what questions of one batch have in common."""
@@ -135,12 +163,15 @@ class VisionLanguageModel:
         sizes = (open_picture(each.read(), each.name).size for each in pictures)
         return (len(pictures), *(edge for size in sizes for edge in size))
 
-    def _answers(self, jobs: Sequence[Job]) -> list[Answer]:
+    def _answers(self, given: Mapping[str, Any]) -> list[Answer]:
         import torch
         from transformers import LogitsProcessorList
 
         loaded = self._loaded
-        inputs = self._inputs(jobs)
+        inputs = {
+            key: value.to(loaded.device, loaded.dtype) if value.is_floating_point() else value.to(loaded.device)
+            for key, value in given.items()
+        }
         finite = _Finite()
         with torch.inference_mode():
             ids = loaded.model.generate(
@@ -152,7 +183,8 @@ class VisionLanguageModel:
             )
         # A decoder of its own begins with one token that is not new, and may be the end token.
         new = ids[:, 1 if loaded.model.config.is_encoder_decoder else inputs["input_ids"].shape[1] :].tolist()
-        texts: list[str] = loaded.processor.batch_decode(new, skip_special_tokens=True)
+        with self._tokenizing:
+            texts: list[str] = loaded.processor.batch_decode(new, skip_special_tokens=True)
         end = loaded.model.generation_config.eos_token_id
         ends = {*end} if isinstance(end, list) else {end}
         return [Answer(text, "stop" if ends & {*row} else CUT) for text, row in zip(texts, new, strict=True)]
@@ -163,24 +195,21 @@ class VisionLanguageModel:
         pictures = [[open_picture(each.read(), each.name) for each in job.sample.images] for job in jobs]
         begin = loaded.processor.tokenizer.bos_token
         written = begin is not None and all(prompt.startswith(begin) for prompt in prompts)
-        inputs = loaded.processor(
-            text=prompts,
-            images=pictures if pictures[0] else None,
-            padding=len(jobs) > 1,
-            return_tensors="pt",
-            add_special_tokens=not written,  # a template that writes the first token must not get it twice
-        )
+        with self._tokenizing:
+            inputs = loaded.processor(
+                text=prompts,
+                images=pictures if pictures[0] else None,
+                padding=len(jobs) > 1,
+                return_tensors="pt",
+                add_special_tokens=not written,  # a template that writes the first token must not get it twice
+            )
         mask = inputs.get("attention_mask")
         if len(jobs) > 1 and (mask is None or not bool(mask[:, -1].all())):
             raise UsageError(f"hf:{self._name}: its processor does not pad on the left: use batch_size=1")
         taken = inspect.signature(loaded.model.forward).parameters
         if "token_type_ids" not in taken:
             inputs.pop("token_type_ids", None)  # some tokenizers give them to models that have no use for them
-        return {
-            key: value.to(loaded.device, loaded.dtype) if value.is_floating_point() else value.to(loaded.device)
-            for key, value in inputs.items()
-            if hasattr(value, "is_floating_point")
-        }
+        return {key: value for key, value in inputs.items() if hasattr(value, "is_floating_point")}
 
     def _prompt(self, job: Job) -> str:
         from jinja2 import TemplateError
@@ -237,6 +266,10 @@ class VisionLanguageModel:
         with memory(device, "the weights"):
             model = model.eval().to(device)
         return _Loaded(model, processor, device, dtype)
+
+
+def _names(jobs: Sequence[Job]) -> list[str]:
+    return [f"{job.index}/{job.sample.id}" for job in jobs]
 
 
 class _Finite:

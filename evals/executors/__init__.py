@@ -36,13 +36,15 @@ class Plugin(Generic[P]):
 class Batch:
     """What is computed together. `number` is its place in the run's cut: it names it for ever.
 
-    `patience` counts the failures after which the rest of it need not be tried: the run stops anyhow.
+    `patience` counts the failures after which the rest of it need not be tried: the run stops anyhow. `then` are the
+    jobs that are asked next in the same process, for a model that reads ahead.
     """
 
     stage: Making
     number: int
     items: Sequence[Job] | Sequence[Pair]
     patience: int = 0
+    then: Sequence[Job] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,8 @@ class Local:
         return memory.beside(cast(Model, model), cast(Eyes, eyes), self._card)[0]
 
     def _work(self, batch: Batch) -> Done:
+        if batch.then:
+            cast(Model, self._workers["predict"].plugin).ahead(batch.then)
         with shown(batch) as given:
             outputs, cost = self._workers[batch.stage].work(given)
         self._warm.add(batch.stage)

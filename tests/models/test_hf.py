@@ -223,3 +223,54 @@ def test_a_processor_that_needs_torchvision_is_told_by_a_dry_run_and_before_the_
     assert cli.main([*asked, "-n"]) == 0
     assert wanted in capsys.readouterr().out
     assert cli.main(asked) == 6
+
+
+def test_what_was_read_ahead_gives_the_same_answers_and_is_read_once(folder: Path) -> None:
+    read: list[str] = []
+
+    def counted(name: str, source: Picture) -> Picture:
+        def open_it() -> bytes:
+            read.append(name)
+            return source.read()
+
+        return Picture(source.name, open_it)
+
+    jobs = [job(f"{n}", "what is this ?", counted(f"{n}", picture("red", (40 + n, 30)))) for n in range(4)]
+    adapter = model(folder)
+    alone = [adapter.predict([each])[0] for each in jobs]
+    read.clear()
+    adapter.ahead(jobs[2:])
+    first = adapter.predict(jobs[:2])  # another batch than that which was begun: read anew
+    adapter.ahead(jobs[2:])
+    second = adapter.predict(jobs[2:])
+    assert first + second == alone
+    assert sorted(read[-2:]) == ["2", "3"]
+    assert read.count("2") == 2  # begun twice, asked once: the batch in between let go of the first
+    adapter.close()
+
+
+def test_a_broken_picture_that_was_read_ahead_fails_its_batch_as_ever(folder: Path) -> None:
+    broken = job("x", "what is this ?", Picture("x.png", lambda: b"no picture"))
+    adapter = model(folder)
+    adapter.predict(JOBS[:1])
+    adapter.ahead([broken])
+    with pytest.raises(InvalidImage, match=r"x\.png"):
+        adapter.predict([broken])
+
+
+def test_a_run_reads_ahead_and_leaves_the_bytes_of_one_that_does_not(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(where: Path) -> list[bytes]:
+        given = ["-m", f"hf:{folder}", "-b", "pope", "--data", "toy", "-l", "9", "--batch-size", "2", "--device", "cpu"]
+        assert cli.main(["run", *given, "-a", "max_new_tokens=4", "-o", str(where)]) == 0
+        return [each.read_bytes() for each in sorted(where.rglob("predictions/*.jsonl"))]
+
+    kind = type(model(folder))
+    asked: list[int] = []
+    ahead = kind.ahead
+    monkeypatch.setattr(kind, "ahead", lambda self, jobs: (asked.append(len(jobs)), ahead(self, jobs))[1])
+    with_it = answers(tmp_path / "with")
+    assert len(asked) >= 4
+    monkeypatch.setattr(kind, "ahead", lambda self, jobs: None)
+    assert answers(tmp_path / "without") == with_it
