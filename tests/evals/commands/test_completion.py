@@ -44,6 +44,7 @@ def completed(line: str, folder: Path) -> list[str]:
         ("janus-eval run -b mm_vet --judge-re", {"--judge-retries"}, set()),
         ("janus-eval run -b 'mm_vet --jud", set(), {"--judge-retries"}),
         ("janus-eval check janus-t", {"janus-toy"}, {"janus-pro-7b"}),
+        ("janus-eval check janus-toy -a dev", {"device="}, {"dtype="}),
         ("janus-eval bundle create b.tar --asset janus-p", {"janus-pro-1b", "janus-pro-7b"}, {"pope"}),
         ("janus-eval bundle create b.tar -m janus-t", {"janus-toy"}, {"janus-pro-7b"}),
         ("janus-eval doctor gen", {"geneval"}, {"pope"}),
