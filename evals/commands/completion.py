@@ -59,7 +59,8 @@ def _names(group: registry.Group, *more: str) -> Completer:
 def _options(group: registry.Group, dest: str) -> Completer:
     def complete(parsed_args: argparse.Namespace, **_: object) -> list[str]:
         found: list[str] = []
-        given = getattr(parsed_args, dest, None) or []
+        # `check MODEL -a`: argparse has not come to MODEL when it meets a flag without its value
+        given = getattr(parsed_args, dest, None) or line()[1:2]
         for name in flags.split_names([given] if isinstance(given, str) else given):
             with suppress(JanusEvalError):  # no such plugin, or one whose package lacks: it has nothing to offer
                 found += [f"{each}=" for each in registry.parameters(group, registry.resolve(group, name))]
