@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..evals import stats
+from ..evals.files import STREAMS, named_digests
 from ..evals.records import iter_scores
 from ..evals.stored import Stored
 from ..evals.types import CUT, PART, Json, Metric, RunRecord
@@ -54,6 +56,7 @@ def _told(record: RunRecord, folder: Path) -> list[str]:
     if record.environment.get("paid"):
         lines.append(_paid(record.environment["paid"]))
     lines += _versions(record)
+    lines += _gone(folder)
     if not record.sealed:
         lines.append("UNSEALED: a record of format 1 has no checksum: nothing says whether it was changed")
     if record.state in ("predicted", "observed"):
@@ -66,6 +69,17 @@ def _told(record: RunRecord, folder: Path) -> list[str]:
     elif not record.complete:
         lines += [_incomplete(record), *_reasons(folder)]
     return lines
+
+
+def _gone(folder: Path) -> list[str]:
+    """Return a line for the outputs that a record's numbers are of and that are here no more."""
+    named = {each: digest for each, digest in named_digests(folder).items() if each in STREAMS and digest != _NOTHING}
+    told = [each for each in named if not any((folder / each).glob("*.jsonl"))]
+    return [f"GONE: the {' and '.join(told)} that these numbers are of: nothing can make them again"] if told else []
+
+
+_NOTHING = hashlib.sha256().hexdigest()
+"""The digest of no lines: a suite without an observer has no evidence."""
 
 
 def _versions(record: RunRecord) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,12 @@ def test_options_that_are_no_texts_are_damage(tmp_path: Path) -> None:
     folder = asked(tmp_path)
     (folder / "options.json").write_text('{"data": true}')
     assert cli.main(["verify", str(folder)]) == 2
+
+
+def test_outputs_that_were_deleted_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = asked(tmp_path, limit="6")
+    assert cli.main(["show", str(folder)]) == 0
+    assert "GONE" not in capsys.readouterr().out
+    shutil.rmtree(folder / "predictions")
+    assert cli.main(["show", str(folder)]) == 0
+    assert "GONE: the predictions that these numbers are of" in capsys.readouterr().out
