@@ -7,7 +7,8 @@ from typing import Final
 
 from ..evals.types import Json, Sample
 from .reading.answers import short_lmms
-from .reading.choices import GOLDS, choice, letter_vlmevalkit, options_of, prompt_of
+from .reading.choices import GOLDS, choice, letter_vlmevalkit, prompt_of
+from .reading.options import options_of
 from .reading.rows import Row
 from .reading.scores import Read, accuracy, judged
 from .reading.sources import Source
@@ -38,6 +39,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
 
 Ai2d = TableSuite(
     name="ai2d",
+    sizes=(3088,),
     about="""AI2D's test split (3088 questions), with the letters painted over where VLMEvalKit's table AI2D_TEST or
     the hub's has them so; give AI2D_TEST_NO_MASK.tsv with --data for pictures without.""",
     source=Source("ai2d", hub="ai2d", tsv="ai2d-tsv", files=("AI2D_TEST.tsv", "data/test-*.parquet")),

@@ -65,6 +65,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
 
 ChartQa = TableSuite(
     name="chartqa",
+    sizes=(2500, 1250),
     about="""ChartQA's test split (2500 questions). Preset `official` asks the bare question, the others add their
     tools' line that asks for a word.""",
     source=Source("chartqa", hub="chartqa", tsv="chartqa-tsv", files=("ChartQA_TEST.tsv", "data/test-*.parquet")),

@@ -54,6 +54,7 @@ def _key(row: Row) -> str:
 
 Gqa = TableSuite(
     name="gqa",
+    sizes=(12578,),
     about="""GQA testdev-balanced (12578 questions, 398 pictures). Every preset asks the question with the short-answer
     line: the official data has no prompt, and VLMEvalKit's Janus adapter leaves GQA to the generic one.""",
     source=Source("gqa", hub="gqa", tsv="gqa-tsv", files=(*_TABLES, _HUB[0])),

@@ -8,7 +8,8 @@ from ..evals import stats
 from ..evals.stats import Estimate
 from ..evals.types import Json, Sample, Score
 from .reading.answers import letter_extracted
-from .reading.choices import GOLDS, LETTER_LINE, choice, letter_read, letter_vlmevalkit, options_of, prompt_of
+from .reading.choices import GOLDS, LETTER_LINE, choice, letter_read, letter_vlmevalkit, prompt_of
+from .reading.options import options_of
 from .reading.rows import Row
 from .reading.scores import Read, accuracy, by_protocol, grouped, judged, percent, slug
 from .reading.sources import Source
@@ -60,6 +61,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
 
 MmStar = TableSuite(
     name="mmstar",
+    sizes=(1500,),
     about="""MMStar (1500 questions). The hub's table holds the options in its questions: there VLMEvalKit's protocol,
     which needs them apart, gives no number.""",
     source=Source("mmstar", hub="mmstar", tsv="mmstar-tsv", files=("MMStar.tsv", "mmstar.parquet")),

@@ -70,6 +70,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
 
 OcrBench = TableSuite(
     name="ocrbench",
+    sizes=(1000,),
     about="OCRBench (1000 questions). Every preset asks the bare question: so do the official script and other tools.",
     source=Source("ocrbench", hub="ocrbench", tsv="ocrbench-tsv", files=_FILES),
     headline="official/score",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,16 @@ from typing import Final
 from ..evals import stats
 from ..evals.errors import UsageError
 from ..evals.stats import Estimate
-from ..evals.types import Json, Sample, Score
+from ..evals.types import Json, Sample, Score, Scored
 from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, says_yes_or_no, yes_no_pope, yes_no_pope_lmms
 from .reading.cells import nowhere
 from .reading.choices import SHORT_LINE
-from .reading.elsewhere import bare
+from .reading.elsewhere import bare, elsewhere
 from .reading.importers import Taken, with_columns
 from .reading.rows import Row
 from .reading.scores import Read, by_protocol, judged, percent
 from .reading.sources import Source
-from .reading.suite import PRESETS, Asked, TableSuite
+from .reading.suite import PRESETS, Asked, TableBenchmark, TableSuite
 from .reading.tables import read_rows
 
 PLEASE: Final = " Please answer yes or no."
@@ -50,17 +51,19 @@ def read(text: str, gold: Json) -> dict[str, Read]:
 def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
     """Return, for each protocol, F1, accuracy, precision, recall and yes-ratio in percent.
 
-    `<split>_f1` and so on for each split, `mean_f1` over the splits, `micro_f1` over all rows.
+    `<split>_f1` and so on for each split, `mean_f1` over the splits, `micro_f1` over all rows. Where official splits
+    are there, those of other names stand by themselves and are in no mean.
     """
     found: dict[str, Estimate] = {}
     for protocol, mine in by_protocol(scores, PROTOCOLS).items():
         splits = {name: [each for each in mine if name in _splits(each)] for name in _names(mine)}
         by_split = {name: _rates(part, protocol) for name, part in splits.items()}
         absent = [name for name in SPLITS if name not in by_split]
+        counted = [name for name in by_split if name in SPLITS] or list(by_split)
         for key in ("f1", "accuracy"):
-            mean = stats.average([rates[key] for rates in by_split.values()])
+            mean = stats.average([by_split[name][key] for name in counted])
             found[f"{protocol}/mean_{key}"] = stats.lacking(mean, absent)
-        every = _rates([each for part in splits.values() for each in part], protocol)
+        every = _rates([each for name in counted for each in splits[name]], protocol)
         overall = {key: stats.lacking(rate, absent) for key, rate in every.items()}
         found[f"{protocol}/micro_f1"] = overall.pop("f1")
         found |= {f"{protocol}/{key}": rate for key, rate in overall.items()}
@@ -118,6 +121,7 @@ def _key(row: Row, category: str = "") -> str:
 def _category(row: Row, hint: str = "") -> str:
     """Return the splits of a row; the official files are one a split and have no column for it."""
     category = row.label("category") or row.file.stem.removeprefix("coco_pope_")
+    category = category.lower() if category.lower() in SPLITS else category
     if row.label("category") is None and category not in SPLITS:
         raise row.lacks(("category",), hint)
     if not any(name.strip() for name in category.split(",")):
@@ -205,12 +209,26 @@ def _number(row: Row) -> str:
     return row.identity("question_id", "id", "index", numbers=True)
 
 
+def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: str | Path | None = None) -> Scored:
+    """Score answers made elsewhere; a split with other rows than the official one has is said."""
+    found = suite.answers(predictions, data)
+    held = Counter(name.strip() for each in found.samples for name in each.tags["category"].split(","))
+    odd = {name: count for name, count in held.items() if count not in _SIZES.get(name, (count,))}
+    told = ", ".join(f"{name} {count:,} of {_SIZES[name][-1]:,}" for name, count in sorted(odd.items()))
+    more = {"holds": f"{told} rows; --data PATH names those that lack"} if told and found.known is None else {}
+    return elsewhere(suite, found, extra=more)
+
+
+_SIZES: Final = {"random": (2910, 3000), "popular": (3000,), "adversarial": (3000,)}
+
+
 def _says_its_split(row: Row) -> bool:
     return not nowhere(row.fields.get("category")) or row.file.stem.removeprefix("coco_pope_") in SPLITS
 
 
 Pope = TableSuite(
     name="pope",
+    rescored=_rescored,
     about="""POPE over the splits random, popular and adversarial (8910 or 9000 questions). Preset `official` asks the
     bare question, `llava` and `lmms-eval` add the short-answer line, `vlmevalkit` asks "Please answer yes or no.".""",
     source=Source(

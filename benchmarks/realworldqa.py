@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from ..evals.types import Json, Sample
 from .reading.answers import letter_extracted
 from .reading.cells import plain
-from .reading.choices import GOLDS, choice, letter_read, letter_vlmevalkit, options_of, prompt_of
+from .reading.choices import GOLDS, choice, letter_read, letter_vlmevalkit, prompt_of
+from .reading.options import options_of
 from .reading.rows import Row
 from .reading.scores import Read, accuracy, judged
 from .reading.sources import Source
@@ -56,6 +57,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
 
 RealWorldQa = TableSuite(
     name="realworldqa",
+    sizes=(765,),
     about="""RealWorldQA (765 questions). VLMEvalKit's table has lost an option of a few questions
     (open-compass/VLMEvalKit#677); in the hub's tables options stand in the question, and its protocol gives no
     number there.""",

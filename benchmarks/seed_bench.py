@@ -14,8 +14,9 @@ from ..evals.stats import Estimate
 from ..evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from .reading.answers import LETTER, letter_exact, letter_first
 from .reading.cells import whole
-from .reading.choices import options_of, prompt_of
+from .reading.choices import prompt_of
 from .reading.elsewhere import asked_by, elsewhere
+from .reading.options import options_of
 from .reading.rows import Row
 from .reading.scores import Read, by_protocol, grouped, percent, scores_of, slug
 from .reading.sources import Source
@@ -155,6 +156,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
 
 SeedBench = TableSuite(
     name="seed_bench",
+    sizes=(14232, 14233, 17990, 19242),
     about="""SEED-Bench's 14233 picture questions. Preset `official` asks the bare question, and then, where the model
     gives them, takes the likelihoods of the four option texts: protocol `likelihood`. One question id, 49914,
     occurs twice in the data: both rows count.""",

@@ -198,7 +198,7 @@ class DpgBench:
             if is_a == "detail":
                 return rescore.detail(suite.items, answers)
             given = read_answers(answers)  # before the questions, which may have to be fetched
-            return rescore.stored(suite.items, given)
+            return rescore.stored(suite.items, given, self.outputs)
         pictures.need_folder(images)
         from .vqa.observer import DpgVqa
 

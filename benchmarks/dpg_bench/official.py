@@ -147,6 +147,7 @@ def read_results(path: Path) -> Scored:
             printed |= {"overall": total[1]} if total else {category[1]: category[2]} if category else {}
     means = [rule.item_mean(each) for each in scores.values()]
     estimate = stats.mean(means, list(scores)).times(100)
+    more = len(scores) > _SCORED_ITEMS
     absent = {"items": _SCORED_ITEMS - len(scores)} if len(scores) < _SCORED_ITEMS else {}
     estimate = replace(estimate, value=rule.official_mean(means), absent=absent)
     return Scored(
@@ -155,7 +156,8 @@ def read_results(path: Path) -> Scored:
         metrics=stats.metrics({"official/overall": estimate}),
         rows=_rows(scores),
         extra={"read_as": "the official results.txt", "printed": printed, "problems": {"odd_line": odd} if odd else {}}
-        | ({"problem_counts": {"odd_line": len(odd)}} if odd else {}),
+        | ({"problem_counts": {"odd_line": len(odd)}} if odd else {})
+        | ({"holds": f"{len(scores):,} items, where the suite has {_SCORED_ITEMS:,}"} if more else {}),
     )
 
 

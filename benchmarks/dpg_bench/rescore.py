@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,9 +35,16 @@ class Scorer(Protocol):
         ...
 
 
-def stored(items: Sequence[Item], answers: StoredAnswers) -> Scored:
-    """Score stored answers; every item should have as many pictures as the file has of that with the most."""
-    return _scored(items, answers, {}, {}, "absent", whole=True)
+def stored(items: Sequence[Item], answers: StoredAnswers, pictures: int) -> Scored:
+    """Score stored answers; every item should have as many pictures as the file has of that with the most.
+
+    Where those are not the `pictures` of the suite, `holds` says so.
+    """
+    found = _scored(items, answers, {}, {}, "absent", whole=True)
+    most = max(map(len, answers.by_item.values()), default=0)
+    if most == pictures:
+        return found
+    return replace(found, extra={"holds": f"{most} pictures an item, where {pictures} are asked for", **found.extra})
 
 
 def detail(items: Sequence[Item], file: Path) -> Scored:

@@ -96,6 +96,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
 
 MathVista = TableSuite(
     name="mathvista",
+    sizes=(1000,),
     about="""MathVista testmini (1000 questions). The official scorer has a language model extract the answer from what
     was said: `judge` names it. Without one only what the rules read has a verdict.""",
     source=Source(

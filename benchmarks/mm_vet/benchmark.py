@@ -226,6 +226,7 @@ def _renamed(row: Row, ids: Collection[str]) -> Row:
 
 MmVet = TableSuite(
     name="mm_vet",
+    sizes=(218,),
     about="""MM-Vet, graded by `--judge MODEL`; without a judge the answers stay ungraded. Every preset asks the bare
     question; `janus-pr541` adds VLMEvalKit's step-by-step system prompt and `lmms-eval` a request to reason first.""",
     source=Source("mm_vet", hub="mm-vet", tsv="mm-vet-tsv", files=("MMVet.tsv", "mm-vet.json", "data/test-*.parquet")),

@@ -17,7 +17,8 @@ from ..judging.matched import matched_rescore
 from ..judging.matcher import matched
 from ..reading.answers import LETTER
 from ..reading.cells import whole
-from ..reading.choices import LETTER_LINE, options_of, prompt_of
+from ..reading.choices import LETTER_LINE, prompt_of
+from ..reading.options import options_of
 from ..reading.rows import Row
 from ..reading.scores import Read, by_protocol, grouped, percent, scores_of, slug
 from ..reading.sources import Source
@@ -158,6 +159,7 @@ def sample(row: Row, asked: Asked, text: Callable[[Row, str], str] = prompt) -> 
 
 MmBench = TableSuite(
     name="mmbench",
+    sizes=(4329, 4377, 1164, 1176),
     about="""MMBench dev-en (1164 questions in 4329 rows, or 1176 in 4377). `judge` names a language model that
     finds the option which an unreadable answer means: protocol `official-judge`.""",
     source=Source(

@@ -21,8 +21,9 @@ from ..judging.matcher import matched
 from ..reading.answers import LETTER, letter_fixed
 from ..reading.cells import listed
 from ..reading.cells import plain as scalar
-from ..reading.choices import LETTER_LINE, lettered, options_of, prompt_of
+from ..reading.choices import LETTER_LINE, prompt_of
 from ..reading.elsewhere import Answers
+from ..reading.options import lettered, options_of
 from ..reading.rows import Row
 from ..reading.scores import GUESSED, Read, by_protocol, grouped, percent, plain, scores_of, slug
 from ..reading.sources import Source
@@ -307,6 +308,7 @@ def _told(answers: Answers, scored: Scored) -> Scored:
 
 Mmmu = TableSuite(
     name="mmmu",
+    sizes=(900,),
     about="""MMMU validation (900 questions: 847 with options, 53 open). Preset `janus-pr541` shows all pictures first,
     `official` the first alone, `lmms-eval` those that the text mentions. `judge` names a language model that finds
     the option which an answer means where VLMEvalKit's matcher of 2024 reads none: protocol `vlmevalkit-judge`.""",

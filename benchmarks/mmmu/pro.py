@@ -8,7 +8,8 @@ from typing import Final
 
 from ...evals.stats import Estimate, lost
 from ...evals.types import Json, Sample, Score
-from ..reading.choices import choice, letter_read, letter_vlmevalkit, options_of
+from ..reading.choices import choice, letter_read, letter_vlmevalkit
+from ..reading.options import options_of
 from ..reading.rows import Row
 from ..reading.scores import Read, accuracy, by_protocol, judged, plain, slug
 from ..reading.sources import Source
@@ -62,6 +63,7 @@ def _made(row: Row, asked: Asked, *, seen: bool) -> Sample:
 
 MmmuPro = TableSuite(
     name="mmmu_pro",
+    sizes=(1730,),
     about="""MMMU-Pro, standard with ten options (1730 questions). Preset `official` asks for the letter alone, `cot`
     for steps and a last line "Answer: $LETTER". Its makers report the mean of this and `mmmu_pro_vision`.""",
     source=Source(
@@ -80,6 +82,7 @@ MmmuPro = TableSuite(
 MmmuProVision = replace(
     MmmuPro,
     name="mmmu_pro_vision",
+    sizes=(1730,),
     about="""MMMU-Pro, vision (1730 screenshots or photographs that hold question and options).""",
     source=Source(
         "mmmu_pro_vision",

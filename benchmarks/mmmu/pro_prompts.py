@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from ...evals.types import Picture
-from ..reading.choices import options_of
+from ..reading.options import options_of
 from ..reading.rows import Row
 from ..reading.suite import Asked
 

@@ -12,7 +12,8 @@ from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score
 from ..judging.matched import matched_rescore
 from ..judging.matcher import matched
-from ..reading.choices import GOLDS, choice, letter_read, letter_vlmevalkit, options_of, prompt_of
+from ..reading.choices import GOLDS, choice, letter_read, letter_vlmevalkit, prompt_of
+from ..reading.options import options_of
 from ..reading.rows import Row
 from ..reading.scores import Read, accuracy, by_protocol, grouped, scores_of
 from ..reading.sources import Source
@@ -87,6 +88,7 @@ def _sample(row: Row, asked: Asked) -> Sample:
 
 Mmvp = TableSuite(
     name="mmvp",
+    sizes=(300,),
     about="""MMVP (300 questions in 150 pairs). `judge` names a language model that says whether an answer is right, the
     official way: protocol `official`. In the official data two pairs have their answers the wrong way round (99 and
     100, 279 and 280; tsb0601/MMVP#30); the hub's table lmms-lab-eval/MMVP has them right.""",

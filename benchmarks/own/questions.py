@@ -11,12 +11,15 @@ from ...evals.errors import UsageError
 from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from ..judging.kept import ask, judged
 from ..mm_vet.benchmark import score as graded
+from ..reading.agreement import QUESTION
 from ..reading.answers import LETTER, YES_NO_VLMEVALKIT, letter_fixed, short_llava, short_lmms
 from ..reading.answers import yes_no_pope as pope
 from ..reading.answers import yes_no_pope_lmms as pope_lmms
 from ..reading.cells import plain
-from ..reading.choices import SHORT_LINE, options_of, prompt_of
-from ..reading.elsewhere import elsewhere, judgeable
+from ..reading.choices import SHORT_LINE, prompt_of
+from ..reading.elsewhere import bare, elsewhere, judgeable
+from ..reading.importers import Taken, with_columns
+from ..reading.options import options_of
 from ..reading.rows import Row
 from ..reading.scores import Read, accuracy
 from ..reading.scores import judged as ruled
@@ -42,9 +45,50 @@ def _row(row: Row, asked: Asked, prompt: str, target: Json) -> Sample:
     )
 
 
+_IDS: Final = ("id", "index", "question_id")
+
+
 def _key(row: Row) -> str:
-    names = ("id", "index", "question_id")
-    return row.identity(*names) if row.find(*names) is not None else str(row.line)
+    return row.identity(*_IDS) if row.find(*_IDS) is not None else str(row.line)
+
+
+def _plain_ids(rows: Sequence[Row], asked: bool) -> Sequence[Row]:
+    """Return rows whose ids stand in `id`, `index` or `question_id`, also where a tool wrote `ID` or `id `."""
+    del asked
+
+    def named(row: Row) -> Row:
+        near = {name: name.strip().lower() for name in row.fields if name not in _IDS}
+        if not any(each in _IDS and each not in row.fields for each in near.values()):
+            return row
+        return replace(
+            row,
+            fields={
+                near.get(name, name) if near.get(name) in _IDS else name: value for name, value in row.fields.items()
+            },
+        )
+
+    return [named(row) for row in rows]
+
+
+def _joined(rows: Sequence[Row], known: Sequence[Sample], gold: Taken) -> Sequence[Row]:
+    """Return rows of answers that have no id with that of the question which they repeat; lines name no question.
+
+    Raises UsageError where nothing tells which question a row answers.
+    """
+    by_question: dict[str, set[str]] = {}
+    for row, sample in zip(gold.rows, known, strict=True):
+        by_question.setdefault(bare(row.words(*QUESTION) or ""), set()).add(sample.id)
+
+    def named(row: Row) -> Row:
+        if "" in row.odd or row.find(*_IDS) is not None:
+            return row
+        found = by_question.get(bare(row.words(*QUESTION) or ""), set[str]())
+        if len(found) != 1:
+            why = "stands several times in the data" if found else "is not in the data, or there is none"
+            raise UsageError(f"{row.where}: no column 'id' (nor 'index', 'question_id'), and its question {why}")
+        return with_columns(row, id=next(iter(found)))
+
+    return [named(row) for row in rows]
 
 
 def _question(row: Row, asked: Asked, instruction: str) -> str:
@@ -100,6 +144,8 @@ Options = TableSuite(
     presets=PRESETS,
     worlds=("toy",),
     key=_key,
+    rows=_plain_ids,
+    joined=_joined,
     golds=GOLDS,
     sample=_option,
     score=ruled(read_option),
@@ -134,6 +180,8 @@ YesNo = TableSuite(
     presets=PRESETS,
     worlds=("toy",),
     key=_key,
+    rows=_plain_ids,
+    joined=_joined,
     golds=GOLDS,
     sample=_yes_no,
     score=ruled(read_yes_no),
@@ -167,6 +215,8 @@ ShortAnswer = TableSuite(
     presets=PRESETS,
     worlds=("toy",),
     key=_key,
+    rows=_plain_ids,
+    joined=_joined,
     golds=GOLDS,
     sample=_short,
     score=ruled(read_short),
@@ -215,6 +265,8 @@ JudgedAnswer = TableSuite(
     presets=PRESETS,
     worlds=("toy",),
     key=_key,
+    rows=_plain_ids,
+    joined=_joined,
     golds=GOLDS,
     sample=_judged,
     score=score_graded,

@@ -7,17 +7,21 @@ right answers and questions; where they are not those of the data set, the id is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from ...evals.errors import UsageError
 from ...evals.types import Json, Sample
 from .cells import missing, plain, shown
 from .elsewhere import Answers, Odd, bare
+from .options import options_of
 from .rows import Row
 
 QUESTION: Final = ("question", "prompt")
+_NO_WORD: Final = re.compile(r"<image[ _]?\d*>|[\W_]+")
 _MOST_IN: Final = 10
 """One in so many rows may contradict the data (a corrected right answer); where more do, the file is numbered
 otherwise, and those that agree do so by chance."""
@@ -30,9 +34,14 @@ def agreeing(
 
     `own` makes a row's sample of what the row says itself; `golds` are the columns of right answers; `asked` holds the
     data set's questions by the `id()` of their samples. A question contradicts where the data set has it under another
-    id only. Raises UsageError where more than a tenth of the rows contradict.
+    id only; of one that it has nowhere (another prompt, another version) no more is said than that. Raises UsageError
+    where more than a tenth of the rows contradict.
     """
     questions = {_plain(text) for text in asked.values() if text}
+    foreign = [row for row, each in zip(answers.rows, answers.samples, strict=True) if _is_foreign(row, asked, each)]
+    if foreign:
+        told = f"{len(foreign)} of {len(answers.rows)} rows hold another one than the data set"
+        answers = replace(answers, told={**answers.told, "questions": f"{told}, as {shown(_question(foreign[0]))}"})
     odd = list(_contradicting(answers, golds, own, asked, questions))
     if len(odd) > 1 and len(odd) * _MOST_IN > len(answers.rows):
         raise UsageError(
@@ -54,10 +63,31 @@ def _contradicting(
         if mine and theirs and mine in questions and mine != theirs:
             yield Odd(row, f"{row.where}: the data set asks {shown(theirs)} under this id, not {shown(mine)}", sample)
             continue
+        letter = _other_option(row, sample)
+        if letter:
+            yield Odd(row, f"{row.where}: option {letter} is another one than in the data set", sample)
+            continue
         mine, theirs = _gold(row, golds, own), _told(sample)
         if mine and theirs and not {*mine} & {*theirs}:
             why = f"the right answer is {shown(mine[0])} here and {shown(theirs[0])} in the data set"
             yield Odd(row, f"{row.where}: {why}", sample)
+
+
+def _is_foreign(row: Row, asked: Mapping[int, str | None], sample: Sample) -> bool:
+    """Return whether a row's question and its sample's are about nothing in common: neither stands in the other."""
+    mine, theirs = (_NO_WORD.sub("", each) for each in (_question(row), _plain(asked.get(id(sample)) or "")))
+    return bool(mine and theirs) and mine not in theirs and theirs not in mine
+
+
+def _other_option(row: Row, sample: Sample) -> str:
+    """Return the letter under which a row that has options of its own offers another text than the data set, or ""."""
+    told = sample.target.get("options") if isinstance(sample.target, dict) else None
+    with suppress(UsageError):
+        mine = options_of(row)
+        if mine and isinstance(told, dict) and "round_id" not in row.fields:  # LLaVA's rounds turn the options
+            theirs = {letter: _plain(str(text)) for letter, text in told.items()}
+            return next((each for each, text in mine.items() if theirs.get(each, "") not in ("", _plain(text))), "")
+    return ""
 
 
 def _question(row: Row) -> str:

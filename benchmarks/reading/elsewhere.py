@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -33,6 +33,8 @@ class Rules(Protocol):
     def headline(self) -> str: ...
     @property
     def reasoning(self) -> str: ...
+    @property
+    def sizes(self) -> Sequence[int]: ...
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]: ...
     def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]: ...
 
@@ -49,7 +51,7 @@ class Odd:
 @dataclass(frozen=True, slots=True)
 class Answers:
     """Answers made elsewhere: the file, what it was taken for, its rows, the sample of each, those that are odd, and
-    the whole data set where it was given, with what that was taken for."""
+    the whole data set where it was given, with what that was taken for; `told` is said beside the numbers."""
 
     file: Path
     taken: Taken
@@ -58,6 +60,7 @@ class Answers:
     odd: Sequence[Odd] = ()
     known: Sequence[Sample] | None = None
     data: Taken | None = None
+    told: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
     @property
     def hint(self) -> str:
@@ -172,7 +175,8 @@ def elsewhere(
     unscored = {owner[number] for number, each in enumerate(scores) if each.value is None}
     held = reasoning.counted(said, strip=strip)
     judges = Counter(each.served or "unnamed" for each in seen.values() if each is not None and each.data)
-    told: dict[str, Json] = {"read_as": answers.taken.told}
+    told: dict[str, Json] = {"read_as": answers.taken.told, **answers.told}
+    told |= _measured(rules, answers) if answers.known is None else {}
     told |= {"data_read_as": answers.data.told} if answers.data else {}
     told |= {"odd_rows": [each.why for each in answers.odd]} if answers.odd else {}
     return Scored(
@@ -191,6 +195,27 @@ def elsewhere(
             **(extra or {}),
         },
     )
+
+
+def _measured(rules: Rules, answers: Answers) -> dict[str, Json]:
+    """Return what is said of a file that came without its data set: that it is no whole suite, or asks things twice."""
+    told: dict[str, Json] = {}
+    count = len(answers.rows) + len(answers.odd)
+    if rules.sizes and count not in rules.sizes:
+        sizes = " or ".join(f"{each:,}" for each in rules.sizes)
+        told["holds"] = f"{count:,} rows, where {rules.name} has {sizes}; --data PATH names those that lack"
+    asked = Counter(filter(None, map(_what, answers.rows)))
+    again = sum(asked.values()) - len(asked)
+    return told | ({"asked_twice": f"{again:,} rows repeat another one's question and picture"} if again else {})
+
+
+def _what(row: Row) -> tuple[str, ...] | None:
+    """Return what a row asks about which picture and in which category, None where it does not name the picture."""
+    picture = row.name("image", "image_path", "imageId", "image_id", "imagename", "image_source", "data_id")
+    question = next((row.fields[each] for each in ("question", "prompt") if plain(row.fields.get(each))), None)
+    category = row.fields.get("category")
+    options = tuple(str(row.fields.get(each)) for each in ("A", "B", "C", "D", "options", "choices"))
+    return (str(category), picture, bare(str(question)), *options) if picture and question is not None else None
 
 
 def judgeable(

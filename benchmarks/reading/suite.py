@@ -153,7 +153,8 @@ class TableSuite:
     several samples of one id `meant` returns those that a row of answers can mean; `joined` completes rows of answers
     that name their samples in another way than the data set does.
     `golds` are the columns that may hold the right answer; a table with none in any row, as test splits are, is
-    asked and not scored, and `submission` writes its answers as the suite's own server takes them.
+    asked and not scored, and `submission` writes its answers as the suite's own server takes them. `sizes` are the
+    numbers of rows in which the whole suite is met.
     `likelihoods` are the presets in which options are weighed too. `judge` names the judge's task of a
     suite that may have its answers matched by one; `observer` an observer that it always needs. `own` says that it
     is a shape for tables of the user's, who may give it a name.
@@ -186,6 +187,7 @@ class TableSuite:
     rescored: Callable[..., Scored] = rescored
     worlds: tuple[str, ...] = ()
     own: bool = False
+    sizes: tuple[int, ...] = ()
 
     def __call__(
         self,
@@ -260,6 +262,10 @@ class TableBenchmark:
     @property
     def title(self) -> str:
         return self.suite.title
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        return self.suite.sizes
 
     @property
     def decimals(self) -> int | None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from janus_eval.benchmarks.own.questions import Options, ShortAnswer, YesNo, read_short, read_yes_no
 from janus_eval.evals.commands.cli import main
+from janus_eval.evals.errors import UsageError
 from janus_eval.evals.records import read_record
+from janus_eval.evals.score import score
 from janus_eval.reports.report import report
 from support.predictions import lines, value, write, write_tsv
 from support.suite_rows import PNG
@@ -120,3 +122,29 @@ def test_a_row_that_lost_its_picture_has_no_verdict(tmp_path: Path, name: str) -
     folder = ran(tmp_path / "runs", "-m", "janus-toy", "-b", "yes_no", "--data", str(data), code=5)
     counts = read_record(folder).counts
     assert (counts["scored"], counts["unscored"]) == (3, 1)
+
+
+@pytest.mark.parametrize("column", ["ID", "id ", "Index"])
+def test_ids_are_seen_however_their_column_is_written(tmp_path: Path, column: str) -> None:
+    known = [{"id": n, "question": f"q{n}", "answer": ("yes", "no")[n % 2]} for n in range(6)]
+    data = write_tsv(tmp_path / "t.tsv", *known)
+    said = [{column: each["id"], "response": each["answer"]} for each in known[::-1]]
+    scored = score("yes_no", write_csv(tmp_path / "a.csv", said), data=str(data))
+    assert next(iter(scored.metrics.values())).value == 100 and scored.unscored == 0
+
+
+def test_rows_without_an_id_are_joined_by_their_question_and_never_by_their_line(tmp_path: Path) -> None:
+    known = [{"question": f"q{n}?", "answer": ("yes", "no")[n % 2]} for n in range(6)]
+    data = write_tsv(tmp_path / "t.tsv", *known)
+    told = [{"question": each["question"], "response": each["answer"]} for each in known[::-1]]
+    scored = score("yes_no", write(tmp_path / "a.jsonl", *told), data=str(data))
+    assert next(iter(scored.metrics.values())).value == 100
+    bare = write(tmp_path / "b.jsonl", *({"name": n, "response": each["answer"]} for n, each in enumerate(known)))
+    with pytest.raises(UsageError, match=r"b\.jsonl line 1: no column 'id'"):
+        score("yes_no", bare, data=str(data))
+
+
+def write_csv(path: Path, rows: list[dict[str, object]]) -> Path:
+    text = [",".join(rows[0]), *(",".join(map(str, each.values())) for each in rows)]
+    path.write_text("\n".join(text) + "\n")
+    return path

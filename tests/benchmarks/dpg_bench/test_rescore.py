@@ -158,3 +158,9 @@ print(sorted(set(sys.modules) & {{"torch", "transformers", "pandas", "PIL"}}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_fewer_pictures_than_the_suite_asks_for_are_told(tmp_path: Path) -> None:
+    one = scored(tmp_path, [row("a", 1)], [("a", 0, 1, "yes")])
+    assert one.extra["holds"] == "1 pictures an item, where 4 are asked for"
+    assert "holds" not in scored(tmp_path, [row("a", 1)], [("a", n, 1, "yes") for n in range(4)]).extra

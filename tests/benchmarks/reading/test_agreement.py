@@ -113,3 +113,52 @@ def test_mme_rows_that_contradict_their_question_are_odd(tmp_path: Path) -> None
     data_file = write(tmp_path / "d.jsonl", *known)
     scored = score("mme", write(tmp_path / "p.jsonl", *rows), data=str(data_file))
     assert len(scored.extra["odd_rows"]) == 1 and "line 4" in scored.extra["odd_rows"][0]
+
+
+@pytest.mark.parametrize("bench", ["ai2d", "mmbench", "seed_bench", "mmstar"])
+def test_options_in_another_order_are_another_question(tmp_path: Path, bench: str) -> None:
+    rows = [answered("mmbench", number, number, ()) for number in range(COUNT)]
+    for row in rows:
+        row["A"], row["B"], row["C"], row["D"] = row["B"], row["C"], row["D"], row["A"]
+    with pytest.raises(UsageError, match="option A is another one than in the data set"):
+        score(bench, **files(tmp_path, "mmbench", rows))
+
+
+def test_questions_that_the_data_set_has_nowhere_are_told(tmp_path: Path) -> None:
+    rows = [
+        {**answered("gqa", number, number, ()), "question": f"Who is {NOUNS[number]} of?"} for number in range(COUNT)
+    ]
+    told = score("gqa", **files(tmp_path, "gqa", rows)).extra["questions"]
+    assert told == "40 of 40 rows hold another one than the data set, as 'who is thing 0 of?'"
+    prompted = [{**row, "question": f"<image>\nWhat of {NOUNS[n]}?\nAnswer shortly."} for n, row in enumerate(rows)]
+    assert "questions" not in score("gqa", **files(tmp_path, "gqa", prompted)).extra
+
+
+@pytest.mark.parametrize(
+    ("bench", "sizes"), [("gqa", "12,578"), ("ai2d", "3,088"), ("mmbench", "4,329 or 4,377 or 1,164 or 1,176")]
+)
+def test_a_file_without_its_data_set_says_what_the_suite_holds(tmp_path: Path, bench: str, sizes: str) -> None:
+    rows = [{**answered(bench, number, number, ("answer", "question"))} for number in range(COUNT)]
+    extra = score(bench, write(tmp_path / "a.jsonl", *rows)).extra
+    assert extra["holds"].startswith(f"40 rows, where {bench} has {sizes}; --data PATH")
+    assert "holds" not in score(bench, **files(tmp_path, bench, rows)).extra
+
+
+def test_the_splits_of_pope_are_counted_and_an_unknown_one_is_in_no_mean(tmp_path: Path) -> None:
+    rows = [
+        {"question_id": n, "category": split, "answer": "yes", "response": ("yes", "no")[split == "Other"]}
+        for split in ("random", "Popular", "adversarial", "Other")
+        for n in range(3)
+    ]
+    scored = score("pope", write(tmp_path / "a.jsonl", *rows))
+    assert value(scored, "official/mean_f1") == pytest.approx(100) and value(scored, "official/Other_accuracy") == 0
+    assert value(scored, "official/accuracy") == 100
+    assert scored.extra["holds"].startswith("adversarial 3 of 3,000, popular 3 of 3,000, random 3 of 3,000 rows")
+
+
+def test_one_question_about_one_picture_under_two_ids_is_told(tmp_path: Path) -> None:
+    rows = [
+        {"id": n, "image": f"{n % 4}.png", "question": "What?", "answer": "dog", "response": "dog"} for n in range(6)
+    ]
+    assert score("gqa", write(tmp_path / "a.jsonl", *rows)).extra["asked_twice"].startswith("2 rows repeat")
+    assert "asked_twice" not in score("gqa", write(tmp_path / "a.jsonl", *rows[:4])).extra
