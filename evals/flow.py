@@ -19,7 +19,7 @@ from .plugins import Eyes, Model, Suite
 from .shards import Shard
 from .store import RunStore
 from .stored import Key
-from .types import Evidence, Job, Prediction
+from .types import PICTURES, Evidence, Job, Prediction
 from .verdicts import answers_nothing, key_of
 
 
@@ -89,7 +89,7 @@ class Flow:
     @property
     def _together(self) -> Callable[[Job], Hashable] | None:
         """What questions have in common that are asked in one batch; of drawings nothing is read twice."""
-        return subject if self.model.here.shares_pictures and self.suite.kind != "image" else None
+        return subject if self.model.here.shares_pictures and self.suite.kind not in PICTURES else None
 
     @cached_property
     def _groups(self) -> Sequence[range]:
@@ -216,7 +216,7 @@ class Flow:
         return [item_key(item) for item in done.batch.items] if done.batch.stage == "predict" else []
 
     def _at(self, job: Job) -> Prediction:
-        image = self.paths(job) if job.kind == "image" else None
+        image = self.paths(job) if job.kind in PICTURES else None
         return Prediction(job.sample.id, job.index, job.kind, image=image)
 
 

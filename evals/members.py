@@ -20,7 +20,7 @@ from .plugins import (
     ObserverMembers,
     Suite,
 )
-from .types import Kind
+from .types import PICTURES, Kind
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
@@ -70,7 +70,7 @@ def observers(factory: Any) -> list[str]:
 
 def disk_need(suite: Suite, model: Model, outputs: int) -> int:
     """Return about how many bytes so many outputs take: pictures as PNG, and lines of modest length about each."""
-    picture = 1.6 * model.image_size**2 if suite.kind == "image" else 0
+    picture = 1.6 * model.image_size**2 if suite.kind in PICTURES else 0
     return round(outputs * (picture + _LINES * (2 if suite.observer else 1)))
 
 

@@ -19,7 +19,7 @@ from .made import Lack, Made, Meeting, card_of
 from .plugins import Benchmark, Eyes, Model, ModelAdapter, Observer, Suite
 from .request import Request
 from .samples import distinct, fingerprint, select
-from .types import Json, RunSpec, Sample
+from .types import PICTURES, Json, RunSpec, Sample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +55,8 @@ class Pair:
 
     @property
     def pictures(self) -> int:
-        """How many pictures it draws."""
-        return len(self.samples) * self.suite.outputs if self.suite.kind == "image" else 0
+        """How many pictures it draws or edits."""
+        return len(self.samples) * self.suite.outputs if self.suite.kind in PICTURES else 0
 
 
 def pairs(
@@ -82,7 +82,7 @@ def pairs(
         mine = [each for name in asked if (each := meet(name, _suite, name, request, world, suites))]
         before: Made | None = None
         drawn = sum(each.pictures for each in found)
-        for suite in sorted(mine, key=lambda each: each.plugin.kind != "image"):
+        for suite in sorted(mine, key=lambda each: each.plugin.kind not in PICTURES):
             seen = meet(suite.name, _watched, suite, request, world, lacks is None)
             eyes = seen.eyes if seen else None
             if eyes and before and (eyes.name, eyes.options) == (before.name, before.options):

@@ -29,7 +29,7 @@ class ModelAdapter(Protocol):
 
     @property
     def kinds(self) -> Collection[Kind]:
-        """What it can give: image, text, likelihood."""
+        """What it can give: image, edit, text, likelihood."""
         ...
 
     @property

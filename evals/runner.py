@@ -20,7 +20,7 @@ from .plugins import Benchmark, Eyes, Model, Suite
 from .shards import Shard
 from .store import RunStore
 from .stored import Key
-from .types import Evidence, Job, Kind, Prediction, RunRecord, RunSpec, Sample, Stage, job_seed
+from .types import PICTURES, Evidence, Job, Kind, Prediction, RunRecord, RunSpec, Sample, Stage, job_seed
 from .verdicts import answers_nothing, key_of, metrics, record_of, verdicts
 from .where import others_than, stages, workers
 
@@ -263,7 +263,7 @@ def jobs_of(
 
 
 def _image_paths(suite: Suite, samples: Sequence[Sample], root: Path) -> Callable[[Job], Path]:
-    draws = "image" in (suite.kind, *suite.extra_kinds)
+    draws = any(kind in PICTURES for kind in (suite.kind, *suite.extra_kinds))
     position = {sample.id: number for number, sample in enumerate(samples)} if draws else dict[str, int]()
 
     def path(job: Job) -> Path:

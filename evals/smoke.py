@@ -1,4 +1,4 @@
-"""A model tried in seconds: an answer, likelihoods, a picture, each alone and beside others, with time and memory."""
+"""A model tried in seconds: what it gives of each kind, alone and beside others, with time and memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import resource
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from .executors.remote import encoded
 from .executors.worker import Worker
 from .pictures import decoded
 from .plugins import Model
-from .types import Answer, Job, Json, Kind, Picture, Refusal, Sample, job_seed
+from .types import PICTURES, Answer, Job, Json, Kind, Picture, Refusal, Sample, job_seed
 
 State = Literal["ok", "warning", "failed", "not tried"]
 _QUESTIONS = (
@@ -25,7 +25,9 @@ _QUESTIONS = (
     "What colour is the disc?",
     "Describe what stands in the image, where it stands and what colour it has, in one short sentence.",
 )
+_EDITS = ("Make the disc blue.", "Remove the disc.", "Add a small green square left of the disc.")
 _PROMPTS = ("a photo of a red apple", "a photo of a bird", "a photo of a blue car left of a green chair")
+_NAMES: Mapping[Kind, str] = {"text": "answer", "likelihood": "likelihoods", "image": "picture", "edit": "edit"}
 _PLACE = 1
 """Where the first sample stands in the batch that is compared: neither first nor last."""
 
@@ -57,9 +59,9 @@ def smoke(model: Model, limit: float = 60.0, kinds: Collection[Kind] = ()) -> It
         raise UsageError(f"it gives no {unknown[0]}, only: {', '.join(sorted(model.kinds))}")
     ends = time.monotonic() + limit
     worker, loading = Worker("predict", model), True
-    for kind in ("text", "likelihood", "image"):
-        if kind == "image" and {"image", "text"} <= {*model.kinds} and model.independent and not kinds:
-            yield Finding("picture", "not tried", "an endpoint may only answer; to try: --kinds image")
+    for kind in ("text", "likelihood", "image", "edit"):
+        if kind in PICTURES and {kind, "text"} <= {*model.kinds} and model.independent and not kinds:
+            yield Finding(_NAMES[kind], "not tried", f"an endpoint may only answer; to try: --kinds {kind}")
         elif kind in (kinds or model.kinds):
             yield from _tried(worker, model, kind, ends, loading=loading)
             loading = False
@@ -76,8 +78,8 @@ def memory() -> dict[str, int]:
 
 def _tried(worker: Worker, model: Model, kind: Kind, ends: float, *, loading: bool) -> Iterator[Finding]:
     jobs = _jobs(kind)
-    name = {"text": "answer", "likelihood": "likelihoods", "image": "picture"}[kind]
-    if kind == "image" and (why := _priced(model)):
+    name = _NAMES[kind]
+    if kind in PICTURES and (why := _priced(model)):
         yield Finding(name, "not tried", why)
         return
     if time.monotonic() > ends:
@@ -118,7 +120,7 @@ def _ask(worker: Worker, jobs: Sequence[Job]) -> tuple[list[Any], float]:
 
 
 def _kept(job: Job, output: Any) -> Any:
-    if job.kind == "image":
+    if job.kind in PICTURES:
         return output if isinstance(output, Refusal) else encoded(output)
     return output.text if isinstance(output, Answer) else output
 
@@ -178,7 +180,7 @@ def _priced(model: Model) -> str:
 
 
 def _jobs(kind: Kind) -> list[Job]:
-    """Return three jobs of a kind; questions are about a picture of a red disc and of unequal length."""
+    """Return three jobs of a kind; questions and edits are of a picture of a red disc and of unequal length."""
     found: list[Job] = []
     for number in range(3):
         name = f"check/{kind}/{number}"
@@ -186,8 +188,8 @@ def _jobs(kind: Kind) -> list[Job]:
             sample = Sample(name, _PROMPTS[number])
         else:
             options = ("yes", "no") if kind == "likelihood" else ()
-            pictures = (Picture("disc.png", _disc),)
-            sample = Sample(name, f"\n{_QUESTIONS[number]}", pictures, options=options)
+            text = _EDITS[number] if kind == "edit" else f"\n{_QUESTIONS[number]}"
+            sample = Sample(name, text, (Picture("disc.png", _disc),), options=options)
         found.append(Job(sample, kind, 0, job_seed(0, name, 0)))
     return found
 

@@ -181,7 +181,7 @@ class RunStore:
     def add_predictions(self, batch: Sequence[tuple[Prediction, Made]], pool: ThreadPoolExecutor) -> list[Prediction]:
         """Put a batch on disk, all or nothing: pictures first, then their lines, then fsync; return what lies there.
 
-        A Prediction of kind image carries the path at which its picture shall lie, were it a file.
+        A Prediction of a kind of `PICTURES` carries the path at which its picture shall lie, were it a file.
         """
         made = list(pool.map(self._line, *zip(*batch, strict=True))) if batch else []
         with disk(self.folder):

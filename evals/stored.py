@@ -12,7 +12,7 @@ from .files import disk, dump, lines_with, remembered, sha256, unseal
 from .packs import Line, file_of, held, is_place, place_of
 from .records import read_spec
 from .slim import SHORT
-from .types import Evidence, Json, Prediction
+from .types import PICTURES, Evidence, Json, Prediction
 
 Key = tuple[str, str, int]
 """(kind, sample id, index): what names one output within a run."""
@@ -165,7 +165,7 @@ def read_line(line: bytes, stream: str) -> dict[str, Json] | None:
     plain = numbers is None or all(type(each) in (int, float) for each in numbers)
     plain = plain and type(row.get("served", "")) is str and _are_texts(row.get("notes", []))
     drawn = row.get("image") is not None  # a picture's size and digest were looked at where its kind says so
-    placed = (row["kind"] == "image" or not drawn) and ("pack" not in row or (drawn and is_place(row)))
+    placed = (row["kind"] in PICTURES or not drawn) and ("pack" not in row or (drawn and is_place(row)))
     return row if fits and plain and placed else None
 
 
@@ -173,10 +173,12 @@ def _are_texts(value: Json) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
+_PICTURE: Mapping[str, tuple[type, ...]] = {"image": (str,), "bytes": (int,), "sha256": (str,)}
 _FORMS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "text": {"text": (str,)},
     "likelihood": {"likelihoods": (list,)},
-    "image": {"image": (str,), "bytes": (int,), "sha256": (str,)},
+    "image": _PICTURE,
+    "edit": _PICTURE,
 }
 """What a line of each kind must hold, by type."""
 _REFUSED: Mapping[str, tuple[type, ...]] = {"refused": (str,), "image": (type(None),)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Kind = Literal["image", "text", "likelihood"]
+Kind = Literal["image", "edit", "text", "likelihood"]
+"""What is asked of a model: a picture of a prompt, a sample's picture changed as its prompt says, an answer, or how
+likely each option is."""
+PICTURES: Collection[Kind] = ("image", "edit")
+"""The kinds whose output is a picture."""
 Stage = Literal["predict", "observe", "score"]
 Json = Any
 """A value that json.dumps takes; `Any` because that is where JSON comes in."""
@@ -38,7 +42,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One question or one text-to-image prompt.
+    """One question, one text-to-image prompt, or one instruction to edit `images`.
 
     `prompt` is the whole user text in the chosen preset, without chat template and without image
     placeholders. `images` are its input pictures in order; they stand directly before `prompt`,

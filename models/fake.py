@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..evals.errors import UsageError
+from ..evals.errors import JanusEvalError, UsageError
+from ..evals.pictures import open_picture
 from ..evals.types import Job, Json, Kind, Output
 
 if TYPE_CHECKING:
@@ -57,6 +58,27 @@ class BlankImage:
         from PIL import Image
 
         return [Image.new("RGB", (self.size, self.size), (self.grey,) * 3) for _ in jobs]
+
+
+class SamePicture:
+    """Edits nothing: gives the picture back that it was to edit, the floor of a table of editors."""
+
+    kinds: frozenset[Kind] = frozenset(("edit",))
+    independent = True
+
+    @property
+    def card(self) -> Mapping[str, Json]:
+        return {}
+
+    def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
+        """Return each job's first picture. Raises InvalidImage where that cannot be decoded."""
+        return [self._first(job) for job in jobs]
+
+    def _first(self, job: Job) -> Image:
+        if not job.sample.images:
+            raise JanusEvalError(f"sample {job.sample.id!r} has no picture to edit")
+        source = job.sample.images[0]
+        return open_picture(source.read(), source.name)
 
 
 class NoiseImage:

@@ -22,7 +22,7 @@ class Images:
     DIR/<sample id>/metadata.jsonl says which prompt was drawn, it must be the one asked for.
     """
 
-    kinds: frozenset[Kind] = frozenset(("image",))
+    kinds: frozenset[Kind] = frozenset(("image", "edit"))
     inert = ("folder", "pattern")
 
     def __init__(self, folder: Path, *, pattern: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""SD3-Medium, and any other text-to-image pipeline of diffusers, by its recipe where systems.toml has one."""
+"""SD3-Medium, and any other pipeline of diffusers that draws or edits, by its recipe where systems.toml has one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..evals.assets import fetch as data
 from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError, nearest
 from ..evals.types import Job, Json, Kind, Output
+from . import editing
 from .device import Dtype, at_least, loading, memory, of_type, place
 from .encoded import KIND, Encoded, fits
 from .packages import lacking
@@ -60,10 +62,10 @@ class Diffuser:
 
     Each picture has its own noise, drawn on the CPU from its job's seed, so that it depends neither
     on its neighbours nor on the device. In float32 a batch gives what single pictures give up to
-    rounding; in narrower types the batch size may move a picture, and is the run's to keep.
+    rounding; in narrower types the batch size may move a picture, and is the run's to keep. Edits are made one by
+    one: each has a source, and a size, of its own.
     """
 
-    kinds: frozenset[Kind] = frozenset(("image",))
     inert = (
         *("name", "path", "revision", "recipe", "steps", "guidance", "size", "negative_prompt", "t5", "without"),
         *("extra", "batch_size", "device", "dtype"),
@@ -76,6 +78,13 @@ class Diffuser:
         self._source, self._recipe, self._device, self._batch = source, recipe, device, batch
         self._dtype: Dtype = dtype
         self.image_size = recipe.size or 1024
+
+    @cached_property
+    def kinds(self) -> frozenset[Kind]:
+        """Return what its class gives, as its recipe or its folder names it; of a hub's unknown one, drawings."""
+        index = self._source.path / "model_index.json" if self._source.path is not None else None
+        told = self._recipe.pipeline or (_index(index.parent)["_class_name"] if index and index.is_file() else "")
+        return editing.kinds_of(told)
 
     def assets(self) -> Sequence[str]:
         """Return the repository, unless a folder was given."""
@@ -122,8 +131,13 @@ class Diffuser:
     def predict(self, jobs: Sequence[Job]) -> Sequence[Output]:
         """Return one picture for each job, in order. Raises OutOfMemory where the batch does not fit."""
         pipeline, _ = self._pipeline
-        most = together(type(pipeline).__name__) or len(jobs)
-        return [each for start in range(0, len(jobs), most) for each in self._draw(jobs[start : start + most])]
+        found: list[Output] = []
+        for _, some in groupby(jobs, lambda job: job.kind):
+            same = list(some)
+            most = 1 if same[0].kind == "edit" else together(type(pipeline).__name__) or len(same)
+            for start in range(0, len(same), most):
+                found += self._draw(same[start : start + most])
+        return found
 
     def _draw(self, jobs: Sequence[Job]) -> Sequence[Output]:
         import torch
@@ -138,7 +152,7 @@ class Diffuser:
             **recipe.extra,
         }
         with memory(device, f"a batch of {len(jobs)}"), torch.inference_mode():
-            asked = self._asked(pipeline, [job.sample.prompt for job in jobs])
+            asked = self._asked(pipeline, jobs)
             drawer = pipeline.drawer if isinstance(pipeline, Encoded) else pipeline
             made = drawer(
                 generator=[torch.Generator("cpu").manual_seed(job.seed) for job in jobs],
@@ -154,9 +168,13 @@ class Diffuser:
                 )
         return list(made.images)
 
-    def _asked(self, pipeline: Any, prompts: list[str]) -> dict[str, Any]:
-        """Return what a pipeline is asked for: texts, or their embeddings where they are encoded once."""
+    def _asked(self, pipeline: Any, jobs: Sequence[Job]) -> dict[str, Any]:
+        """Return what a pipeline is asked for: an edit; texts, or their embeddings where they are encoded once."""
         negative = self._recipe.negative_prompt
+        if jobs[0].kind == "edit":
+            (job,) = jobs
+            return {"negative_prompt": negative, **editing.asked(type(pipeline).__name__, job, self._recipe.size)}
+        prompts = [job.sample.prompt for job in jobs]
         if not isinstance(pipeline, Encoded):
             return {"prompt": prompts, "negative_prompt": None if negative is None else [negative] * len(prompts)}
         guided = self._recipe.guidance is None or self._recipe.guidance > 1
@@ -238,7 +256,7 @@ def pipeline(
     dtype: Dtype = "auto",
     offline: bool = False,
 ) -> Diffuser:
-    """Return any text-to-image pipeline: `diffusers:ORG/NAME`, `diffusers:FOLDER`, or a name with a recipe.
+    """Return any pipeline that draws or edits: `diffusers:ORG/NAME`, `diffusers:FOLDER`, or a name with a recipe.
 
     Where there is a recipe for the checkpoint (`janus-eval list models`), steps, guidance, size and further knobs
     are its model card's; else, and with `recipe=pipeline`, the pipeline's own defaults. What is given beside it wins.

@@ -17,6 +17,7 @@ SUITES = (
     *("mmstar", "realworldqa", "ai2d", "chartqa", "ocrbench", "mmbench_cn"),
     *("mmvp", "mmmu_pro", "mmmu_pro_vision", "mathvista", "geneval2"),
     *("wise", "wise_rewritten", "wise_verified"),
+    *("gedit_bench", "gedit_bench_cn", "imgedit_bench"),
 )
 TRIES = 12
 
@@ -53,6 +54,10 @@ def answered(suite: Any, sample: Sample, index: int, chance: random.Random) -> t
     if suite.name in ("wise", "wise_rewritten", "wise_verified"):
         grades = {name: chance.randrange(3) for name in ("consistency", "realism", "aesthetic_quality")}
         value = chance.randrange(2) if suite.name == "wise_verified" else grades
+        return prediction, Evidence(sample.id, index, {"runs": [{"value": value}]})
+    if suite.kind == "edit":
+        grades = [chance.randrange(1, 6) for _ in range(3)]
+        value = {"grades": grades, "semantics": grades[0], "quality": grades[1], "done": True}
         return prediction, Evidence(sample.id, index, {"runs": [{"value": value}]})
     if suite.name == "mm_vet":
         return prediction, Evidence(sample.id, index, {"runs": [{"value": chance.choice((0.0, 0.5, 1.0))}]})

@@ -128,14 +128,18 @@ class Row:
 
 
 def is_picture_column(name: str) -> bool:
-    """Return whether a column of this name holds pictures (image, images, image_1 ...)."""
+    """Return whether a column of this name holds pictures (image, images, image_1 ..., input_image)."""
+    return _is_numbered(name) or name in ("input_image", "input_image_raw")
+
+
+def _is_numbered(name: str) -> bool:
     stem, _, number = name.partition("_")
     return stem in ("image", "images") and (not number or _is_count(number))
 
 
 def picture_columns(names: Iterable[str]) -> list[str]:
     """Return those of the columns that hold pictures, image_2 before image_10."""
-    parts = [name.partition("_") for name in names if is_picture_column(name)]
+    parts = [name.partition("_") for name in names if _is_numbered(name)]
     return ["".join(each) for each in sorted(parts, key=lambda each: (each[0], int(each[2] or 0), each[2]))]
 
 

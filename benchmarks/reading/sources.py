@@ -43,7 +43,7 @@ class Source:
         if not data and self.own:
             raise UsageError(f"{self.suite} is a shape without data of its own: give your table with --data FILE")
         if not data:
-            table = store.locate(self.tsv)
+            table = store.locate(self.tsv) if self.tsv else None
             return [store.fetch(self.tsv, offline=True)] if table else self._in(store.fetch(self.hub, offline=offline))
         world = find_world(data)  # before a folder of that name, which is reached as ./NAME
         if world is not None:

@@ -1,4 +1,4 @@
-"""Tables as they lie on disk: JSON, JSON lines, TSV, CSV, xlsx or Parquet become rows; pictures stay there."""
+"""Tables as they lie on disk: JSON, JSON lines, TSV, CSV, xlsx, Parquet or Arrow become rows; pictures stay there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,9 @@ from .json_rows import json_rows, pictures_in
 from .rows import HEAVY, Deferred, Row, is_picture_column
 from .sheets import sheet_rows
 
-SUFFIXES = (".jsonl", ".json", ".tsv", ".csv", ".parquet", ".xlsx")
+SUFFIXES = (".jsonl", ".json", ".tsv", ".csv", ".parquet", ".arrow", ".xlsx")
+_ARROW: Final = b"\xff\xff\xff\xff"
+"""How a stream of Arrow begins, the form in which `datasets` saves."""
 _PICKLE: Final = (
     "a pickle, which can run any code when it is loaded: it never is; have its harness write a table instead"
     " (VLMEvalKit: PRED_FORMAT=tsv or the .xlsx beside it; pandas: frame.to_csv('rows.tsv', sep='\\t'))"
@@ -87,7 +90,7 @@ def read_tables(paths: Sequence[Path]) -> list[Row]:
 
 
 def container(path: Path) -> str:
-    """Return what kind of table a file is, by how it begins: xlsx, Parquet, JSON, TSV or CSV."""
+    """Return what kind of table a file is, by how it begins: xlsx, Parquet, Arrow, JSON, TSV or CSV."""
     if not path.is_file():
         return "JSON"
     with path.open("rb") as file:
@@ -101,6 +104,8 @@ def container(path: Path) -> str:
         return "xlsx"
     if begin.startswith(b"PAR1"):
         return "Parquet"
+    if begin.startswith(_ARROW):
+        return "Arrow"
     text = begin.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:1] in (b"{", b"[", b""):
         return "JSON"
@@ -217,10 +222,10 @@ def _cell_reader(path: Path, span: tuple[int, int], column: int, delimiter: str)
     return read
 
 
-# -- Parquet ------------------------------------------------------------------------------------------
+# -- Parquet and Arrow ------------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _columns(path: Path, name: str) -> Iterator[Row]:
     """Yield rows through `datasets`, which maps the file into memory: any row is read alone."""
     try:
         import datasets
@@ -234,9 +239,10 @@ def _parquet(path: Path) -> Iterator[Row]:
     try:
         datasets.disable_progress_bars()  # the command has its own, as it has its own words for what is wrong
         datasets.logging.set_verbosity(datasets.logging.CRITICAL + 1)
-        table: Any = datasets.Dataset.from_parquet(str(path))
+        read = datasets.Dataset.from_parquet if name == "Parquet" else datasets.Dataset.from_file
+        table: Any = read(str(path))
     except (pa.ArrowInvalid, DatasetGenerationError) as error:
-        raise UsageError(f"{path}: not a readable Parquet file ({error})") from error
+        raise UsageError(f"{path}: not a readable {name} file ({error})") from error
     for name, feature in table.features.items():
         if isinstance(feature, datasets.Image):
             table = table.cast_column(name, datasets.Image(decode=False))
@@ -268,6 +274,7 @@ _READERS: Final[Mapping[str, Callable[[Path], Iterator[Row]]]] = {
     "JSON": json_rows,
     "TSV": lambda path: _delimited(path, "\t"),
     "CSV": lambda path: _delimited(path, ","),
-    "Parquet": _parquet,
+    "Parquet": partial(_columns, name="Parquet"),
+    "Arrow": partial(_columns, name="Arrow"),
     "xlsx": sheet_rows,
 }

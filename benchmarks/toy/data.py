@@ -14,7 +14,7 @@ from pathlib import Path
 from ...evals.assets.digests import SUMS, file_digests, sums
 from ...evals.assets.fetch import cache_root
 from ...evals.errors import EnvironmentProblem, UsageError
-from . import further, tables
+from . import editing, further, tables
 
 VERSION = "1"
 """Counts changes of what the tables hold, so that an older copy is not taken for a new one."""
@@ -43,6 +43,9 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "geneval_long": ("evaluation_metadata.jsonl", further.geneval_long),
     "geneval2": ("geneval2_data.jsonl", further.geneval2),
     "mmmu_pro_vision": ("MMMU_Pro_V.tsv", further.mmmu_pro_vision),
+    "gedit_bench": ("gedit_bench.tsv", editing.gedit_bench),
+    "gedit_bench_cn": ("gedit_bench_cn.tsv", partial(editing.gedit_bench, "cn")),
+    "imgedit_bench": ("imgedit_bench.tsv", editing.imgedit_bench),
 }
 SUITES = tuple(_FILES)
 _LIKE = {"options": "seed_bench", "yes_no": "pope", "short_answer": "gqa", "judge": "mm_vet", "prompts": "geneval"}

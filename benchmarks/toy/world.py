@@ -94,7 +94,8 @@ def holds(relation: str, a: Thing, b: Thing) -> bool:
 
 
 @cache
-def _tile(name: str, color: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def tile(name: str, color: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a thing's pixels times their alpha, (24, 24, 3), and the alpha, (24, 24, 1) from 0 to 1."""
     pixels = np.asarray(icon(name, color), dtype=np.float32)
     alpha = np.divide(pixels[..., 3:], 255, dtype=np.float32)
     return np.multiply(pixels[..., :3], alpha, dtype=np.float32), alpha
@@ -118,7 +119,7 @@ def pixels(scene: Scene) -> NDArray[np.uint8]:
     """Return the picture as (64, 64, 3) RGB."""
     picture = background(scene.texture)
     for thing in scene.things:
-        body, alpha = _tile(thing.name, thing.color)
+        body, alpha = tile(thing.name, thing.color)
         x0, y0, x1, y1 = thing.box
         picture[y0:y1, x0:x1] = picture[y0:y1, x0:x1] * (1 - alpha) + body
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
@@ -132,7 +133,7 @@ def mask(thing: Thing) -> NDArray[np.bool_]:
     """Return the (64, 64) mask of a thing: where it hides more than half of the background."""
     area = np.zeros((SIDE, SIDE), dtype=bool)
     x0, y0, x1, y1 = thing.box
-    area[y0:y1, x0:x1] = _tile(thing.name, thing.color)[1][..., 0] > 0.5
+    area[y0:y1, x0:x1] = tile(thing.name, thing.color)[1][..., 0] > 0.5
     return area
 
 

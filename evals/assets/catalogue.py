@@ -251,6 +251,8 @@ _ENTRIES: tuple[Asset, ...] = (
     _dataset("mmmu-pro", "MMMU/MMMU_Pro", ("standard (10 options)/test-*.parquet",), "Apache-2.0", "1730 rows"),
     _dataset("mmmu-pro-vision", "MMMU/MMMU_Pro", ("vision/test-*.parquet",), "Apache-2.0", "1730 rows"),
     _dataset("mathvista", "AI4Math/MathVista", ("data/testmini-*.parquet",), "CC BY-SA 4.0, no training", "1000 rows"),
+    _dataset("gedit-bench", "stepfun-ai/GEdit-Bench", ("*.arrow", "*.parquet"), "MIT", "1212 rows, both languages"),
+    _dataset("imgedit-bench", "sysuyy/ImgEdit", ("Benchmark.tar",), "not read", "737 edits, and what is not used here"),
     _tsv("pope", "VLMEval/POPE.tsv", "c12f5acb142f2ef1f85a26ba2fbe41d5"),
     _tsv("mme", "VLMEval/MME.tsv", "b36b43c3f09801f5d368627fb92187c3"),
     _tsv("mmbench", "benchmarks/MMBench/MMBench_DEV_EN.tsv", "b6caf1133a01c6bb705cf753bb527ed8"),

@@ -24,7 +24,7 @@ def add(check: argparse.ArgumentParser) -> None:
     check.add_argument("model", metavar="MODEL", type=flags.words, help="a model (as after `run -m`)")
     check.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
     check.add_argument("--base-url", type=flags.words, metavar="URL", help="an OpenAI-compatible endpoint of the model")
-    told = "text, likelihood, image: what is tried (default: all that the model gives)"
+    told = "text, likelihood, image, edit: what is tried (default: all that the model gives)"
     check.add_argument("--kinds", type=flags.words, metavar="A,B", help=told)
     told = "begin nothing that would end later than after so many seconds, loading included (default: 60)"
     check.add_argument("--seconds", type=float, default=60.0, metavar="N", help=told)

@@ -21,6 +21,7 @@ _HF = "torch transformers tokenizers safetensors accelerate"
 _JANUS = ("janus-pro-7b", "janus-pro-1b", "janus-1.3b")
 _MANY = ("mme", "mmbench", "seed-bench", "gqa", "mmmu", "mm-vet", "mmstar", "realworldqa", "ai2d", "chartqa")
 _SEEN = ("geneval2", "wise", "wise-rewritten", "wise-verified")
+_EDITS = ("gedit-bench", "imgedit-bench")
 _LATER = ("ocrbench", "mmbench-cn", "mmvp", "mmmu-pro", "mmmu-pro-vision", "mathvista")
 
 
@@ -66,6 +67,7 @@ _USES = (
         ("geneval-long",),
     ),
     Use("suites of a judge that sees", "geneval2 wise wise_rewritten wise_verified", {"hf": _HF}, _SEEN, apart=True),
+    Use("suites of edits", "gedit_bench gedit_bench_cn imgedit_bench", {"data": "datasets"}, _EDITS),
     Use("DPG-Bench", "dpg_bench", {"hf": _HF}, ("dpg-bench", "mplug")),
     Use("questions", "pope " + " ".join(_MANY), {"data": "datasets"}, ("pope", *_MANY), apart=True),
     Use("later suites", " ".join(_LATER), {"data": "datasets"}, _LATER, apart=True),

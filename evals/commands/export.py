@@ -16,7 +16,7 @@ from ..records import read_record, read_scores
 from ..remade import suite_of
 from ..samples import fingerprint
 from ..stored import Stored
-from ..types import Prediction, Sample
+from ..types import PICTURES, Prediction, Sample
 from . import flags
 
 
@@ -39,7 +39,7 @@ def export(args: argparse.Namespace) -> int:
     known = record.spec.benchmark_card.get("samples")
     if known is not None and known != fingerprint(record.spec.benchmark, samples):
         raise UsageError(f"{args.run}: the data of {record.spec.benchmark} are not those that were asked")
-    if suite.kind == "image":
+    if suite.kind in PICTURES:
         return _folder(args.run, args.out, suite, samples)
     made = Stored(args.run).predictions()
     lacks = [each.id for each in samples if (suite.kind, each.id, 0) not in made]

@@ -44,7 +44,7 @@ def add(run: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="benchmark (repeat, a,b, a glob, or @gen, @und, @all, @2026)",
+        help="benchmark (repeat, a,b, a glob, or @gen, @edit, @und, @all, @2026)",
     )
     run.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
     run.add_argument("--bench-args", action="append", default=[], metavar="K=V", help="options of the benchmark")
@@ -267,6 +267,7 @@ def _say_plan(planned: Sequence[Pair], lacks: Sequence[Lack], args: argparse.Nam
 def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
     """Return the plan of one run: what it will make, where, and how large."""
     from ..members import disk_need
+    from ..types import PICTURES
 
     outputs = len(pair.samples) * pair.suite.outputs
     lines: dict[str, Json] = {
@@ -279,9 +280,9 @@ def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
         "signature": pair.spec.signature,
     }
     lines["disk"] = f"about {disk_need(pair.suite, pair.model.here, outputs) / 1e6:,.1f} MB"
-    if pair.suite.kind == "image":
+    if pair.suite.kind in PICTURES:
         lines["disk"] += f" for pictures of {pair.model.here.image_size} px"
-    if pair.suite.kind == "image" and (cost := _cost(pair, outputs)):
+    if pair.suite.kind in PICTURES and (cost := _cost(pair, outputs)):
         lines["cost"] = cost
     if "missing" not in pair.spec.model_card and (told := memory.need(pair.model.here)):
         lines["memory"] = told

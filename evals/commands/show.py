@@ -153,7 +153,8 @@ def _prediction(folder: Path, key: tuple[str, int], made: Mapping[tuple[str, int
     if path is not None and not path.is_relative_to(folder.resolve()):
         raise UsageError(f"{folder} names a picture outside of itself: {path}")
     place = place_of(folder, row) if row is not None and path is not None else None
-    return Prediction(key[0], key[1], "image", image=path, packed=place)
+    kind = str(row["kind"]) if row is not None else "image"
+    return Prediction(key[0], key[1], "edit" if kind == "edit" else "image", image=path, packed=place)
 
 
 def _evidence(key: tuple[str, int], seen: Mapping[tuple[str, int], Mapping[str, Json]]) -> Evidence | None:

@@ -10,11 +10,13 @@ from ..errors import UsageError, hint
 
 GROUPS = {
     "@gen": "every suite of drawings",
+    "@edit": "every suite of edited pictures",
     "@und": "every suite of questions",
-    "@all": "both",
+    "@all": "all of these",
     "@2026": "what papers on unified models print in 2026",
 }
 """Groups of benchmarks; the shapes for suites of one's own, which want a table, are in none."""
+_GROUP_OF = {"image": "@gen", "edit": "@edit"}
 _2026 = (
     *("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_verified"),
     *("mme", "mmbench", "mmmu", "mm_vet", "mathvista", "mmstar", "ai2d", "ocrbench"),
@@ -88,8 +90,8 @@ def _group(group: registry.Group, name: str) -> list[str]:
         return [each for each in _2026 if each in registry.names("benchmarks")]
     found: list[str] = []
     for each in registry.names("benchmarks"):
-        drawn = getattr(registry.load("benchmarks", each), "kind", "text") == "image"
+        kind: str = getattr(registry.load("benchmarks", each), "kind", "text")
         shape = "name" in registry.parameters("benchmarks", each)
-        if not shape and (name == "@all" or drawn == (name == "@gen")):
+        if not shape and name in ("@all", _GROUP_OF.get(kind, "@und")):
             found.append(each)
     return found

@@ -18,7 +18,7 @@ from ..batches import Failed, told
 from ..environment import harness_version
 from ..pictures import Made, picture_bytes
 from ..plugins import Model
-from ..types import Drawn, Job, Json, Picture, Sample
+from ..types import PICTURES, Drawn, Job, Json, Picture, Sample
 from . import Batch, Making, Pair
 from .worker import Worker
 
@@ -51,7 +51,7 @@ class Remote:
         """Return the outputs of a batch of jobs, each picture as the bytes that the store keeps, and their cost."""
         found, cost = self._worker.work(batch)
         jobs = cast("Sequence[Job]", batch.items)
-        return [encoded(out) if job.kind == "image" else out for job, out in zip(jobs, found, strict=True)], cost
+        return [encoded(out) if job.kind in PICTURES else out for job, out in zip(jobs, found, strict=True)], cost
 
     def look(
         self, batch: Batch, places: Sequence[tuple[int, int] | None], *made: tuple[Sequence[Any], Any]

@@ -14,7 +14,7 @@ from typing import Any, cast
 from ..batches import Elastic, tried
 from ..packs import unpacked
 from ..plugins import Eyes, Model
-from ..types import Answer, Drawn, Job, Json, Output, Refusal
+from ..types import PICTURES, Answer, Drawn, Job, Json, Output, Refusal
 from . import Batch, Making, Pair
 
 
@@ -53,7 +53,7 @@ def _fits(job: Job, output: Any) -> bool:
     if job.kind == "text":
         said: Any = output.text if isinstance(output, Answer) else output
         return isinstance(said, str)
-    if job.kind == "image":
+    if job.kind in PICTURES:
         return (
             callable(output) or isinstance(output, Path | Drawn) or hasattr(output, "save")
         )  # a PIL picture, not imported

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from ...evals.assets import digests as data
 from ...evals.assets.cache import cache_root
@@ -29,7 +29,7 @@ from .environments import Recipe
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_KINDS: tuple[Kind, ...] = ("image", "text", "likelihood")
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 _TRIES = 3
 """How often a batch is asked of workers that end. The runner then asks its members one by one, each `_TRIES_ALONE`."""
 _TRIES_ALONE = 2

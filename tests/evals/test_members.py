@@ -69,7 +69,7 @@ def test_a_plugin_is_checked_once() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"kinds": frozenset(["video"])}, "member 'kinds' names 'video'; the kinds are image, text, likelihood"),
+        ({"kinds": frozenset(["video"])}, "member 'kinds' names 'video'; the kinds are image, edit, text, likelihood"),
         ({"kinds": "text"}, "member 'kinds' is 'text'"),
         ({"kinds": ()}, "member 'kinds'"),
         ({"predict": lambda self: []}, r"member 'predict' is called with \(jobs\)"),
@@ -209,7 +209,7 @@ def test_what_is_fetched_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert suite.assets(), name
         except UsageError:  # of the user's own data
             continue
-    assert {"pope", "geneval2", "geneval_long", "wise"} <= {*fetched}
+    assert {"pope", "geneval2", "geneval_long", "wise", "gedit_bench", "imgedit_bench"} <= {*fetched}
     asked = [
         ("soft-tifa", {}),
         ("judge", {"task": "wise", "judge": "hf:o/n"}),

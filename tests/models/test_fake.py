@@ -1,9 +1,12 @@
 """Models without weights."""
 
+import io
+
 import pytest
 from janus_eval.evals import registry
-from janus_eval.evals.errors import UsageError
-from janus_eval.evals.types import Job, Sample, job_seed
+from janus_eval.evals.errors import InvalidImage, JanusEvalError, UsageError
+from janus_eval.evals.types import Job, Picture, Sample, job_seed
+from PIL import Image
 
 
 def job(seed=1, kind="text", options=()):
@@ -46,3 +49,19 @@ def test_blank_is_blank():
 def test_a_size_that_cannot_be_meant_is_refused(size):
     with pytest.raises(UsageError, match="size"):
         registry.create("models", "noise-image", size=size)
+
+
+def edit(*pictures: Picture) -> Job:
+    return Job(Sample("s", "make it blue", pictures), "edit", 0, 1)
+
+
+def test_the_same_picture_comes_back() -> None:
+    held = io.BytesIO()
+    Image.new("RGB", (5, 3), "red").save(held, "PNG")
+    model = registry.create("models", "same-picture")
+    (made,) = model.predict([edit(Picture("a.png", held.getvalue))])
+    assert made.size == (5, 3) and made.getpixel((4, 2)) == (255, 0, 0)
+    with pytest.raises(JanusEvalError, match="'s' has no picture to edit"):
+        model.predict([edit()])
+    with pytest.raises(InvalidImage, match=r"a\.png"):
+        model.predict([edit(Picture("a.png", lambda: b"no picture"))])

@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 from janus_eval.evals import registry
-from janus_eval.evals.errors import EnvironmentProblem, UsageError
+from janus_eval.evals.errors import EnvironmentProblem, JanusEvalError, UsageError
+from janus_eval.models.editing import kinds_of, size
 from janus_eval.models.systems import drawers, systems
-from support.drawings import JOBS, adapter, draw, hold_own_seed_and_prompt
+from PIL import Image
+from support.drawings import JOBS, adapter, draw, edit, hold_own_seed_and_prompt, hold_own_source_and_prompt
 from support.tiny_drawers import save_drawer
 
 RECIPES = {short: each.recipe for short, each in drawers().items() if each.recipe}
 PLAIN = {recipe.pipeline: short for short, recipe in RECIPES.items() if not recipe.needs}
+DRAWERS = [kind for kind in PLAIN if "image" in kinds_of(kind)]
+EDITORS = [kind for kind in PLAIN if "edit" in kinds_of(kind)]
+SMALL = {"FluxKontextPipeline": '{"_auto_resize": false}'}
+"""What a tiny pipeline needs so that it does not resize its source to a megapixel."""
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +30,42 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {kind: made / kind for kind in PLAIN}
 
 
-@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("kind", DRAWERS)
 def test_a_picture_depends_on_its_own_seed_and_prompt_alone(folders: dict[str, Path], kind: str) -> None:
     hold_own_seed_and_prompt(adapter(PLAIN[kind], kind, folders[kind]))
+
+
+@pytest.mark.parametrize("kind", EDITORS)
+def test_an_edit_depends_on_its_own_source_instruction_and_seed_alone(folders: dict[str, Path], kind: str) -> None:
+    hold_own_source_and_prompt(adapter(PLAIN[kind], kind, folders[kind], extra=SMALL.get(kind, "{}")))
+
+
+def test_sources_that_an_editor_does_not_take_are_their_samples_error(folders: dict[str, Path]) -> None:
+    model = adapter("flux.1-kontext-dev", "", folders["FluxKontextPipeline"], extra=SMALL["FluxKontextPipeline"])
+    for count, told in ((0, "has 0 pictures"), (2, "has 2 pictures to edit: a FluxKontextPipeline takes 1$")):
+        with pytest.raises(JanusEvalError, match=told):
+            model.predict([edit("red", count=count)])
+
+
+def test_what_a_class_gives_is_known_before_anything_is_loaded(folders: dict[str, Path]) -> None:
+    given = {
+        "flux.1-kontext-dev": {"edit"},
+        "omnigen": {"image", "edit"},
+        "qwen-image-edit": {"edit"},
+        "flux.2-klein-4b": {"image", "edit"},
+        "sd3.5-large": {"image"},
+        "ORG/NAME": {"image"},
+        str(folders["FluxKontextPipeline"]): {"edit"},
+    }
+    assert {name: {*registry.create("models", f"diffusers:{name}").kinds} for name in given} == given
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "expected"),
+    [((1000, 1000), 1024, (1024, 1024)), ((1920, 1080), 1024, (1376, 768)), ((10, 3000), 64, (32, 1120))],
+)
+def test_an_edit_has_its_source_s_shape(shape: tuple[int, int], side: int, expected: tuple[int, int]) -> None:
+    assert size(Image.new("RGB", shape), side) == expected
 
 
 def test_a_recipe_is_the_card_s_under_its_short_name_and_its_repository(folders: dict[str, Path]) -> None:

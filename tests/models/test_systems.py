@@ -38,7 +38,7 @@ def test_a_row_names_what_there_is(system: object) -> None:
     assert isinstance(system, System)
     name = system.model.partition(" ")[0]
     assert registry.resolve("models", name)
-    assert set(system.halves) <= {"draws", "answers"}
+    assert set(system.halves) <= {"draws", "edits", "answers"}
     assert system.licence and system.ran and system.checkpoint
     with (ROOT / "reports" / "reported.csv").open(encoding="utf-8") as file:
         assert set(system.rows) <= {row["model"] for row in csv.DictReader(file)}
@@ -50,7 +50,7 @@ def test_a_row_names_what_there_is(system: object) -> None:
 
 
 def test_a_model_gives_the_halves_of_its_row() -> None:
-    kinds = {"image": "draws", "text": "answers"}
+    kinds = {"image": "draws", "edit": "edits", "text": "answers"}
     for each in systems():
         if each.model.startswith(("openai", "worker", "images")) or each.environment.startswith("env create"):
             continue

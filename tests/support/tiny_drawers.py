@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +104,41 @@ def _qwen_image(folder: Path) -> Any:
     )
 
 
-def _flux(folder: Path) -> Any:
-    from diffusers import FluxPipeline, FluxTransformer2DModel
+def _qwen_image_edit(folder: Path) -> Any:
+    """Return the editing pipeline; its processor needs torchvision."""
+    from diffusers import QwenImageEditPipeline, QwenImageTransformer2DModel
+    from support.tiny_families import MAKERS as FAMILIES
+
+    model, processor = FAMILIES["Qwen2.5-VL"]()
+    plain = _qwen_image(folder)
+    transformer = QwenImageTransformer2DModel(
+        patch_size=2,
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=64,
+        axes_dims_rope=(8, 4, 4),
+    )
+    return QwenImageEditPipeline(
+        scheduler=_flow(),
+        vae=plain.vae,
+        text_encoder=model,
+        tokenizer=processor.tokenizer,
+        processor=processor,
+        transformer=transformer,
+    )
+
+
+def _flux(folder: Path, *, edits: bool = False) -> Any:
+    from diffusers import FluxKontextPipeline, FluxPipeline, FluxTransformer2DModel
     from transformers import CLIPTextModel, T5Config, T5EncoderModel
 
     clip, clip_config = _clip_text(folder / "clip")
     t5 = T5Config(vocab_size=300, d_model=32, d_kv=8, d_ff=37, num_layers=2, num_heads=4)
-    return FluxPipeline(
+    kind = FluxKontextPipeline if edits else FluxPipeline
+    return kind(
         scheduler=_flow(),
         vae=_autoencoder(),
         text_encoder=CLIPTextModel(clip_config),
@@ -298,7 +327,9 @@ def _sana(folder: Path) -> Any:
 
 MAKERS: Mapping[str, Callable[[Path], Any]] = {
     "QwenImagePipeline": _qwen_image,
+    "QwenImageEditPipeline": _qwen_image_edit,
     "FluxPipeline": _flux,
+    "FluxKontextPipeline": partial(_flux, edits=True),
     "Flux2Pipeline": _flux_2,
     "Flux2KleinPipeline": _flux_2_klein,
     "OmniGenPipeline": _omnigen,

@@ -14,10 +14,11 @@ import pytest
 from janus_eval.evals import registry
 from janus_eval.evals.commands import doctor
 from janus_eval.evals.types import Job, Picture, Sample
+from janus_eval.models.editing import kinds_of
 from janus_eval.models.packages import lacking
 from janus_eval.models.systems import drawers
 from PIL import Image
-from support.drawings import adapter, hold_own_seed_and_prompt
+from support.drawings import adapter, hold_own_seed_and_prompt, hold_own_source_and_prompt
 from support.tiny_drawers import save_drawer
 from support.tiny_families import MAKERS, save_family
 
@@ -76,10 +77,16 @@ def test_the_card_names_what_reads_the_pictures(family: Path) -> None:
     assert str(model(family).card["pictures"]).endswith("ImageProcessor")  # torchvision's; PIL's end in Pil
 
 
-@pytest.mark.parametrize("kind", NEEDING)
+@pytest.mark.parametrize("kind", [kind for kind in NEEDING if "image" in kinds_of(kind)])
 def test_a_picture_depends_on_its_own_seed_and_prompt_alone(kind: str, tmp_path: Path) -> None:
     save_drawer(kind, tmp_path / kind)
     hold_own_seed_and_prompt(adapter(NEEDING[kind], kind, tmp_path / kind))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NEEDING if "edit" in kinds_of(kind)])
+def test_an_edit_depends_on_its_own_source_instruction_and_seed_alone(tmp_path: Path, kind: str) -> None:
+    save_drawer(kind, tmp_path / kind)
+    hold_own_source_and_prompt(adapter(NEEDING[kind], kind, tmp_path / kind))
 
 
 def test_nothing_is_lacking_here_and_the_doctor_says_so() -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from janus_eval.benchmarks.geneval import suite
+from janus_eval.benchmarks.reading.rows import is_picture_column
 from janus_eval.benchmarks.toy import data, tables
+from janus_eval.benchmarks.toy.edits import understood
 from janus_eval.evals import registry
 from janus_eval.evals.errors import EnvironmentProblem, UsageError
 from PIL import Image
@@ -42,6 +44,9 @@ TABLES = {
     "wise_verified": "a527bcc3ccbddfc9",
     "geneval_long": "03fb4fdeb212eaa4",
     "geneval2": "87e64e2c30ab5163",
+    "gedit_bench": "869898a2f24449a2",
+    "gedit_bench_cn": "b3ab44625ea28944",
+    "imgedit_bench": "47ec9015d212dcf0",
 }
 
 
@@ -71,6 +76,7 @@ def test_the_same_bytes_every_time() -> None:
     assert first == data.table("GQA_TestDev_Balanced.tsv", tables.gqa())
 
 
+EDITED = ("gedit_bench", "gedit_bench_cn", "imgedit_bench")
 DRAWN = ("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_rewritten", "wise_verified")
 
 
@@ -81,7 +87,16 @@ def test_a_suite_of_drawings_has_different_prompts_that_its_loader_takes(name: s
     assert len({each.prompt for each in samples}) >= len(samples) - 1
 
 
-@pytest.mark.parametrize("name", [each for each in data.SUITES if each not in DRAWN])
+@pytest.mark.parametrize("name", EDITED)
+def test_a_suite_of_edits_has_pictures_and_instructions_that_the_editor_understands(name: str) -> None:
+    samples = registry.create("benchmarks", name, data="toy").samples()
+    assert len(samples) >= 30
+    for each in samples:
+        assert Image.open(io.BytesIO(each.images[0].read())).size == (256, 256)
+        assert understood(each.prompt), each.prompt
+
+
+@pytest.mark.parametrize("name", [each for each in data.SUITES if each not in (*DRAWN, *EDITED)])
 def test_every_picture_can_be_decoded(name: str) -> None:
     rows = read(data.file(name))
     assert len(rows) >= 30
@@ -171,6 +186,7 @@ def test_the_tables_have_changed_only_with_their_version() -> None:
         path = data.file(name)
         text = path.read_text(encoding="utf-8")
         if path.suffix != ".jsonl":
-            text = json.dumps([{key: cell for key, cell in row.items() if key != "image"} for row in read(path)])
+            told = [{key: cell for key, cell in row.items() if not is_picture_column(key)} for row in read(path)]
+            text = json.dumps(told)
         shown[name] = hashlib.sha256(text.encode()).hexdigest()[:16]
     assert (data.VERSION, shown) == ("1", TABLES)

@@ -40,12 +40,14 @@ def test_a_plan_asked_for_in_lm_evals_words_is_ours(tmp_path: Path, capsys: pyte
 
 
 def test_groups_are_the_published_suites_of_a_kind() -> None:
-    drawn, asked, every = (spelling.names("benchmarks", [each]) for each in ("@gen", "@und", "@all"))
+    groups = ("@gen", "@edit", "@und", "@all")
+    drawn, edited, asked, every = (spelling.names("benchmarks", [each]) for each in groups)
+    assert edited == ["gedit_bench", "gedit_bench_cn", "imgedit_bench"]
     assert drawn == ["dpg_bench", "geneval", "geneval2", "geneval_long", "wise", "wise_rewritten", "wise_verified"]
     seven = ["gqa", "mm_vet", "mmbench", "mme", "mmmu", "pope", "seed_bench"]
     later = ["ai2d", "chartqa", "mathvista", "mmbench_cn", "mmmu_pro", "mmmu_pro_vision", "mmstar", "mmvp", "ocrbench"]
     assert asked == sorted([*seven, *later, "realworldqa"])
-    assert sorted(every) == sorted([*drawn, *asked])
+    assert sorted(every) == sorted([*drawn, *edited, *asked])
     papers = spelling.names("benchmarks", ["@2026"])
     assert len(papers) == 14 and set(papers) <= set(every)
 
