@@ -16,7 +16,7 @@ SUITES = (
     *("pope", "mme", "mmbench", "seed_bench", "gqa", "mmmu", "mm_vet", "geneval", "dpg_bench"),
     *("mmstar", "realworldqa", "ai2d", "chartqa", "ocrbench", "mmbench_cn"),
     *("mmvp", "mmmu_pro", "mmmu_pro_vision", "mathvista", "geneval2"),
-    *("wise", "wise_rewritten", "wise_verified"),
+    *("wise", "wise_rewritten", "wise_verified", "tiif", "tiif_mini"),
 )
 TRIES = 12
 
@@ -54,6 +54,9 @@ def answered(suite: Any, sample: Sample, index: int, chance: random.Random) -> t
         grades = {name: chance.randrange(3) for name in ("consistency", "realism", "aesthetic_quality")}
         value = chance.randrange(2) if suite.name == "wise_verified" else grades
         return prediction, Evidence(sample.id, index, {"runs": [{"value": value}]})
+    if suite.name in ("tiif", "tiif_mini"):
+        said = [chance.choice(("yes", "no")) for _ in sample.target["questions"]]
+        return prediction, Evidence(sample.id, index, {"runs": [{"value": said}]})
     if suite.name == "mm_vet":
         return prediction, Evidence(sample.id, index, {"runs": [{"value": chance.choice((0.0, 0.5, 1.0))}]})
     return prediction, None

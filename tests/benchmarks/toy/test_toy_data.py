@@ -40,6 +40,8 @@ TABLES = {
     "wise": "1e1851409379dd0f",
     "wise_rewritten": "7473a8cd9d5bf887",
     "wise_verified": "a527bcc3ccbddfc9",
+    "tiif": "f044812ef2646adc",
+    "tiif_mini": "f77c39ba319b5716",
     "geneval_long": "03fb4fdeb212eaa4",
     "geneval2": "87e64e2c30ab5163",
 }
@@ -71,7 +73,10 @@ def test_the_same_bytes_every_time() -> None:
     assert first == data.table("GQA_TestDev_Balanced.tsv", tables.gqa())
 
 
-DRAWN = ("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_rewritten", "wise_verified")
+DRAWN = (
+    *("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_rewritten", "wise_verified"),
+    *("tiif", "tiif_mini"),
+)
 
 
 @pytest.mark.parametrize("name", DRAWN)
