@@ -16,7 +16,7 @@ SUITES = (
     *("pope", "mme", "mmbench", "seed_bench", "gqa", "mmmu", "mm_vet", "geneval", "dpg_bench"),
     *("mmstar", "realworldqa", "ai2d", "chartqa", "ocrbench", "mmbench_cn"),
     *("mmvp", "mmmu_pro", "mmmu_pro_vision", "mathvista", "geneval2"),
-    *("wise", "wise_rewritten", "wise_verified", "tiif", "tiif_mini", "unigenbench"),
+    *("wise", "wise_rewritten", "wise_verified", "tiif", "tiif_mini", "unigenbench", "genai_bench"),
 )
 TRIES = 12
 
@@ -57,6 +57,8 @@ def answered(suite: Any, sample: Sample, index: int, chance: random.Random) -> t
     if suite.name in ("tiif", "tiif_mini"):
         said = [chance.choice(("yes", "no")) for _ in sample.target["questions"]]
         return prediction, Evidence(sample.id, index, {"runs": [{"value": said}]})
+    if suite.name == "genai_bench":
+        return prediction, Evidence(sample.id, index, {"chances": [chance.random()], "said": ["Yes"]})
     if suite.name == "unigenbench":
         met = [chance.randrange(2) for _ in sample.target["checkpoints"]]
         return prediction, Evidence(sample.id, index, {"runs": [{"value": met}]})

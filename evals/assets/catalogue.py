@@ -242,6 +242,13 @@ _ENTRIES: tuple[Asset, ...] = (
         licence="CC BY 4.0",
         note="UniGenBench's 600 English prompts with their checkpoints",
     ),
+    _dataset(
+        "genai-bench",
+        "BaiqiL/GenAI-Bench-1600",
+        ("genai_image.json", "genai_skills.json"),
+        "not stated",
+        "1600 prompts and the skills that each wants",
+    ),
     _tiif("tiif", "test"),
     _tiif("tiif-mini", "testmini"),
     _weights("geneval2-vqa", "Qwen/Qwen3-VL-8B-Instruct", "Apache-2.0", "GenEval 2's VQA model"),

@@ -40,6 +40,7 @@ TABLES = {
     "wise": "1e1851409379dd0f",
     "wise_rewritten": "7473a8cd9d5bf887",
     "wise_verified": "a527bcc3ccbddfc9",
+    "genai_bench": "1fe37b1f0ff6a273",
     "unigenbench": "2434fec4b58d46e6",
     "tiif": "f044812ef2646adc",
     "tiif_mini": "f77c39ba319b5716",
@@ -76,7 +77,7 @@ def test_the_same_bytes_every_time() -> None:
 
 DRAWN = (
     *("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_rewritten", "wise_verified"),
-    *("tiif", "tiif_mini", "unigenbench"),
+    *("tiif", "tiif_mini", "unigenbench", "genai_bench"),
 )
 
 

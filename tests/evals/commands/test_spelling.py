@@ -42,7 +42,10 @@ def test_a_plan_asked_for_in_lm_evals_words_is_ours(tmp_path: Path, capsys: pyte
 def test_groups_are_the_published_suites_of_a_kind() -> None:
     drawn, asked, every = (spelling.names("benchmarks", [each]) for each in ("@gen", "@und", "@all"))
     seen = ["wise", "wise_rewritten", "wise_verified"]
-    assert drawn == [*("dpg_bench", "geneval", "geneval2", "geneval_long", "tiif", "tiif_mini", "unigenbench"), *seen]
+    assert drawn == [
+        *("dpg_bench", "genai_bench", "geneval", "geneval2", "geneval_long", "tiif", "tiif_mini", "unigenbench"),
+        *seen,
+    ]
     seven = ["gqa", "mm_vet", "mmbench", "mme", "mmmu", "pope", "seed_bench"]
     later = ["ai2d", "chartqa", "mathvista", "mmbench_cn", "mmmu_pro", "mmmu_pro_vision", "mmstar", "mmvp", "ocrbench"]
     assert asked == sorted([*seven, *later, "realworldqa"])
