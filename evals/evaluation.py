@@ -127,7 +127,8 @@ def _run(pair: Pair, settings: Settings, executor: Executor, show: Progress, say
         def around() -> dict[str, Json]:
             return {**environment(), **pair.model.here.environment}
 
-        record = run(pair.spec, *plugins, store, pair.samples, settings, show, around, executor)
+        chosen = replace(settings, now=pair.now)
+        record = run(pair.spec, *plugins, store, pair.samples, chosen, show, around, executor)
         for line in dict.fromkeys(store.damage):
             say(f"warning: {line}")
     return Outcome(pair.spec, pair.folder, record)

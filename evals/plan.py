@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,7 +34,7 @@ class Pair:
 
     `owned` is False for a model that the caller made: it is not closed. `nameless` says that nothing in
     the spec tells this model's weights from others of the same card. `asked` asks for this run again; it is
-    None where an object took part.
+    None where an object took part. `now` names the samples that are made now, where the rest is left for later.
     """
 
     spec: RunSpec
@@ -47,6 +47,7 @@ class Pair:
     owned: bool = True
     nameless: bool = False
     asked: Mapping[str, Json] | None = None
+    now: Collection[str] | None = None
 
     @property
     def title(self) -> str:

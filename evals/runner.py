@@ -37,6 +37,8 @@ class Settings:
     ask_refused: bool = False
     shard: Shard | None = None
     packs: bool | None = None
+    now: Collection[str] | None = None
+    """The samples that are made now, the others being left for later; None: all."""
 
 
 def run(
@@ -160,12 +162,18 @@ class _Course:
             _fetch_first(self.eyes, self.settings)
         paths = _image_paths(self.suite, self.samples, self.store.folder / "images")
         return Flow(
-            *(self.jobs, self.suite, self.model, self.eyes, self.store, executor, progress, self.budget, paths),
+            *(self._now, self.suite, self.model, self.eyes, self.store, executor, progress, self.budget, paths),
             sizes=self._sizes(executor),
             made=have,
             seen=set(evidence),
             shard=self.settings.shard,
         )
+
+    @property
+    def _now(self) -> Sequence[Job]:
+        """The outputs that are made now."""
+        now = self.settings.now
+        return self.jobs if now is None else [job for job in self.jobs if job.sample.id in now]
 
     def _sizes(self, executor: Executor) -> Mapping[str, int]:
         """Return the batch sizes of plan.json, chosen now where the run has none yet."""
@@ -184,6 +192,8 @@ class _Course:
     @property
     def goal(self) -> str:
         """The state in which the run is when it has come as far as it was to go."""
+        if len(self._now) < len(self.jobs):
+            return "interrupted"
         return {"predict": "predicted", "observe": "observed"}.get(self.settings.until, "finished")
 
     def end(

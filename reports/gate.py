@@ -22,7 +22,7 @@ from ..evals.environment import seconds
 from ..evals.errors import Incomplete, UsageError
 from ..evals.records import find_runs
 from ..evals.stats import Difference
-from ..evals.types import RunRecord
+from ..evals.types import RunRecord, RunSpec
 from . import baseline as stored
 from .compare import Pairing, Run, decimals, differing, headline, in_order, number, pair, served
 from .tolerances import Tolerances
@@ -93,14 +93,14 @@ def gate(runs: Iterable[Path], baseline: Path, tolerances: Path | None = None) -
     Raises UsageError for a baseline that cannot be read or does not know a run or a tolerance's
     metric. A run of the baseline that was not given is incomplete, never passed over.
     """
-    known = {_name(run.record): run for run in stored.read(baseline)}
+    known = {name_of(run.record.spec): run for run in stored.read(baseline)}
     rules = Tolerances.read(tolerances)
     rules.check([(run.record.spec.benchmark, key) for run in known.values() for key in run.record.metrics])
     given: dict[str, Run] = {}
     unfinished: list[str] = []
     for folder in finished(runs, unfinished):
         run = Run.read(folder)
-        name = _name(run.record)
+        name = name_of(run.record.spec)
         if name not in known:
             raise UsageError(
                 f"{baseline} knows no {name}, only {', '.join(known)}; add it with --update, naming all runs"
@@ -145,8 +145,8 @@ def update(runs: Iterable[Path], baseline: Path, *, scores: bool = True) -> int:
     for run in read:
         problem = _unfit(run.record)
         if problem:
-            raise Incomplete(f"{_name(run.record)}: {problem}: no baseline is written")
-    names = [_name(run.record) for run in read]
+            raise Incomplete(f"{name_of(run.record.spec)}: {problem}: no baseline is written")
+    names = [name_of(run.record.spec) for run in read]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UsageError(f"two runs of {twice}: name the one that shall be the baseline")
@@ -156,8 +156,9 @@ def update(runs: Iterable[Path], baseline: Path, *, scores: bool = True) -> int:
     return len(read)
 
 
-def _name(record: RunRecord) -> str:
-    return f"{record.spec.model} on {record.spec.benchmark}"
+def name_of(spec: RunSpec) -> str:
+    """Return the name by which a gate knows a run."""
+    return f"{spec.model} on {spec.benchmark}"
 
 
 def _unfit(record: RunRecord) -> str:
@@ -190,18 +191,18 @@ def judge(name: str, before: Run, after: Run, rules: Tolerances, level: float) -
         name, spec.signature + sealed, headline(before.record), seconds=seconds(after.record.environment)
     )
     problem = _unfit(after.record) or ("" if after.record.sealed else _UNSEALED)
-    changed = {
-        key: both
-        for key, both in (differing(before.record.spec, spec) | served(before.record, after.record)).items()
-        if not any(fnmatchcase(key, pattern) for pattern in rules.knobs)
-    }
-    if changed and not problem:
-        said = "; ".join(f"{key} was {old}, is {new}" for key, (old, new) in changed.items())
-        problem = f"not comparable: {said}"
+    problem = problem or incomparable(differing(before.record.spec, spec) | served(before.record, after.record), rules)
     if problem:
         return replace(result, problem=problem)
     metrics = verdicts(before.record, after.record, pair(before, after), rules, level)
     return replace(result, metrics=tuple(metrics))
+
+
+def incomparable(moved: Mapping[str, tuple[str, str]], rules: Tolerances) -> str:
+    """Return why runs that differ in these knobs are not comparable, "" where all of them may differ."""
+    changed = {key: both for key, both in moved.items() if not any(fnmatchcase(key, each) for each in rules.knobs)}
+    said = "; ".join(f"{key} was {old}, is {new}" for key, (old, new) in changed.items())
+    return f"not comparable: {said}" if changed else ""
 
 
 def verdicts(before: RunRecord, after: RunRecord, pairing: Pairing, rules: Tolerances, level: float) -> list[Judged]:

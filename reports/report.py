@@ -14,6 +14,7 @@ from ..evals.errors import UsageError
 from ..evals.records import find_runs, read_record
 from ..evals.screen import warn
 from ..evals.types import Json, RunRecord
+from . import dates
 from . import reported as published
 from .judges import standings
 from .names import apart, label, renamed
@@ -42,17 +43,18 @@ def report(
     which: Sequence[str] = (),
     paper: Paper | None = None,
     rename: Sequence[str] = (),
+    since: str | None = None,
 ) -> str:
     """Return the report as text: what `janus-eval report` prints.
 
     `runs` are run folders or folders that hold many, `order` a column to sort by, `keep` the
     columns to show, `rename` gives measured rows other names (`old=new`), `own` further files of
     reported numbers, `which` the keys of the tables to show (of a paper's all but the one beside the
-    reported), `paper` asks for LaTeX to \\input. Raises UsageError.
+    reported), `paper` asks for LaTeX to \\input, `since` leaves out what was published before. Raises UsageError.
     """
     records, numbers = gathered(runs, own)
     records = renamed(records, rename)
-    tables = compose([] if only == "reported" else records, numbers, only=only)
+    tables = compose([] if only == "reported" else records, numbers, only=only, since=since)
     if which:
         tables = chosen(tables, which)
     elif paper is not None:
@@ -89,19 +91,27 @@ def sources(own: Iterable[Path]) -> list[str]:
     return list(dict.fromkeys(row.source for path in own for row in published.read(path)))
 
 
-def compose(records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: Only = "all") -> list[Table]:
-    """Return the published tables and the one of other suites (those that have rows), then measured beside reported."""
+def compose(
+    records: Sequence[RunRecord], numbers: Sequence[Reported], *, only: Only = "all", since: str | None = None
+) -> list[Table]:
+    """Return the published tables and the one of other suites (those that have rows), then measured beside reported.
+
+    `since` is a year or a month: what was printed before, or nobody knows when, is not shown (`dates.month`).
+    """
     if only == "measured" and not records:
         raise UsageError("--only measured: no run was given; name run folders or an output folder")
-    shown = [] if only == "measured" else numbers
+    kept = numbers if since is None else dates.recent(numbers, since)
+    shown = [] if only == "measured" else kept
     layouts = layouts_for(records, shown)
     tables = [_published(layout, shown, numbers, records) for layout in layouts]
+    if since is not None and only != "measured":
+        tables = [replace(each, notes=(dates.told(numbers, since, each.key), *each.notes)) for each in tables]
     if records:
         # With runs at hand, only the tables that they belong in.
         asked = {record.spec.benchmark for record in records}
         fits = {layout.key for layout in layouts if asked & {c.benchmark for c in layout.columns}}
         tables = [table for table in tables if table.key in fits]
-        tables.append(beside(records, numbers))
+        tables.append(beside(records, kept))
     return [table for table in tables if table.groups]
 
 
@@ -109,9 +119,6 @@ def _without_stages(records: Sequence[RunRecord]) -> list[RunRecord]:
     """Return the runs without those that stopped behind a stage and were gone on with under another scorer."""
     done = {each.spec.predictions_key for each in records if each.metrics}
     return [each for each in records if each.metrics or each.spec.predictions_key not in done]
-
-
-# -- what a run is ------------------------------------------------------------------------------------
 
 
 def _digest(card: Mapping[str, Json]) -> str:

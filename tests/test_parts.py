@@ -16,7 +16,7 @@ SUITES = (
     *("pope", "mme", "mmbench", "seed_bench", "gqa", "mmmu", "mm_vet", "geneval", "dpg_bench"),
     *("mmstar", "realworldqa", "ai2d", "chartqa", "ocrbench", "mmbench_cn"),
     *("mmvp", "mmmu_pro", "mmmu_pro_vision", "mathvista", "geneval2"),
-    *("wise", "wise_rewritten", "wise_verified"),
+    *("wise", "wise_rewritten", "wise_verified", "tiif", "tiif_mini", "unigenbench", "genai_bench"),
     *("gedit_bench", "gedit_bench_cn", "imgedit_bench"),
 )
 TRIES = 12
@@ -59,6 +59,14 @@ def answered(suite: Any, sample: Sample, index: int, chance: random.Random) -> t
         grades = [chance.randrange(1, 6) for _ in range(3)]
         value = {"grades": grades, "semantics": grades[0], "quality": grades[1], "done": True}
         return prediction, Evidence(sample.id, index, {"runs": [{"value": value}]})
+    if suite.name in ("tiif", "tiif_mini"):
+        said = [chance.choice(("yes", "no")) for _ in sample.target["questions"]]
+        return prediction, Evidence(sample.id, index, {"runs": [{"value": said}]})
+    if suite.name == "genai_bench":
+        return prediction, Evidence(sample.id, index, {"chances": [chance.random()], "said": ["Yes"]})
+    if suite.name == "unigenbench":
+        met = [chance.randrange(2) for _ in sample.target["checkpoints"]]
+        return prediction, Evidence(sample.id, index, {"runs": [{"value": met}]})
     if suite.name == "mm_vet":
         return prediction, Evidence(sample.id, index, {"runs": [{"value": chance.choice((0.0, 0.5, 1.0))}]})
     return prediction, None

@@ -96,13 +96,27 @@ class SoftTifa:
 
     def observe(self, pairs: Sequence[tuple[Sample, Prediction]]) -> Sequence[Evidence]:
         """Ask the questions in each sample's target about its picture."""
-        asked = [(at, ask) for at, pair in enumerate(pairs) for ask in _asks(*pair)]
+        asked = [(at, ask) for at, pair in enumerate(pairs) for ask in self.asks(*pair)]
         replies = self._speaker.gather(lambda one: self._reply(one[1]), asked)
         found: list[Evidence] = []
         for at, (sample, prediction) in enumerate(pairs):
             mine = [(ask, reply) for (place, ask), reply in zip(asked, replies, strict=True) if place == at]
             found.append(self._evidence(sample, prediction, mine))
         return found
+
+    def asks(self, sample: Sample, prediction: Prediction) -> list[Ask]:
+        """Return what is asked about a picture, the picture first; nothing where there is none."""
+        if prediction.image is None:
+            return []
+        picture = (Picture.file(prediction.image),)
+        return [
+            Ask(PROMPT.format(question), pictures=picture, first=True, words=words(question, answer))
+            for question, answer in sample.target["vqa_list"]
+        ]
+
+    def toy(self) -> Speaker:
+        """Return who answers in the embedded world."""
+        return ToySpeaker()
 
     def _reply(self, ask: Ask) -> Reply | RequestFailed | InvalidImage:
         try:
@@ -137,21 +151,10 @@ class SoftTifa:
         if self._local is not None:
             return self._local
         if self.vqa == "toy":
-            return ToySpeaker()
+            return self.toy()
         who = f"soft-tifa {self.vqa}"
         chat = Chat(self._terms, read_key("OPENAI_API_KEY", None, self._url), who, {"logprobs": "--vqa hf:ORG/NAME"})
         return EndpointSpeaker(chat, self.vqa.removeprefix("openai:"))
-
-
-def _asks(sample: Sample, prediction: Prediction) -> list[Ask]:
-    """Return what is asked about a picture, the picture first; nothing where there is none."""
-    if prediction.image is None:
-        return []
-    picture = (Picture.file(prediction.image),)
-    return [
-        Ask(PROMPT.format(question), pictures=picture, first=True, words=words(question, answer))
-        for question, answer in sample.target["vqa_list"]
-    ]
 
 
 class ToySpeaker:

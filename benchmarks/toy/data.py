@@ -14,7 +14,7 @@ from pathlib import Path
 from ...evals.assets.digests import SUMS, file_digests, sums
 from ...evals.assets.fetch import cache_root
 from ...evals.errors import EnvironmentProblem, UsageError
-from . import editing, further, tables
+from . import editing, further, tables, tiif, unigenbench
 
 VERSION = "1"
 """Counts changes of what the tables hold, so that an older copy is not taken for a new one."""
@@ -40,6 +40,10 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "wise": ("wise.jsonl", further.wise),
     "wise_rewritten": ("wise_rewritten.jsonl", partial(further.wise, suite="wise_rewritten")),
     "wise_verified": ("wise_verified.jsonl", partial(further.wise, verified=True, suite="wise_verified")),
+    "tiif": ("tiif.jsonl", tiif.rows),
+    "tiif_mini": ("tiif_mini.jsonl", partial(tiif.rows, each=1, suite="tiif_mini")),
+    "unigenbench": ("unigenbench.csv", unigenbench.rows),
+    "genai_bench": ("genai_bench.jsonl", further.genai_bench),
     "geneval_long": ("evaluation_metadata.jsonl", further.geneval_long),
     "geneval2": ("geneval2_data.jsonl", further.geneval2),
     "mmmu_pro_vision": ("MMMU_Pro_V.tsv", further.mmmu_pro_vision),

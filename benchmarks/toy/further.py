@@ -171,6 +171,17 @@ def geneval2(count: int = 40) -> list[Row]:
     return list(rows.values())
 
 
+def genai_bench(count: int = 40) -> list[Row]:
+    """Return GenAI-Bench's rows: a coloured thing each, of a few of the makers' skills."""
+    rng = Random(f"{SEED}/genai_bench")
+    skills = (["basic", "attribute"], ["basic", "scene"], ["advanced", "counting"], ["advanced", "negation"])
+    pairs = rng.sample([(color, name) for color in COLOR_NAMES for name in NAMES], count)
+    return [
+        {"prompt": with_article(f"{color} {name}"), "skills": skills[number % len(skills)]}
+        for number, (color, name) in enumerate(pairs)
+    ]
+
+
 _WISE: Sequence[tuple[str, int, int]] = (
     ("Cultural knowledge", 1, 1),
     ("time", 401, 401),

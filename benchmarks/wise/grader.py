@@ -8,7 +8,6 @@ places of a sample's own.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +18,7 @@ from ...evals.types import Json, Picture, Prediction, Sample
 from ..judging.calibration import Fixed
 from ..judging.task import Ask, Verdict
 from . import rules
+from .by_rule import drawn
 from .rules import LEGACY, VERIFIED, Form
 
 SYSTEMS: Final = {
@@ -99,7 +99,7 @@ class WiseGrader:
             for shown, right in (((thing, color), True), (other, False)):
                 target = {"prompt": prompt, "explanation": explanation, "picture": f"{shown[1]} {shown[0]}"}
                 name = f"{thing}-{'right' if right else 'wrong'}"
-                picture = Picture(f"{name}.png", lambda shown=shown: _drawn(*shown))
+                picture = Picture(f"{name}.png", lambda shown=shown: drawn(*shown))
                 sample = Sample(name, prompt, (picture,), target=target)
                 expected = int(right) if self.form is VERIFIED else {"consistency": 2 * int(right)}
                 fixed.append(Fixed(sample, Prediction(name, kind="image"), expected))
@@ -108,18 +108,6 @@ class WiseGrader:
 
 def _a(thing: str) -> str:
     return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
-
-
-def _drawn(thing: str, color: str) -> bytes:
-    """Return a PNG of one thing of the embedded world, 512 pixels wide."""
-    from PIL.Image import Resampling
-
-    from ..toy.world import SIDE, Scene, Thing, draw
-
-    buffer = io.BytesIO()
-    picture = draw(Scene((Thing(thing, color, 2, 2),)))
-    picture.resize((8 * SIDE, 8 * SIDE), Resampling.BICUBIC).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 GRADER: Final = WiseGrader(LEGACY)

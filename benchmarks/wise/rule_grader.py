@@ -5,17 +5,12 @@ Its replies are marked with the model id `grader-rule-wise-1`, and runs that use
 
 from __future__ import annotations
 
-import base64
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...evals.pictures import open_picture
 from ..judging.rule_server import serve
-from ..toy.weights import packaged
-
-if TYPE_CHECKING:
-    from ..dpg_bench.vqa.observer import MPlugVqa
+from .by_rule import answered
 
 MODEL = "grader-rule-wise-1"
 _ASKED = re.compile(r'^PROMPT: "(.*)"\nEXPLANATION: "(.*)"$', re.MULTILINE)
@@ -33,23 +28,11 @@ def answer(content: Any) -> str | None:
     questions = re.findall(r"[A-Z][^.?]*\?", found[-1][1]) if found else []
     if not questions or len(urls) != 1:
         return None
-    picture = open_picture(base64.b64decode(urls[0].partition(",")[2]), "the picture")
-    (said,) = _model().ask([picture], [questions])
-    yes = sum(text == "yes" for text, _ in said)
+    yes = answered(urls[0], questions).count("yes")
     if "Score: 0" in texts[0]:
         return f"Score: {int(yes == len(questions))}"
     grade = 2 if yes == len(questions) else 1 if yes else 0
     return f"Consistency: {grade}\nRealism: {grade}\nAesthetic Quality: {grade}"
-
-
-@cache
-def _model() -> MPlugVqa:
-    import torch
-
-    from ..dpg_bench.vqa.observer import MPlugVqa
-    from ..dpg_bench.vqa.weights import load
-
-    return MPlugVqa(*load(packaged("vqa"), "cpu", torch.float32), "cpu", torch.float32)
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 AssetKind = Literal["file", "folder", "dataset", "weights"]
@@ -95,6 +96,22 @@ def _wise(name: str, folder: str, digests: Mapping[str, str]) -> Asset:
     return Asset(name=name, kind="folder", filename=name, files=files, note="1000 prompts with their explanations")
 
 
+def _tiif(name: str, split: str) -> Asset:
+    """Return TIIF-Bench's files of one split, prompts and questions; tiif.txt has git's ids of their content."""
+    listed = (Path(__file__).with_name("tiif.txt")).read_text(encoding="utf-8").split("\n")
+    rows = [each.split(" ", 1) for each in listed if f" {split}_" in each]
+    files = tuple(
+        Asset(
+            name=f"{name}/{path}",
+            urls=(f"{_RAW}/A113N-W3I/TIIF-Bench/3aae7504d2546516eaec2fea82fde9ae445dfea3/data/{path}",),
+            filename=f"{name}/{path}",
+            git_blob=blob,
+        )
+        for blob, path in rows
+    )
+    return Asset(name=name, kind="folder", filename=name, files=files, note="prompts, short and long, and questions")
+
+
 def _weights(name: str, repo: str, licence: str, note: str = "", patterns: tuple[str, ...] = ()) -> Asset:
     return Asset(name=name, kind="weights", hub=(repo,), licence=licence, note=note, patterns=patterns)
 
@@ -118,6 +135,7 @@ _MEGABYTES: Mapping[str, int] = {
     "mmmu-pro": 678,
     "mmmu-pro-vision": 1631,
     "mathvista": 142,
+    "tiif": 3,
     "mmbench-tsv": 37,
     "seed-bench-tsv": 620,
     "ai2d-tsv": 167,
@@ -216,6 +234,23 @@ _ENTRIES: tuple[Asset, ...] = (
             "spatio-temporal_reasoning_verified": "42c0b9d829365e392c2d4af283850dc76b1f922ab0c79198366de4f306eaf2b6",
         },
     ),
+    Asset(
+        name="unigenbench",
+        urls=(f"{_RAW}/CodeGoat24/UniGenBench/49d0bcebb0b9418d975d3957c2fee10f34811d14/data/test_prompts_en.csv",),
+        filename="unigenbench/test_prompts_en.csv",
+        sha256="f82e8ce854985ef963378eaaf8ce12f2e3a57dd6f53e1aea84a61fbeadfe4459",
+        licence="CC BY 4.0",
+        note="UniGenBench's 600 English prompts with their checkpoints",
+    ),
+    _dataset(
+        "genai-bench",
+        "BaiqiL/GenAI-Bench-1600",
+        ("genai_image.json", "genai_skills.json"),
+        "not stated",
+        "1600 prompts and the skills that each wants",
+    ),
+    _tiif("tiif", "test"),
+    _tiif("tiif-mini", "testmini"),
     _weights("geneval2-vqa", "Qwen/Qwen3-VL-8B-Instruct", "Apache-2.0", "GenEval 2's VQA model"),
     Asset(
         name="mplug",

@@ -20,7 +20,7 @@ Row = dict[str, Json]
 _HF = "torch transformers tokenizers safetensors accelerate"
 _JANUS = ("janus-pro-7b", "janus-pro-1b", "janus-1.3b")
 _MANY = ("mme", "mmbench", "seed-bench", "gqa", "mmmu", "mm-vet", "mmstar", "realworldqa", "ai2d", "chartqa")
-_SEEN = ("geneval2", "wise", "wise-rewritten", "wise-verified")
+_SEEN = ("geneval2", "wise", "wise-rewritten", "wise-verified", "tiif", "tiif-mini", "unigenbench", "genai-bench")
 _EDITS = ("gedit-bench", "imgedit-bench")
 _LATER = ("ocrbench", "mmbench-cn", "mmvp", "mmmu-pro", "mmmu-pro-vision", "mathvista")
 
@@ -66,7 +66,7 @@ _USES = (
         {"geneval": f"{_HF} opencv-python-headless pycocotools scipy"},
         ("geneval-long",),
     ),
-    Use("suites of a judge that sees", "geneval2 wise wise_rewritten wise_verified", {"hf": _HF}, _SEEN, apart=True),
+    Use("suites of a judge that sees", " ".join(_SEEN).replace("-", "_"), {"hf": _HF}, _SEEN, apart=True),
     Use("suites of edits", "gedit_bench gedit_bench_cn imgedit_bench", {"data": "datasets"}, _EDITS),
     Use("DPG-Bench", "dpg_bench", {"hf": _HF}, ("dpg-bench", "mplug")),
     Use("questions", "pope " + " ".join(_MANY), {"data": "datasets"}, ("pope", *_MANY), apart=True),

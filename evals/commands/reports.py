@@ -29,6 +29,7 @@ def add(command: Add) -> None:
     report.add_argument(
         "--reported", action="append", default=[], type=flags.path, metavar="FILE", help="numbers of your own (CSV)"
     )
+    report.add_argument("--since", metavar="YEAR", help="published rows of 2025, or 2025-06, and later alone")
     report.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help="another name for a row")
     report.add_argument("--table", metavar="A,B", help="only these tables: geneval, wise, beside ...")
     report.add_argument("--fragment", action="store_true", help="with -f latex: tables to \\input into a paper")
@@ -103,6 +104,8 @@ def _report(args: argparse.Namespace) -> int:
         raise UsageError("--fragment is LaTeX: add -f latex")
     if args.wide and not args.fragment and args.format != "figure":
         raise UsageError("--wide goes with --fragment, or with -f figure")
+    if args.since is not None and args.only == "measured":
+        raise UsageError("--since is about published rows, and --only measured shows none")
     if args.format == "figure":
         return _figure(args)
     for flag in ("figure", "suites", "beside"):
@@ -118,6 +121,7 @@ def _report(args: argparse.Namespace) -> int:
         only=args.only or "all",
         own=args.reported,
         rename=args.rename,
+        since=args.since,
         color=args.out is None and terminal.colored(),
         width=terminal.width() if args.out is None else None,
     )
@@ -130,6 +134,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _figure(args: argparse.Namespace) -> int:
+    from ...reports import dates
     from ...reports.figure import figure
     from ...reports.report import gathered
 
@@ -140,6 +145,7 @@ def _figure(args: argparse.Namespace) -> int:
             raise UsageError(f"--{flag} goes with tables, not with -f figure")
     records, numbers = gathered(args.runs, args.reported)
     records = [] if args.only == "reported" else records
+    numbers = numbers if args.since is None else dates.recent(numbers, args.since)
     chosen: dict[str, Any] = {"kind": args.figure, "suites": _split(args.suites), "beside": _split(args.beside)}
     try:
         data, notes = figure(records, numbers, args.out, **chosen, only=args.only or "all", wide=args.wide)

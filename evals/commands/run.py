@@ -13,7 +13,7 @@ from .. import interpreters, memory, screen
 from ..errors import EnvironmentProblem, Incomplete, JanusEvalError, UsageError
 from ..records import read_spec
 from ..stored import read_lines
-from . import flags, history, terminal
+from . import flags, gated, history, terminal
 from . import launch as launching
 from .estimate import estimate, hands
 
@@ -58,6 +58,7 @@ def add(run: argparse.ArgumentParser) -> None:
     told = "so many runs of each, with the seeds from --seed on; ends with their means, errors and pass@k"
     run.add_argument("--repeats", type=int, default=1, metavar="N", help=told)
     run.add_argument("--report", action="store_true", help="end with the tables: these runs beside published numbers")
+    gated.add(run)
     run.add_argument("--tag", default="", metavar="TEXT", help="what tells this model from others of its name")
     run.add_argument("--name", type=flags.words, metavar="TEXT", help="what tables call it: moves nothing")
     run.add_argument("--step", type=int, metavar="N", help="the training step that the model is at")
@@ -103,6 +104,10 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation import carry_out, executor_of, settings_of
     from ..plan import pairs
 
+    if args.gate_against is not None:
+        return gated.run(args)
+    if args.tolerances is not None:
+        raise UsageError("--tolerances goes with --gate-against")
     request, check = _request(args)
     trackers = _trackers(args.log, offline=args.offline)
     if args.dry_run:

@@ -212,6 +212,7 @@ def test_what_is_fetched_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {"pope", "geneval2", "geneval_long", "wise", "gedit_bench", "imgedit_bench"} <= {*fetched}
     asked = [
         ("soft-tifa", {}),
+        ("vqascore", {}),
         ("judge", {"task": "wise", "judge": "hf:o/n"}),
         ("dpg-vqa", {}),
         ("geneval-detector", {}),

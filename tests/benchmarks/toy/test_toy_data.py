@@ -42,6 +42,10 @@ TABLES = {
     "wise": "1e1851409379dd0f",
     "wise_rewritten": "7473a8cd9d5bf887",
     "wise_verified": "a527bcc3ccbddfc9",
+    "genai_bench": "1fe37b1f0ff6a273",
+    "unigenbench": "2434fec4b58d46e6",
+    "tiif": "f044812ef2646adc",
+    "tiif_mini": "f77c39ba319b5716",
     "geneval_long": "03fb4fdeb212eaa4",
     "geneval2": "87e64e2c30ab5163",
     "gedit_bench": "869898a2f24449a2",
@@ -77,7 +81,10 @@ def test_the_same_bytes_every_time() -> None:
 
 
 EDITED = ("gedit_bench", "gedit_bench_cn", "imgedit_bench")
-DRAWN = ("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_rewritten", "wise_verified")
+DRAWN = (
+    *("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_rewritten", "wise_verified"),
+    *("tiif", "tiif_mini", "unigenbench", "genai_bench"),
+)
 
 
 @pytest.mark.parametrize("name", DRAWN)

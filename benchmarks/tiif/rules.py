@@ -1,0 +1,85 @@
+"""TIIF-Bench's rules, pure: which answers a reply holds, and how questions become numbers.
+
+Port of A113N-W3I/TIIF-Bench 3aae750: eval/eval_with_vlm.py, summary_results.py and summary_dimension_results.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from ...evals import stats
+from ...evals.stats import Estimate
+from ...evals.types import Score
+
+LENGTHS: Final = ("short", "long")
+BASIC: Final[Mapping[str, tuple[str, ...]]] = {
+    "attribute": ("shape+color", "color+texture", "texture+color", "shape+texture"),
+    "relation": ("2d_spatial_relation", "3d_spatial_relation", "action+2d", "action+3d"),
+    "reasoning": ("numeracy", "negation", "differentiation", "comparison"),
+}
+ADVANCED: Final[Mapping[str, tuple[str, ...]]] = {
+    "attribute_relation": (
+        *("action+color", "action+texture", "color+2d", "color+3d"),
+        *("shape+2d", "shape+3d", "texture+2d", "texture+3d"),
+    ),
+    "attribute_reasoning": tuple(
+        f"{each}+{what}"
+        for each in ("numeracy", "comparison", "differentiation", "negation")
+        for what in ("color", "texture")
+    ),
+    "relation_reasoning": tuple(
+        f"{each}+{what}" for each in ("numeracy", "comparison", "differentiation", "negation") for what in ("2d", "3d")
+    ),
+    "text": ("text",),
+    "style": ("style",),
+}
+REAL: Final[Mapping[str, tuple[str, ...]]] = {"real_world": ("real_world",)}
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {**BASIC, **ADVANCED, **REAL}
+TYPES: Final = tuple(each for types in GROUPS.values() for each in types)
+_ANSWER: Final = re.compile(r"(yes|no)\b", re.IGNORECASE)
+
+
+def answers(reply: str, count: int) -> list[str] | None:
+    """Return the answers of a reply, "yes" or "no": a line that begins with one each; None unless `count` do."""
+    found = [match[1].lower() for line in reply.split("\n") if (match := _ANSWER.match(line.strip()))]
+    return found if len(found) == count else None
+
+
+def right(said: Sequence[str], expected: Sequence[str]) -> int:
+    """Return how many answers are the expected ones."""
+    return sum(one.strip().lower() == two.strip().lower() for one, two in zip(said, expected, strict=True))
+
+
+def estimates(scores: Sequence[Score], protocol: str) -> Mapping[str, Estimate]:
+    """Return `overall_short`, the mean of its nine groups, and `overall_long`; then each group in both lengths.
+
+    A group is the mean of its types, a type the share of its questions with the expected answer. What has no prompt
+    here is left out, as in the original.
+    """
+    kinds: dict[tuple[str, str], list[Score]] = {}
+    for each in scores:
+        kinds.setdefault((each.tags["type"], each.tags["length"]), []).append(each)
+    types = {key: stats.over(rows, _share) for key, rows in kinds.items()}
+    heads: dict[str, Estimate] = {}
+    rest: dict[str, Estimate] = {}
+    for length in LENGTHS:
+        groups: dict[str, Estimate] = {}
+        for name, members in GROUPS.items():
+            found = [types[each, length] for each in members if (each, length) in types]
+            if found:
+                groups[name] = stats.average(found)
+        if groups:
+            heads[f"{protocol}/overall_{length}"] = stats.average(groups.values())
+        rest |= {f"{protocol}/{name}_{length}": each for name, each in groups.items()}
+        for title, part in (("basic", BASIC), ("advanced", ADVANCED)):
+            found = [types[each, length] for members in part.values() for each in members if (each, length) in types]
+            rest |= {f"{protocol}/{title}_{length}": stats.average(found)} if found else {}
+    return {key: each.times(100) for key, each in {**heads, **rest}.items()}
+
+
+def _share(scores: Sequence[Score]) -> Estimate:
+    sizes = [float(each.details["questions"]) for each in scores]
+    tops = [(each.value or 0.0) * size for each, size in zip(scores, sizes, strict=True)]
+    return stats.ratio(tops, sizes, list(map(stats.cluster, scores)))
