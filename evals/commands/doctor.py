@@ -70,7 +70,7 @@ _USES = (
     Use("questions", "pope " + " ".join(_MANY), {"data": "datasets"}, ("pope", *_MANY), apart=True),
     Use("later suites", " ".join(_LATER), {"data": "datasets"}, _LATER, apart=True),
     Use("reports", "view figures", {"view": "jinja2", "figures": "matplotlib"}),
-    Use("models in environments of their own", "worker env tokenflow-xl harmon", {"env": "uv"}, optional=True),
+    Use("models in environments of their own", "worker env tokenflow-xl harmon show-o2", {"env": "uv"}, optional=True),
     Use("several devices", "ray slurm", {"ray": "ray", "slurm": "submitit"}, optional=True),
     Use(
         "trackers",

@@ -1,4 +1,4 @@
-"""Workers that ship with the package: TokenFlow-XL, Harmon."""
+"""Workers that ship with the package: TokenFlow-XL, Harmon, Show-o2."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from .model import Launch, Worker
 
 TOKENFLOW = Recipe("tokenflow-xl", Path(__file__).with_name("tokenflow.py"))
 HARMON = Recipe("harmon", Path(__file__).with_name("harmon.py"))
+SHOW_O2 = Recipe("show-o2", Path(__file__).with_name("show_o2.py"))
 
 
 def tokenflow_xl(
@@ -114,6 +115,50 @@ def harmon(
         offline=offline,
     )
     found = Worker("harmon", launch, patience=patience)
+    found.inert = (*found.inert, *given, *options, "batch_size", "dtype")  # its card's
+    return found
+
+
+def show_o2(
+    *,
+    variant: Literal["1.5b", "7b"] = "1.5b",
+    checkpoint: str = "",
+    vae: str = "",
+    language: str = "",
+    guidance: float = 7.5,
+    steps: int = 50,
+    max_new_tokens: int = 300,
+    batch_size: int = 4,
+    python: str = "",
+    command: str = "",
+    source: str = "",
+    patience: float = 600,
+    device: str = "auto",
+    dtype: str = "auto",
+    offline: bool = False,
+) -> Worker:
+    """Return Show-o2 in an environment of its own: draws at 432 px and answers with one network.
+
+    `checkpoint` is its folder, `vae` the file Wan2.1_VAE.pth, `language` a folder with the settings and the tokenizer
+    of its Qwen2.5-Instruct; what is not given is looked up on the hub. `guidance` 7.5 and `steps` 50 are those of its
+    README's commands. The rest is as of `worker:`.
+    """
+    if not 0 <= guidance < float("inf") or steps < 2 or min(max_new_tokens, batch_size) < 1:
+        raise UsageError("show-o2: guidance from 0, steps from 2, max_new_tokens and batch_size from 1")
+    given = {"checkpoint": checkpoint, "vae": vae, "language": language}
+    options = {**_there("show-o2", given, elsewhere=bool(command)), "variant": variant, "guidance": guidance}
+    options |= {"steps": steps, "max_new_tokens": max_new_tokens, "batch": batch_size}
+    launch = Launch(
+        SHOW_O2,
+        python=python,
+        command=command,
+        options=options,
+        source=source,
+        device=device,
+        dtype=dtype,
+        offline=offline,
+    )
+    found = Worker("show-o2", launch, patience=patience)
     found.inert = (*found.inert, *given, *options, "batch_size", "dtype")  # its card's
     return found
 
