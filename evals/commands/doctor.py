@@ -44,7 +44,7 @@ _USES = (
     Use("the embedded world", "janus-toy", {"hf": _HF}),
     Use(
         "Janus",
-        "janus-pro-7b janus-pro-1b janus-1.3b",
+        "janus-pro-7b janus-pro-1b janus-1.3b janus-4o-7b",
         {"hf": _HF},
         ("janus-pro-7b", "janus-pro-1b", "janus-1.3b"),
         apart=True,
@@ -72,7 +72,7 @@ _USES = (
     Use("questions", "pope " + " ".join(_MANY), {"data": "datasets"}, ("pope", *_MANY), apart=True),
     Use("later suites", " ".join(_LATER), {"data": "datasets"}, _LATER, apart=True),
     Use("reports", "view figures", {"view": "jinja2", "figures": "matplotlib"}),
-    Use("models in environments of their own", "worker env tokenflow-xl", {"env": "uv"}, optional=True),
+    Use("models in environments of their own", "worker env tokenflow-xl harmon show-o2", {"env": "uv"}, optional=True),
     Use("several devices", "ray slurm", {"ray": "ray", "slurm": "submitit"}, optional=True),
     Use(
         "trackers",

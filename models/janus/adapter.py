@@ -163,6 +163,8 @@ class Family:
 
     repository: str
     roles: tuple[str, str]
+    defaults: tuple[float, float] | None = None
+    """Guidance and temperature of its own authors, in the recipe's place."""
 
     def __call__(
         self,
@@ -198,6 +200,7 @@ class Family:
             system_prompt=OFFICIAL_SYSTEM if system_prompt == "official" else system_prompt,
             device=device,
             dtype=dtype,
+            defaults=self.defaults,
         )
         at_least(1, batch_size=batch_size)
         if path is not None:
@@ -215,6 +218,12 @@ pro_1b = Family("deepseek-ai/Janus-Pro-1B", PRO_ROLES)
 """Janus-Pro 1B, understanding and drawing, fetched from deepseek-ai/Janus-Pro-1B or from `path`."""
 pro_7b = Family("deepseek-ai/Janus-Pro-7B", PRO_ROLES)
 """Janus-Pro 7B, understanding and drawing, fetched from deepseek-ai/Janus-Pro-7B or from `path`."""
+janus_4o_7b = Family("FreedomIntelligence/Janus-4o-7B", PRO_ROLES, defaults=(5.0, 1.0))
+"""Janus-4o 7B, a fine-tuned Janus-Pro, fetched from FreedomIntelligence/Janus-4o-7B or from `path`.
+
+Guidance 5, temperature 1 and the whole softmax are those of its README's `text_to_image_generate`
+(FreedomIntelligence/ShareGPT-4o-Image 19ac7d7). Its drawing from a picture and a text is not here.
+"""
 
 
 def knobs(

@@ -46,7 +46,7 @@ class Repository:
 
 
 def _is_name(name: str) -> bool:
-    return bool(re.fullmatch(r"[\w-][\w.-]*", name))
+    return bool(re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", name))
 
 
 def place(repository: Repository, target: Path, given: Path | None, *, offline: bool) -> None:
@@ -148,9 +148,11 @@ def _unpack(repository: Repository, path: Path, target: Path) -> None:
 def _take(repository: Repository, archive: tarfile.TarFile, target: Path, *, depth: int) -> None:
     """Write the wanted folders' regular files; what leads out of them is passed over, and so found missing."""
     room = _MOST
+    wanted = [PurePosixPath(name).parts for name in repository.trees]
     for member in archive:
         parts = PurePosixPath(member.name).parts[depth:]
-        if len(parts) < 2 or parts[0] not in repository.trees or ".." in parts or not member.isfile():
+        inside = any(len(parts) > len(each) and parts[: len(each)] == each for each in wanted)
+        if not inside or ".." in parts or not member.isfile():
             continue
         room -= member.size
         content: IO[bytes] | None = archive.extractfile(member)

@@ -25,6 +25,8 @@ NEEDED = {
     ("models", "worker"): {"adapter": str(Path(echo.__file__))},
     ("models", "diffusers"): {"name": "o/n"},
     ("models", "tokenflow-xl"): {"python": sys.executable, "source": "/nowhere", "device": "cpu"},
+    ("models", "harmon"): {"python": sys.executable, "source": "/nowhere", "device": "cpu"},
+    ("models", "show-o2"): {"python": sys.executable, "source": "/nowhere", "device": "cpu"},
     ("observers", "judge"): {"task": "mm_vet"},
 }
 """The options that a plugin cannot be made without."""

@@ -9,7 +9,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +45,8 @@ class Studio:
     url_only: bool = False
     rejects: str = ""
     """A field that it does not take."""
+    wrong_with: Callable[[dict[str, Any]], str] | None = None
+    """Says why a request cannot be met, "" where it can."""
     usage: dict[str, Any] = field(default_factory=dict)
     revised: str = ""
     draws_as: tuple[int, int] | None = None
@@ -64,6 +66,10 @@ class Studio:
     drawn: dict[str, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def heard(self, body: dict[str, Any]) -> str:
+        """Return what else of a request moves its picture."""
+        return ""
+
     def picture(self, body: dict[str, Any]) -> bytes:
         """Draw, and put it on the bill."""
         with self.lock:
@@ -71,7 +77,7 @@ class Studio:
             number = self.billed
         prompt = "" if self.prompt_blind else body["prompt"]
         seed = number if self.random else 42 if self.seedless else body.get("seed", 42)
-        colour = tuple(hashlib.sha256(f"{prompt}\0{seed}".encode()).digest()[:3])
+        colour = tuple(hashlib.sha256(f"{prompt}\0{seed}\0{self.heard(body)}".encode()).digest()[:3])
         width, _, height = body.get("size", "8x8").partition("x")
         buffer = io.BytesIO()
         Image.new("RGB", self.draws_as or (int(width), int(height)), colour).save(buffer, "PNG")
@@ -107,6 +113,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self.error(404, "model_not_found", f"The model {body['model']} has been deprecated")
         if self.studio.rejects and self.studio.rejects in body:
             return self.error(400, "unknown_parameter", f"Unknown parameter: '{self.studio.rejects}'.")
+        if self.studio.wrong_with is not None and (why := self.studio.wrong_with(body)):
+            return self.error(400, "BadRequestError", why)
         if self.studio.limit_every and number % self.studio.limit_every == 0:
             return self.error(429, "rate_limit_exceeded", "too fast", self.studio.limit_headers)
         with self.studio.lock:

@@ -44,7 +44,7 @@ def bytes_of(outputs: Sequence[Any]) -> list[bytes]:
     return [each().tobytes() for each in outputs]
 
 
-@pytest.mark.parametrize("name", ["janus-1.3b", "janus-pro-1b", "janus-pro-7b"])
+@pytest.mark.parametrize("name", ["janus-1.3b", "janus-pro-1b", "janus-pro-7b", "janus-4o-7b"])
 @pytest.mark.parametrize("form", ["native", "original"])
 def test_every_registered_name_takes_either_format(name: str, form: str, request: pytest.FixtureRequest) -> None:
     made = model(request.getfixturevalue(form), name)
@@ -61,6 +61,13 @@ def test_the_roles_are_the_models_own_and_can_be_changed(native: Path) -> None:
     assert plain.card["roles"] == "User,Assistant"
     asked = [job("is it red?", "text")]
     assert plain.predict(asked) != model(native).predict(asked)
+
+
+def test_janus_4o_has_its_readme_s_defaults_and_its_own_address(native: Path) -> None:
+    made = model(native, "janus-4o-7b")
+    assert (made.card["guidance"], made.card["temperature"], made.card["roles"]) == (5.0, 1.0, "<|User|>,<|Assistant|>")
+    assert model(native, "janus-4o-7b", guidance="7").card["guidance"] == 7.0
+    assert registry.create("models", "janus-4o-7b").assets() == ("hub:FreedomIntelligence/Janus-4o-7B",)
 
 
 def test_one_call_serves_jobs_of_every_kind_in_order(pro: Janus) -> None:

@@ -159,6 +159,22 @@ def test_an_archive_stands_in_for_the_repository(adapter: Path) -> None:
     assert answers(adapter) == ["hello world"]
 
 
+def test_a_folder_within_a_folder_is_taken_alone(adapter: Path) -> None:
+    inner = adapter.parent / "repository" / "code" / "inner"
+    inner.mkdir()
+    (inner / "more.txt").write_text("more")
+    (inner.parent / "word.txt").write_text("changed, and not taken")
+    table = adapter.with_suffix(".toml")
+    table.write_text(table.read_text().rpartition("code =")[0] + f'"code/inner" = "{tree_of(inner)}"\n')
+    path = adapter.parent / "archive.tar.gz"
+    with tarfile.open(path, "w:gz") as file:
+        file.add(adapter.parent / "repository", f"name-{'1' * 40}")
+    for source in (path, adapter.parent / "repository"):
+        assert create(adapter, "--force", source=source) == 0
+        taken = Recipe.named(str(adapter)).folder / "source"
+        assert [each.relative_to(taken).as_posix() for each in taken.rglob("*.txt")] == ["code/inner/more.txt"]
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="git makes the checkout")
 def test_a_checkout_gives_its_commit_whatever_lies_in_its_folder(adapter: Path) -> None:
     folder = adapter.parent / "repository"
