@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from ...evals import stats
 from ...evals.errors import UsageError
@@ -22,6 +24,9 @@ from .scoring import Result, estimates
 _NAME = "geneval"
 _KEPT = Options()
 """What the official script keeps: boxes above these thresholds, so many a class."""
+
+_FAILED: Final = re.compile(r"expected .+found|no target for ", re.DOTALL)
+"""How the official reasons of a wrong picture begin."""
 
 Key = tuple[str, tuple[Clause, ...], tuple[Clause, ...]]
 """What a prompt asks, whatever its words: rewritten suites have the official clauses."""
@@ -106,6 +111,7 @@ def results_file(file: Path, base: Options, flags: Mapping[str, float], pictures
     extra |= {"missing": wrong} if wrong else {}
     contradicted = [each.id for each in rows if _contradicted(each)]
     extra |= {"contradicted": contradicted} if contradicted else {}
+    extra |= _twins(rows)
     metrics = stats.metrics(estimates(found + lacking))
     unscored = sum(each.value is None for each in found)
     return Scored(_NAME, len(rows), metrics, unscored=unscored, rows=lines, extra=extra)
@@ -147,14 +153,32 @@ def _colourless(asked: Metadata) -> Metadata:
 
 
 def _contradicted(row: Judged) -> bool:
-    """Return whether a row's own boxes say otherwise than its verdict: it was judged under other options."""
-    coloured = any(each.color is not None for each in row.asked.include)
-    if row.correct is None or row.boxes is None or coloured or not row.asked.include:
+    """Return whether a row's own reason or boxes say otherwise than its verdict: it was judged under other options.
+
+    What is right has no reason in the official script. Colours are not in the file, but without boxes none is right.
+    """
+    if row.correct and _FAILED.match(row.reason):
+        return True
+    if row.correct is None or row.boxes is None or not row.asked.include:
         return False
+    coloured = any(each.color is not None for each in row.asked.include)
     try:
-        return verdict(row.asked, row.boxes, {}, _KEPT).correct != row.correct
+        found = verdict(_colourless(row.asked), row.boxes, {}, _KEPT).correct
     except UsageError:  # boxes that no one has asked for
         return False
+    return found != row.correct and not (coloured and found)
+
+
+def _twins(rows: Sequence[Judged]) -> dict[str, Json]:
+    """Return which rows have the very boxes of an earlier row of their prompt: one picture, or two alike."""
+    seen: set[tuple[Metadata, str]] = set()
+    found: list[Json] = []
+    for each in rows:
+        if each.boxes and any(each.boxes.values()):
+            told = (each.asked, json.dumps(each.boxes, sort_keys=True))
+            found += [each.id] if told in seen else []
+            seen.add(told)
+    return {"same_boxes": found} if found else {}
 
 
 # -- what a file should hold --------------------------------------------------------------------------
@@ -184,7 +208,9 @@ def _suite(asked: Iterable[Metadata], held: Mapping[Key, int], pictures: int) ->
     if all(key in official for key in held):
         same = all(official[_key(each)] == each.prompt for each in asked)
         told = "official" if same else "the official tasks, other words in the prompts"
-        return told, dict.fromkeys(official, max(pictures, *held.values()))
+        most = max(pictures, *held.values())
+        told += f", {most} pictures of a prompt where {pictures} are expected" if most > pictures else ""
+        return told, dict.fromkeys(official, most)
     return "not GenEval's own prompts", dict.fromkeys(held, max(held.values()))
 
 

@@ -20,6 +20,7 @@ _TOLD = (
     "suite",
     "holds",
     "contradicted",
+    "same_boxes",
     "printed",
     "missing",
     "odd_rows",
