@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,8 @@ _NAME = "geneval"
 _KEPT = Options()
 """What the official script keeps: boxes above these thresholds, so many a class."""
 
+_MOST: Final = 8
+"""Kinds of options that are told one by one."""
 _FAILED: Final = re.compile(r"expected .+found|no target for ", re.DOTALL)
 """How the official reasons of a wrong picture begin."""
 
@@ -47,6 +49,7 @@ def evidence(
     lines: list[Mapping[str, Json]] = []
     seen: set[str] = set()
     held: Counter[Metadata] = Counter()
+    used: Counter[Options] = Counter()
     for row in rows:
         if (name := json.dumps(row.id)) in seen:
             raise UsageError(f"{row.where}: id {shown(row.id)} stands above already: each picture counts once")
@@ -56,30 +59,50 @@ def evidence(
         if row.why == stats.NOT_ASKED:
             found.append(Result(row.asked.tag, prompt, None, row.why))
             continue
-        line = _line(row, base, flags)
+        line = _line(row, base, flags, used)
         correct = line["correct"]
         value = None if correct is None else float(correct)
-        found.append(Result(row.asked.tag, prompt, value, f"invalid image: {row.why}" if row.seen is None else ""))
+        found.append(Result(row.asked.tag, prompt, value, row.why if row.seen is None else ""))
         lines.append(line)
     if not lines:
         raise UsageError(f"{file} holds no rows: expected one JSON object a line")
     unscored = sum(line["correct"] is None for line in lines)
-    extra: dict[str, Json] = {}
+    extra = _told(used)
     if pictures is not None:
-        extra, lacking = _measured(held, pictures)
+        measured, lacking = _measured(held, pictures)
+        extra |= measured
         found += lacking
     return Scored(_NAME, len(lines), stats.metrics(estimates(found)), unscored=unscored, rows=lines, extra=extra)
 
 
-def _line(row: stored.Row, base: Options, flags: Mapping[str, float]) -> dict[str, Json]:
+def _line(row: stored.Row, base: Options, flags: Mapping[str, float], used: Counter[Options]) -> dict[str, Json]:
+    """Judge one row under its own options, and count these in `used`."""
     if row.seen is None:
         return {"id": row.id, "correct": None, "reason": row.why, "details": {}}
     try:
-        found = stored.judge(row.asked, row.seen, stored.options_over(base, {**row.options, **flags}))
+        options = stored.options_over(base, {**row.options, **flags})
+        used[options] += 1
+        found = stored.judge(row.asked, row.seen, options)
     except UsageError as error:
         raise UsageError(f"{row.where}: {error}") from error
     details = {label: [list(box) for box in boxes] for label, boxes in found.details.items()}
     return {"id": row.id, "correct": found.correct, "reason": found.reason, "details": details}
+
+
+def _told(used: Counter[Options]) -> dict[str, Json]:
+    """Return the options that were used, with how many rows each, where any are not the official ones."""
+    if not used.keys() - {_KEPT}:
+        return {}
+    official, told = asdict(_KEPT), Counter[str]()
+    for options, rows in used.items():
+        other = [f"{name}={value}" for name, value in asdict(options).items() if value != official[name]]
+        told[" ".join(other) or "the official ones"] += rows
+    most = told.most_common(_MOST)
+    rest = len(told) - len(most)
+    found = {name: f"({rows:,} rows)" for name, rows in most}
+    return {
+        "options": found | ({f"{rest} others": f"({told.total() - sum(n for _, n in most):,} rows)"} if rest else {})
+    }
 
 
 # -- results.jsonl ------------------------------------------------------------------------------------
@@ -111,7 +134,7 @@ def results_file(file: Path, base: Options, flags: Mapping[str, float], pictures
     extra |= {"missing": wrong} if wrong else {}
     contradicted = [each.id for each in rows if _contradicted(each)]
     extra |= {"contradicted": contradicted} if contradicted else {}
-    extra |= _twins(rows)
+    extra |= _twins(rows) | _told(Counter({options: len(rows)}))
     metrics = stats.metrics(estimates(found + lacking))
     unscored = sum(each.value is None for each in found)
     return Scored(_NAME, len(rows), metrics, unscored=unscored, rows=lines, extra=extra)

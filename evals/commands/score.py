@@ -18,6 +18,7 @@ _TOLD = (
     "judged_by",
     "read_as",
     "suite",
+    "options",
     "holds",
     "contradicted",
     "same_boxes",
