@@ -162,16 +162,7 @@ _WHY = (
     ("no right answer", "without a right answer"),
 )
 """How reasons begin, and what outputs with such a reason are called."""
-_FAILURES = (
-    "failed",
-    "refused",
-    "without a row",
-    "invalid picture",
-    "without a verdict",
-    "not made",
-    "evidence",
-    "answer",
-)
+_FAILURES = ("failed", "refused", "a row", "invalid picture", "a verdict", "not made", "evidence", "answer")
 
 
 def failed(metric: Metric) -> bool:

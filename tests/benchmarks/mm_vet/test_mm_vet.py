@@ -64,6 +64,31 @@ def test_a_grade_that_is_none_is_named(tmp_path: Path, grades: list[Any], messag
         MmVet().rescore(predictions=write(tmp_path / "p.jsonl", *rows))
 
 
+@pytest.mark.parametrize(
+    ("content", "grade", "told"),
+    [
+        (["1.0"], [0.9], "1.0, which its content says"),
+        (["0.0 because"], [1], "0.0, which its content says"),
+        (["no grade"], [0.5], "0.0, which its content says"),
+        (["1.0", "1.0"], [1.0], "1 replies, one a grade"),
+        ("0.0", 1.0, "0.0, which its content says"),
+    ],
+)
+def test_a_grade_that_is_not_what_the_grader_said_is_named(tmp_path: Path, content: Any, grade: Any, told: str) -> None:
+    grades = {"v1": {"content": ["0.8"], "score": [0.8]}, "v2": {"content": content, "score": grade}}
+    (tmp_path / "g.json").write_text(json.dumps(grades))
+    data = write(tmp_path / "data.jsonl", *vet_rows())
+    with pytest.raises(UsageError, match=rf"g\.json line 2: .*{told}"):
+        MmVet().rescore(predictions=tmp_path / "g.json", data=data)
+
+
+def test_an_unreadable_reply_keeps_the_official_grade_of_zero(tmp_path: Path) -> None:
+    grades = {"v1": {"content": ["0.8"], "score": [0.8]}, "v2": {"content": ["no"], "score": [0.0]}}
+    (tmp_path / "g.json").write_text(json.dumps(grades))
+    data = write(tmp_path / "data.jsonl", *vet_rows())
+    assert part(MmVet().rescore(predictions=tmp_path / "g.json", data=data), "official/total") == 40
+
+
 def test_answers_without_grades_or_judge_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--judge MODEL"):
         MmVet().rescore(predictions=write(tmp_path / "p.jsonl", *vet_rows()))
