@@ -16,6 +16,7 @@ from ...evals.files import RECORDS, changed, named_digests, read_json, sha256, u
 from ...evals.types import Score
 from . import metadata, prompts, suite
 from .metadata import Metadata
+from .official import image_path
 from .rule import Options, Verdict, verdict
 from .suite import Suite
 
@@ -169,6 +170,52 @@ def read_run(folder: Path, given: Suite) -> Iterator[Row]:
         for index in range(card["images"]):
             if (name, index) not in made:
                 yield Row(f"{name}/{index}", prompt, None, options, stats.NOT_ASKED)
+
+
+def must_lie_as_made(folder: Path, given: Suite) -> None:
+    """Look whether a run's results.jsonl, and the pictures that it names, are those that its record was written with.
+
+    Raises UsageError naming what is not.
+    """
+    asked = _prompts(folder, _card(folder), given)
+    for line in changed(folder):
+        raise UsageError(f"{line}; run the same command again")
+    made = {
+        f"images/{image_path(each.sample_id, each.index)}": (bool(each.value), asked[each.sample_id])
+        for each in _run_scores(folder)
+        if each.value is not None and each.sample_id in asked
+    }
+    path = folder / "results.jsonl"
+    try:
+        rows = [_object(line) for _, line in suite.lines(path)]
+        told = {row["filename"]: (row["correct"], json.loads(row["metadata"])) for row in rows}
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise UsageError(f"{path} is damaged: {error}; run the same command again") from error
+    if told != made or len(rows) != len(made):
+        raise UsageError(f"{path} is not what the run wrote: its verdicts or prompts are others; run it again")
+    digests = _picture_digests(folder)
+    for name in made:
+        if digests and _digest(folder / name) not in digests.get(name, ()):
+            raise UsageError(f"{folder / name} is not the picture that the run drew; run the same command again")
+
+
+def _digest(path: Path) -> str:
+    """Return a file's digest, "" where there is none."""
+    try:
+        return sha256(path)
+    except OSError:
+        return ""
+
+
+def _picture_digests(folder: Path) -> dict[str, set[str]]:
+    """Return the digests that a run's lines tell of each picture: of two writers one came later."""
+    found: dict[str, set[str]] = {}
+    for path in sorted((folder / "predictions").glob("*.jsonl")):
+        with suite.readable(path), path.open("rb") as file:
+            for row in map(unseal, file):
+                if row is not None and isinstance(row.get("image"), str):
+                    found.setdefault(row["image"], set()).add(str(row.get("sha256")))
+    return found
 
 
 def _card(folder: Path) -> Mapping[str, Any]:
