@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...evals.types import Json, Prediction, Sample
-from .task import Ask, JudgeTask, Verdict
+from ...evals.types import Evidence, Json, Prediction, Sample
+from .task import Ask, JudgeTask, Verdict, runs_of
 
 
 def prompt_digest(ask: Ask) -> str:
@@ -63,6 +63,22 @@ def _other(ask: Ask, call: Mapping[str, Json], terms: tuple[float | None, int | 
     if terms is not None and (call.get("temperature"), call.get("max_tokens")) != terms_of(ask, *terms):
         return "it was asked under another temperature or limit of tokens"
     return ""
+
+
+def believed(
+    task: JudgeTask, sample: Sample, prediction: Prediction, evidence: Evidence | None, *values: type
+) -> Sequence[Mapping[str, Json]]:
+    """Return a judge's judgements of an answer, as `runs_of`; one that its own replies do not say has no value, and
+    the reason for that. Grades of a table, which no judge of ours gave, are taken as they are."""
+    runs = runs_of(evidence, *values)
+    data: Json = None if evidence is None else evidence.data
+    if not isinstance(data, dict) or data.get("judge") is None:
+        return runs
+    doubts = [doubt(task, sample, prediction, each) for each in runs]
+    return [
+        {**each, "value": None, "reason": f"no judgement of this answer: {why}"} if why else each
+        for each, why in zip(runs, doubts, strict=True)
+    ]
 
 
 def first_doubt(

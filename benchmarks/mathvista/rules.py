@@ -16,7 +16,7 @@ from ..judging.matcher import matched
 from ..reading.answers import LETTER
 from ..reading.cells import whole
 from ..reading.scores import Read, scores_of
-from .extraction import extracted
+from .extraction import EXTRACTOR, extracted
 
 PROTOCOLS: Final = ("official", "vlmevalkit-2026", "lmms-eval")
 _IN_BRACKETS: Final = re.compile(r"\(([a-zA-Z])\)")
@@ -25,7 +25,7 @@ _IN_BRACKETS: Final = re.compile(r"\(([a-zA-Z])\)")
 def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
     """Return one Score a protocol; none where neither a rule nor a judge has read the answer."""
     target, text = sample.target, prediction.text or ""
-    judged = matched(evidence) if evidence is not None else None
+    judged = matched(EXTRACTOR, sample, prediction, evidence) if evidence is not None else None
     reads: dict[str, Read] = {}
     for name, said, known, form in (
         ("official", text, {**target, "precision": whole(target["precision"])}, str),

@@ -18,7 +18,7 @@ from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from ..judging.kept import ask, judged
-from ..judging.task import runs_of
+from ..judging.replay import believed
 from ..reading.cells import listed, shown
 from ..reading.elsewhere import RESPONSE, elsewhere, judgeable
 from ..reading.importers import Taken, with_columns
@@ -27,6 +27,7 @@ from ..reading.scores import percent, plain
 from ..reading.sources import Source
 from ..reading.suite import PRESETS, Asked, TableBenchmark, TableSuite, row_id
 from ..reading.tables import read_rows
+from .grader import GRADER
 from .prompt import read_grade
 
 CAPABILITIES: Final = ("rec", "ocr", "know", "gen", "spat", "math")
@@ -43,7 +44,7 @@ _REASON_FIRST: Final = (
 
 def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
     """Return the mean grade over the runs; no verdict where a run has none."""
-    runs = runs_of(evidence, int, float)
+    runs = believed(GRADER, sample, prediction, evidence, int, float)
     grades = [run.get("value") for run in runs]
     known = [float(grade) for grade in grades if grade is not None and not math.isnan(grade)]
     whole = bool(known) and len(known) == len(grades)
