@@ -11,7 +11,7 @@ from ...evals.endpoint.chat import Chat, Terms
 from ...evals.endpoint.keys import no_key, read_key
 from ...evals.endpoint.replies import RequestFailed, grade_of
 from ...evals.errors import InvalidImage, UsageError
-from ...evals.types import Evidence, Json, Prediction, Sample
+from ...evals.types import UNNAMED, Evidence, Json, Prediction, Sample
 from .calibration import Calibrated, marked, set_digest
 from .local import LocalSpeaker, shown_name
 from .replay import first_doubt, prompt_digest, terms_of
@@ -28,9 +28,10 @@ _REMEDIES = {
 
 
 def served_as(data: Json) -> str:
-    """Return the models that replied for a judge's evidence, as their servers name them; "" for what no judge wrote."""
+    """Return the models that replied for a judge's evidence, as their servers name them; "" where nobody replied."""
     try:
-        return ", ".join(sorted({str(call["model"]) for run in data["runs"] for call in run["calls"] if call["model"]}))
+        names = {str(call["model"]) or UNNAMED for run in data["runs"] for call in run["calls"]}
+        return ", ".join(sorted(names - {UNNAMED} or names))
     except (TypeError, KeyError, AttributeError):  # it lies in files; `runs_of` says what is wrong with it
         return ""
 

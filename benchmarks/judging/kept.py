@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ...evals import screen
 from ...evals.errors import EnvironmentProblem
 from ...evals.files import seal, unseal
-from ...evals.types import Evidence, Json, Prediction, Sample
+from ...evals.types import UNNAMED, Evidence, Json, Prediction, Sample, Scored
 from ..reading.elsewhere import answer_of
 from ..reading.rows import Row
 from .judge import Judge, served_as
@@ -70,6 +72,14 @@ def ask(
         found |= {key: each for (key, _), each in zip(batch, made, strict=True)}
         _append(file, [(key, each) for (key, _), each in zip(batch, made, strict=True) if each.error is None])
     return [found[key] for key in keys]
+
+
+def judged_by(scored: Scored, evidence: Sequence[Evidence]) -> Scored:
+    """Return what was scored with the judges that replied, and how often: a request that failed is of no judge."""
+    judges = Counter(each.served for each in evidence if each.served)
+    told = {"judged_by": dict(judges.most_common())} if {*judges} - {UNNAMED} else {}
+    rest = {key: value for key, value in scored.extra.items() if key != "judged_by"}
+    return replace(scored, extra=rest | told)
 
 
 def _key(card: str, sample: Sample, prediction: Prediction) -> str:

@@ -17,7 +17,7 @@ from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
-from ..judging.kept import ask, judged
+from ..judging.kept import ask, judged, judged_by
 from ..judging.replay import believed
 from ..reading.cells import listed, shown
 from ..reading.elsewhere import RESPONSE, elsewhere, judgeable
@@ -120,6 +120,7 @@ def _rescored(
         evidence=evidence,
         graded=True,
     )
+    scored = judged_by(scored, evidence)
     return replace(scored, metrics=stats.kept(scored.metrics)) if allow_unscored else scored
 
 

@@ -199,6 +199,17 @@ def test_a_judge_that_changes_in_the_middle_is_said(
     assert "served-model-2026-01-01 1" in said.out and "another 1" in said.out
 
 
+def test_a_judgement_that_failed_is_of_no_other_judge(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    service.faults = [Fault(400)]
+    line = ["score", "-b", "mm_vet", str(path), "--judge", "gpt-x", "--judge-base-url", service.url]
+    main([*line, "--judge-concurrency", "1"])
+    said = capsys.readouterr()
+    assert "judged by: served-model-2026-01-01 1\n" in said.out and "changed the judge" not in said.err
+
+
 def test_another_judge_is_asked_anew(tmp_path: Path, service: Service) -> None:
     path = write(tmp_path / "p.jsonl", *vet_rows())
     for name in ("gpt-x", "gpt-y"):
