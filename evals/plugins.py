@@ -158,6 +158,11 @@ class ObserverMembers(Protocol):
         """Return in words what it lacks besides packages and assets (a key); nobody is asked."""
         return ()
 
+    def doubt(self, sample: Sample, prediction: Prediction, data: Json) -> str:
+        """Return why stored evidence is not what it would see in this output, as far as the evidence itself tells (a
+        judge's grade that its reply does not say); "" where nothing speaks against it."""
+        return ""
+
     def close(self) -> None:
         """Give back memory and connections; called once, after its last suite."""
 

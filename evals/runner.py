@@ -140,7 +140,18 @@ class _Course:
         return {key: each for key, each in self.store.predictions().items() if not (each.refused and ask)}
 
     def _evidence(self, have: Mapping[Key, Prediction]) -> Mapping[Key, Evidence]:
-        return self.store.evidence(as_read(self.jobs, have, self.suite)) if self.eyes else {}
+        """Return the evidence that fits the outputs; what the observer doubts is named as damage and made again."""
+        if self.eyes is None:
+            return {}
+        made = as_read(self.jobs, have, self.suite)
+        found = self.store.evidence(made)
+        for job in self.jobs:
+            key = key_of(job)
+            if key in found and (why := self.eyes.here.doubt(job.sample, made[key], found[key].data)):
+                del found[key]
+                told = f"{job.sample.id}/{job.index}"
+                self.store.damage.append(f"evidence of {told} in {self.store.folder}: {why}; it is made again")
+        return found
 
     def flow(
         self,

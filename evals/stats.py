@@ -21,6 +21,7 @@ only, except for the bootstrap: 14,000 values take about 15 ms.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
@@ -133,12 +134,8 @@ def over(scores: Sequence[Score], make: Callable[[Sequence[Score]], Estimate]) -
 
 def lost(scores: Iterable[Score]) -> dict[str, int]:
     """Return how many scores have no verdict, by why."""
-    found: dict[str, int] = {}
-    for each in scores:
-        if each.value is None:
-            name = next((name for start, name in _WHY if each.reason.startswith(start)), "without a verdict")
-            found[name] = found.get(name, 0) + 1
-    return found
+    lacking = (each.reason for each in scores if each.value is None)
+    return dict(Counter(next((name for start, name in _WHY if why.startswith(start)), _OTHER) for why in lacking))
 
 
 def absent(scores: Iterable[Score]) -> tuple[str, ...]:
@@ -150,6 +147,7 @@ def _told(counts: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(f"{count:,} {name}" if count else name for name, count in counts.items())
 
 
+_OTHER = "without a verdict"
 NOT_ASKED = "not asked"
 NO_ROW = "missing: no row for it"
 _WHY = (
@@ -159,11 +157,12 @@ _WHY = (
     ("refused", "refused"),
     ("missing", "failed"),
     ("invalid image", "with an invalid picture"),
+    ("no evidence", "without evidence"),
     ("no answer", "without an answer"),
     ("no right answer", "without a right answer"),
 )
 """How reasons begin, and what outputs with such a reason are called."""
-_FAILURES = ("failed", "refused", "without a row", "with an invalid picture", "without a verdict", "not made", "answer")
+_FAILURES = ("failed", "refused", "a row", "invalid picture", "a verdict", "not made", "evidence", "answer")
 
 
 def failed(metric: Metric) -> bool:

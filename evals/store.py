@@ -131,8 +131,8 @@ class RunStore:
         return self._kept.packed
 
     @property
-    def damage(self) -> Sequence[str]:
-        """What was found not to be whole, a line each."""
+    def damage(self) -> list[str]:
+        """What was found not to be whole, a line each; who finds more adds it."""
         return self._stored.damage
 
     def check_room(self, need: int) -> None:

@@ -102,6 +102,8 @@ class Answer:
     served: str = ""
 
 
+UNNAMED = "unnamed"
+"""What a model is called whose service does not say which it is."""
 REWRITTEN = "rewritten"
 RESIZED = "resized"
 

@@ -12,7 +12,20 @@ from .packs import unpacked
 from .plugins import Suite
 from .slim import slim
 from .stored import Key
-from .types import CUT, RESIZED, REWRITTEN, Evidence, Job, Metric, Prediction, RunRecord, RunSpec, Sample, Score
+from .types import (
+    CUT,
+    RESIZED,
+    REWRITTEN,
+    UNNAMED,
+    Evidence,
+    Job,
+    Metric,
+    Prediction,
+    RunRecord,
+    RunSpec,
+    Sample,
+    Score,
+)
 
 
 def verdicts(
@@ -127,8 +140,8 @@ def record_of(
     }
     held = reasoning.counted(predictions.values(), strip=suite.reasoning == "strip")
     counts |= {f"reasoning_{how}": count for how, count in held.items()}
-    models = Counter(each.served for each in predictions.values())
-    judges = Counter(evidence[key].served for key in predictions if key in evidence)
+    models = Counter(each.served for each in predictions.values() if not each.refused)  # nobody answered
+    judges = Counter(evidence[key].served for key in predictions if key in evidence and evidence[key].served)
     served = {
         "other_model": _others(models),
         "other_judge": _others(judges),
@@ -156,8 +169,8 @@ def _others(served: Counter[str]) -> int:
 
 def _named(served: Counter[str]) -> tuple[str, ...]:
     """Return the models that a service names, the commonest first; what names none beside them is "unnamed"."""
-    found = sorted(served, key=lambda name: (-served[name], name))
-    return tuple(each or "unnamed" for each in found) if any(found) else ()
+    found = [each or UNNAMED for each in sorted(served, key=lambda name: (-served[name], name))]
+    return tuple(found) if {*found} - {UNNAMED} else ()
 
 
 def key_of(job: Job) -> Key:

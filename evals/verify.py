@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -12,12 +13,13 @@ from typing import get_args
 from . import verdicts
 from .errors import UsageError
 from .files import changed, named_digests
+from .plugins import Suite
 from .records import iter_scores, read_record
 from .remade import suite_of, taken
 from .runner import as_read, jobs_of
 from .samples import fingerprint
 from .stored import Stored
-from .types import Evidence, Json, Kind, Metric, RunRecord, Score
+from .types import Evidence, Json, Kind, Metric, RunRecord, Sample, Score
 
 _SLACK = 1e-9
 """What another machine's sums may differ by, in parts of a number."""
@@ -88,7 +90,28 @@ def verify(folder: Path, options: Mapping[str, Json] | None = None) -> Verified:
         moved = min(moved, _metrics(record.metrics, kept), key=len)
     wrong += moved
     wrong += _facts(record, remade)
+    wrong += _derived(folder, suite, samples, evidence, again)
     return Verified(len(made), len(scores), len(record.metrics), wrong)
+
+
+def _derived(
+    folder: Path,
+    suite: Suite,
+    samples: Sequence[Sample],
+    evidence: Mapping[tuple[str, str, int], Evidence],
+    scores: Sequence[Score],
+) -> list[str]:
+    """Return the files of lines in which the suite tells others of a run (GenEval's results.jsonl), and which now say
+    otherwise than its scores. Pictures made of pictures are not made again."""
+    with tempfile.TemporaryDirectory() as name:
+        suite.export(Path(name), samples, [], list(evidence.values()), scores)
+        made = {path.relative_to(name): _lines_of(path) for path in sorted(Path(name).rglob("*.jsonl"))}
+    there = [(folder / path, lines) for path, lines in made.items() if (folder / path).is_file()]
+    return [f"{path} is not what the suite writes of this run" for path, lines in there if _lines_of(path) != lines]
+
+
+def _lines_of(path: Path) -> list[bytes]:
+    return sorted(line for line in path.read_bytes().split(b"\n") if line)
 
 
 def _place(score: Score) -> tuple[str, int, str]:

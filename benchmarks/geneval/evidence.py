@@ -12,15 +12,17 @@ from typing import Any
 
 from ...evals import stats
 from ...evals.errors import EnvironmentProblem, UsageError
-from ...evals.files import RECORDS, named_digests, read_json, sha256, unseal, unsealed
+from ...evals.files import RECORDS, changed, named_digests, read_json, sha256, unseal, unsealed
 from ...evals.types import Score
 from . import metadata, prompts, suite
 from .metadata import Metadata
+from .official import image_path
 from .rule import Options, Verdict, verdict
 from .suite import Suite
 
 _MOST_PROMPTS, _MOST_PICTURES = 100_000, 10_000
 """No run has more prompts a task, and pictures a prompt; a damaged file may ask for any number."""
+_NO_EVIDENCE = "no evidence: its line is not whole"
 _OPTIONS = tuple(each.name for each in fields(Options))
 
 
@@ -139,10 +141,13 @@ def read_run(folder: Path, given: Suite) -> Iterator[Row]:
     """Yield a row for each picture of a finished run, ids SAMPLE/INDEX, options those of the run.
 
     Its prompts are those of its data, or of `given`, or those that lie in it (images/ID/metadata.jsonl):
-    whichever are those that its card names. Pictures that the run could not judge are yielded without
-    evidence, and so are those that it was not asked for, under the reason NOT_ASKED.
+    whichever are those that its card names. Pictures that the run could not judge, or whose evidence is gone, are
+    yielded without evidence, and so are those that it was not asked for, under the reason NOT_ASKED.
+    Raises UsageError where its outputs are not those that its record was written with.
     """
     card = _card(folder)
+    for line in changed(folder):
+        raise UsageError(f"{line}; run the same command again")
     asked = {name: metadata.read(row) for name, row in _prompts(folder, card, given).items()}
     options = {key: card[key] for key in _OPTIONS if key in card}
     found = _run_evidence(folder)
@@ -153,16 +158,64 @@ def read_run(folder: Path, given: Suite) -> Iterator[Row]:
             raise UsageError(f"{folder}: the prompt of {score.sample_id} is unknown: name the run's --data")
         made.add((score.sample_id, score.index))
         data = found.get((score.sample_id, score.index))
-        invalid = isinstance(data, dict) and "invalid" in data
+        why = _NO_EVIDENCE if score.value is not None else score.reason or _NO_EVIDENCE
+        if isinstance(data, dict) and "invalid" in data:
+            data, why = None, f"invalid image: {data['invalid']}"
         try:
-            saw = None if data is None or invalid else seen(data)
+            saw = None if data is None else seen(data)
         except UsageError as error:
             raise UsageError(f"{folder / 'evidence'}, {where}: {error}") from error
-        yield Row(where, asked[score.sample_id], saw, options, score.reason or "no evidence", where)
+        yield Row(where, asked[score.sample_id], saw, options, why, where)
     for name, prompt in asked.items():
         for index in range(card["images"]):
             if (name, index) not in made:
                 yield Row(f"{name}/{index}", prompt, None, options, stats.NOT_ASKED)
+
+
+def must_lie_as_made(folder: Path, given: Suite) -> None:
+    """Look whether a run's results.jsonl, and the pictures that it names, are those that its record was written with.
+
+    Raises UsageError naming what is not.
+    """
+    asked = _prompts(folder, _card(folder), given)
+    for line in changed(folder):
+        raise UsageError(f"{line}; run the same command again")
+    made = {
+        f"images/{image_path(each.sample_id, each.index)}": (bool(each.value), asked[each.sample_id])
+        for each in _run_scores(folder)
+        if each.value is not None and each.sample_id in asked
+    }
+    path = folder / "results.jsonl"
+    try:
+        rows = [_object(line) for _, line in suite.lines(path)]
+        told = {row["filename"]: (row["correct"], json.loads(row["metadata"])) for row in rows}
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise UsageError(f"{path} is damaged: {error}; run the same command again") from error
+    if told != made or len(rows) != len(made):
+        raise UsageError(f"{path} is not what the run wrote: its verdicts or prompts are others; run it again")
+    digests = _picture_digests(folder)
+    for name in made:
+        if digests and _digest(folder / name) not in digests.get(name, ()):
+            raise UsageError(f"{folder / name} is not the picture that the run drew; run the same command again")
+
+
+def _digest(path: Path) -> str:
+    """Return a file's digest, "" where there is none."""
+    try:
+        return sha256(path)
+    except OSError:
+        return ""
+
+
+def _picture_digests(folder: Path) -> dict[str, set[str]]:
+    """Return the digests that a run's lines tell of each picture: of two writers one came later."""
+    found: dict[str, set[str]] = {}
+    for path in sorted((folder / "predictions").glob("*.jsonl")):
+        with suite.readable(path), path.open("rb") as file:
+            for row in map(unseal, file):
+                if row is not None and isinstance(row.get("image"), str):
+                    found.setdefault(row["image"], set()).add(str(row.get("sha256")))
+    return found
 
 
 def _card(folder: Path) -> Mapping[str, Any]:
@@ -219,7 +272,7 @@ def _run_scores(folder: Path) -> Iterator[Score]:
             sample, index = str(score["sample_id"]), int(score["index"])
         except (UsageError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise UsageError(f"{where} is damaged: {error}") from error
-        yield Score(sample, index, "official", None, reason=str(score.get("reason") or ""))
+        yield Score(sample, index, "official", score.get("value"), reason=str(score.get("reason") or ""))
 
 
 def _run_evidence(folder: Path) -> dict[tuple[str, int], Any]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from ...evals import stats
 from ...evals.errors import UsageError
+from ...evals.files import RECORDS
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score
 from ..reading.answers import yes_no_vlmevalkit_2026
@@ -19,7 +20,8 @@ from ..reading.rows import Row
 from ..reading.scores import grouped, plain
 from ..reading.suite import own_name
 from ..reading.tables import read_rows
-from . import metadata
+from . import evidence as stored
+from . import metadata, prompts, suite
 
 PROTOCOL: Final = "self"
 _NUMBERS: Final = {2: "two", 3: "three", 4: "four"}
@@ -65,6 +67,8 @@ class SelfConsistency:
         path = path / "results.jsonl" if path.is_dir() else path
         if not path.is_file():
             raise UsageError(f"{path}: no such file; a finished GenEval run has it")
+        if any((path.parent / name).is_file() for name in (*RECORDS, "spec.json")):
+            stored.must_lie_as_made(path.parent, suite.load("official", prompts.OFFICIAL_SEED, prompts.OFFICIAL_SIZE))
         return tuple(sample for row in read_rows(path) for sample in _asked(row))
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Final
 
 from ...evals import stats
 from ...evals.errors import UsageError
@@ -22,6 +24,11 @@ from .scoring import Result, estimates
 _NAME = "geneval"
 _KEPT = Options()
 """What the official script keeps: boxes above these thresholds, so many a class."""
+
+_MOST: Final = 8
+"""Kinds of options that are told one by one."""
+_FAILED: Final = re.compile(r"expected .+found|no target for ", re.DOTALL)
+"""How the official reasons of a wrong picture begin."""
 
 Key = tuple[str, tuple[Clause, ...], tuple[Clause, ...]]
 """What a prompt asks, whatever its words: rewritten suites have the official clauses."""
@@ -42,6 +49,7 @@ def evidence(
     lines: list[Mapping[str, Json]] = []
     seen: set[str] = set()
     held: Counter[Metadata] = Counter()
+    used: Counter[Options] = Counter()
     for row in rows:
         if (name := json.dumps(row.id)) in seen:
             raise UsageError(f"{row.where}: id {shown(row.id)} stands above already: each picture counts once")
@@ -51,30 +59,50 @@ def evidence(
         if row.why == stats.NOT_ASKED:
             found.append(Result(row.asked.tag, prompt, None, row.why))
             continue
-        line = _line(row, base, flags)
+        line = _line(row, base, flags, used)
         correct = line["correct"]
         value = None if correct is None else float(correct)
-        found.append(Result(row.asked.tag, prompt, value, f"invalid image: {row.why}" if row.seen is None else ""))
+        found.append(Result(row.asked.tag, prompt, value, row.why if row.seen is None else ""))
         lines.append(line)
     if not lines:
         raise UsageError(f"{file} holds no rows: expected one JSON object a line")
     unscored = sum(line["correct"] is None for line in lines)
-    extra: dict[str, Json] = {}
+    extra = _told(used)
     if pictures is not None:
-        extra, lacking = _measured(held, pictures)
+        measured, lacking = _measured(held, pictures)
+        extra |= measured
         found += lacking
     return Scored(_NAME, len(lines), stats.metrics(estimates(found)), unscored=unscored, rows=lines, extra=extra)
 
 
-def _line(row: stored.Row, base: Options, flags: Mapping[str, float]) -> dict[str, Json]:
+def _line(row: stored.Row, base: Options, flags: Mapping[str, float], used: Counter[Options]) -> dict[str, Json]:
+    """Judge one row under its own options, and count these in `used`."""
     if row.seen is None:
         return {"id": row.id, "correct": None, "reason": row.why, "details": {}}
     try:
-        found = stored.judge(row.asked, row.seen, stored.options_over(base, {**row.options, **flags}))
+        options = stored.options_over(base, {**row.options, **flags})
+        used[options] += 1
+        found = stored.judge(row.asked, row.seen, options)
     except UsageError as error:
         raise UsageError(f"{row.where}: {error}") from error
     details = {label: [list(box) for box in boxes] for label, boxes in found.details.items()}
     return {"id": row.id, "correct": found.correct, "reason": found.reason, "details": details}
+
+
+def _told(used: Counter[Options]) -> dict[str, Json]:
+    """Return the options that were used, with how many rows each, where any are not the official ones."""
+    if not used.keys() - {_KEPT}:
+        return {}
+    official, told = asdict(_KEPT), Counter[str]()
+    for options, rows in used.items():
+        other = [f"{name}={value}" for name, value in asdict(options).items() if value != official[name]]
+        told[" ".join(other) or "the official ones"] += rows
+    most = told.most_common(_MOST)
+    rest = len(told) - len(most)
+    found = {name: f"({rows:,} rows)" for name, rows in most}
+    return {
+        "options": found | ({f"{rest} others": f"({told.total() - sum(n for _, n in most):,} rows)"} if rest else {})
+    }
 
 
 # -- results.jsonl ------------------------------------------------------------------------------------
@@ -106,6 +134,7 @@ def results_file(file: Path, base: Options, flags: Mapping[str, float], pictures
     extra |= {"missing": wrong} if wrong else {}
     contradicted = [each.id for each in rows if _contradicted(each)]
     extra |= {"contradicted": contradicted} if contradicted else {}
+    extra |= _twins(rows) | _told(Counter({options: len(rows)}))
     metrics = stats.metrics(estimates(found + lacking))
     unscored = sum(each.value is None for each in found)
     return Scored(_NAME, len(rows), metrics, unscored=unscored, rows=lines, extra=extra)
@@ -147,14 +176,32 @@ def _colourless(asked: Metadata) -> Metadata:
 
 
 def _contradicted(row: Judged) -> bool:
-    """Return whether a row's own boxes say otherwise than its verdict: it was judged under other options."""
-    coloured = any(each.color is not None for each in row.asked.include)
-    if row.correct is None or row.boxes is None or coloured or not row.asked.include:
+    """Return whether a row's own reason or boxes say otherwise than its verdict: it was judged under other options.
+
+    What is right has no reason in the official script. Colours are not in the file, but without boxes none is right.
+    """
+    if row.correct and _FAILED.match(row.reason):
+        return True
+    if row.correct is None or row.boxes is None or not row.asked.include:
         return False
+    coloured = any(each.color is not None for each in row.asked.include)
     try:
-        return verdict(row.asked, row.boxes, {}, _KEPT).correct != row.correct
+        found = verdict(_colourless(row.asked), row.boxes, {}, _KEPT).correct
     except UsageError:  # boxes that no one has asked for
         return False
+    return found != row.correct and not (coloured and found)
+
+
+def _twins(rows: Sequence[Judged]) -> dict[str, Json]:
+    """Return which rows have the very boxes of an earlier row of their prompt: one picture, or two alike."""
+    seen: set[tuple[Metadata, str]] = set()
+    found: list[Json] = []
+    for each in rows:
+        if each.boxes and any(each.boxes.values()):
+            told = (each.asked, json.dumps(each.boxes, sort_keys=True))
+            found += [each.id] if told in seen else []
+            seen.add(told)
+    return {"same_boxes": found} if found else {}
 
 
 # -- what a file should hold --------------------------------------------------------------------------
@@ -184,7 +231,9 @@ def _suite(asked: Iterable[Metadata], held: Mapping[Key, int], pictures: int) ->
     if all(key in official for key in held):
         same = all(official[_key(each)] == each.prompt for each in asked)
         told = "official" if same else "the official tasks, other words in the prompts"
-        return told, dict.fromkeys(official, max(pictures, *held.values()))
+        most = max(pictures, *held.values())
+        told += f", {most} pictures of a prompt where {pictures} are expected" if most > pictures else ""
+        return told, dict.fromkeys(official, most)
     return "not GenEval's own prompts", dict.fromkeys(held, max(held.values()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,19 +66,29 @@ def read(path: Path) -> list[Judged]:
     The official script (djghosh13/geneval af4902f, evaluate_images.py) writes filename, tag, prompt, correct,
     reason, and metadata and details as JSON inside a text; they may be objects too. ULMEvalKit's rows have
     index, tag, question, correct, reason, details and no metadata: the official suite has it, by the prompt.
-    Raises UsageError naming the row that is of neither kind, or says of a picture what an earlier row says.
+    Raises UsageError naming the row that is of neither kind, says of a picture what an earlier row says, or has no
+    filename where another of its prompt has one.
     """
     by_prompt = {row["prompt"]: metadata.read(row) for row in prompts.suite()}
     found: list[Judged] = []
     seen: set[tuple[str, Metadata]] = set()
+    named: dict[Metadata, bool] = {}
     for row in read_rows(path):
         each = _judged(row, by_prompt)
         file = row.name("filename")
-        if file and (file, each.asked) in seen:
+        place = _place(file)
+        if file and (place, each.asked) in seen:
             raise UsageError(f"{row.where}: {shown(file)} stands above already: each picture counts once")
-        seen.add((file, each.asked))
+        if named.setdefault(each.asked, bool(file)) != bool(file):
+            raise UsageError(f"{row.where}: of the rows of one prompt some have a filename and some have none")
+        seen.add((place, each.asked))
         found.append(each)
     return found
+
+
+def _place(file: str) -> str:
+    """Return one spelling of a path, however many slashes and dots it was written with."""
+    return posixpath.normpath("/" + file.replace("\\", "/").strip().lstrip("/"))
 
 
 def _judged(row: Row, by_prompt: Mapping[str, Metadata]) -> Judged:
@@ -89,8 +100,8 @@ def _judged(row: Row, by_prompt: Mapping[str, Metadata]) -> Judged:
     correct = _truth(row.fields.get("correct"))
     reason = row.fields.get("reason")
     told = row.where if name is None else name
-    if correct is None:
-        why = f"correct holds {shown(row.fields.get('correct'))}, expected true or false"
+    why = f"correct holds {shown(row.fields.get('correct'))}, expected true or false" if correct is None else ""
+    if why := why or _other(row, asked):
         return Judged(told, asked, None, "", None, why)
     return Judged(told, asked, correct, reason if isinstance(reason, str) else "", _boxes(row))
 
@@ -109,6 +120,15 @@ def _asked(row: Row, by_prompt: Mapping[str, Metadata]) -> Metadata:
     if prompt is None or tag is None:
         raise UsageError("neither metadata nor tag and prompt: no row of GenEval's results.jsonl")
     return Metadata(tag, prompt, ())
+
+
+def _other(row: Row, asked: Metadata) -> str:
+    """Return how a row's own columns say that it asks something else than its metadata; "" where they do not."""
+    for name, meant in (("tag", asked.tag), ("prompt", asked.prompt)):
+        told = row.words(name)
+        if told is not None and told.strip() != meant.strip():
+            return f"{name} holds {shown(told)}, and its metadata {shown(meant)}"
+    return ""
 
 
 def _boxes(row: Row) -> Mapping[str, Sequence[Sequence[float]]] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +11,10 @@ from ...evals.endpoint.chat import Chat, Terms
 from ...evals.endpoint.keys import no_key, read_key
 from ...evals.endpoint.replies import RequestFailed, grade_of
 from ...evals.errors import InvalidImage, UsageError
-from ...evals.types import Evidence, Json, Prediction, Sample
+from ...evals.types import UNNAMED, Evidence, Json, Prediction, Sample
 from .calibration import Calibrated, marked, set_digest
 from .local import LocalSpeaker, shown_name
+from .replay import first_doubt, prompt_digest, terms_of
 from .speakers import EndpointSpeaker, Speaker
 from .task import Ask, Verdict, load_task
 
@@ -28,9 +28,10 @@ _REMEDIES = {
 
 
 def served_as(data: Json) -> str:
-    """Return the models that replied for a judge's evidence, as their servers name them; "" for what no judge wrote."""
+    """Return the models that replied for a judge's evidence, as their servers name them; "" where nobody replied."""
     try:
-        return ", ".join(sorted({str(call["model"]) for run in data["runs"] for call in run["calls"] if call["model"]}))
+        names = {str(call["model"]) or UNNAMED for run in data["runs"] for call in run["calls"]}
+        return ", ".join(sorted(names - {UNNAMED} or names))
     except (TypeError, KeyError, AttributeError):  # it lies in files; `runs_of` says what is wrong with it
         return ""
 
@@ -158,6 +159,17 @@ class Judge:
             for at, (_, prediction) in enumerate(pairs)
         ]
 
+    def doubt(self, sample: Sample, prediction: Prediction, data: Json) -> str:
+        """Return why kept evidence is not what this judge would make of the replies in it, "" where it is."""
+        if self._judge is None:
+            return ""
+        why = first_doubt(self._task, sample, prediction, data, (self._temperature, self._max_tokens))
+        if not why and data.get("judge") != self._judge:
+            why = f"it is of the judge {data.get('judge')!r:.40}"
+        if not why and len(data["runs"]) != self._runs:
+            why = f"it has {len(data['runs'])} runs, {self._runs} were asked for"
+        return why
+
     def _judgement(self, speaker: Speaker, sample: Sample, prediction: Prediction) -> dict[str, Json]:
         """Return one run; with "error" where a request failed, and the calls made until then."""
         calls: list[dict[str, Json]] = []
@@ -174,14 +186,12 @@ class Judge:
                 return {**row, "lasting": True} if error.lasting else row
 
     def _call(self, speaker: Speaker, ask: Ask) -> dict[str, Json]:
-        first = ask.temperature == 0.0 and self._temperature is not None
-        temperature = self._temperature if first else ask.temperature
-        max_tokens = ask.max_tokens if self._max_tokens is None else self._max_tokens
+        temperature, max_tokens = terms_of(ask, self._temperature, self._max_tokens)
         reply = speaker.ask(ask, temperature, max_tokens)
         return {
             "reply": grade_of(reply, "judge", remedy="give the judge more tokens (--judge-max-tokens)"),
             "model": reply.model,
-            "prompt_sha256": hashlib.sha256(ask.prompt.encode("utf-8", "surrogatepass")).hexdigest(),
+            "prompt_sha256": prompt_digest(ask),
             "temperature": temperature,
             "max_tokens": max_tokens,
             "finish": reply.finish,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...evals import screen
 from ...evals.errors import EnvironmentProblem
 from ...evals.files import seal, unseal
-from ...evals.types import Evidence, Json, Prediction, Sample
+from ...evals.types import UNNAMED, Evidence, Json, Prediction, Sample, Scored
 from ..reading.elsewhere import answer_of
 from ..reading.rows import Row
 from .judge import Judge, served_as
@@ -45,7 +48,9 @@ def ask(
     With `strip` it judges the answer without its reasoning, and nothing where no answer is left.
 
     The replies lie in `<memory>.judge.jsonl`, one sealed line an answer, written as they come. A line is
-    used again for the same question, answer and judge; one with an error, or that was changed, is asked again.
+    used again for the same question, answer and judge; one with an error, or that was changed, is asked again,
+    and so is one whose value is not what its replies say. Of several lines of one answer the
+    first stands; all that is said.
     """
     answers = [answer_of(each, row, strip=strip) for each, row in zip(samples, rows, strict=True)]
     pairs = list(zip(samples, answers, strict=True))
@@ -53,7 +58,7 @@ def ask(
     card = json.dumps(judge.card, sort_keys=True)
     file = memory.with_name(memory.name + ".judge.jsonl")
     keys = [_key(card, *pair) for pair in pairs]
-    kept = _read(file)
+    kept = _standing(file, dict(zip(keys, pairs, strict=True)), judge)
     found = {
         key: Evidence(pair[0].id, data=kept[key], served=served_as(kept[key]))
         for key, pair in zip(keys, pairs, strict=True)
@@ -69,20 +74,53 @@ def ask(
     return [found[key] for key in keys]
 
 
+def judged_by(scored: Scored, evidence: Sequence[Evidence]) -> Scored:
+    """Return what was scored with the judges that replied, and how often: a request that failed is of no judge."""
+    judges = Counter(each.served for each in evidence if each.served)
+    told = {"judged_by": dict(judges.most_common())} if {*judges} - {UNNAMED} else {}
+    rest = {key: value for key, value in scored.extra.items() if key != "judged_by"}
+    return replace(scored, extra=rest | told)
+
+
 def _key(card: str, sample: Sample, prediction: Prediction) -> str:
     row = [card, sample.id, sample.target, prediction.text]
     return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
 
 
-def _read(file: Path) -> dict[str, Json]:
-    """Return what was kept; a line that is not whole, half-written or changed since, is asked again."""
+def _standing(file: Path, pairs: Mapping[str, tuple[Sample, Prediction]], judge: Judge) -> dict[str, Json]:
+    """Return what was kept of these answers and is what the judge makes of its replies; say what is not."""
     found: dict[str, Json] = {}
+    doubted: list[str] = []
+    second: list[str] = []
+    for row in _read(file):
+        key, data = row["key"], row.get("data")
+        if key not in pairs:
+            continue
+        sample, prediction = pairs[key]
+        if why := judge.doubt(sample, prediction, data):
+            doubted.append(f"{sample.id}: {why}")
+        elif key not in found:
+            found[key] = data
+        elif _values(found[key]) != _values(data):
+            second.append(sample.id)
+    if doubted:
+        screen.warn(f"{file}: {len(doubted)} kept judgements are not what the judge said ({doubted[0]}): asked again")
+    if second:
+        screen.warn(f"{file}: {len(second)} answers have a second judgement ({second[0]} ...): the first ones stand")
+    return found
+
+
+def _values(data: Json) -> list[Json]:
+    return [run["value"] for run in data["runs"]]
+
+
+def _read(file: Path) -> Iterator[dict[str, Json]]:
+    """Yield the whole lines of what was kept; one that is half-written or changed since is asked again."""
     if file.is_file():
         with file.open("rb") as lines:
             for row in map(unseal, lines):
                 if row is not None and isinstance(row.get("key"), str):
-                    found[row["key"]] = row.get("data")
-    return found
+                    yield row
 
 
 def _append(file: Path, made: Sequence[tuple[str, Evidence]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ...evals.types import Score, Scored
 from ..reading.elsewhere import Answers, elsewhere, judgeable
 from ..reading.suite import TableBenchmark
-from .kept import ask, judged
+from .kept import ask, judged, judged_by
 
 
 def matched_rescore(
@@ -32,6 +32,6 @@ def matched_rescore(
             strip = suite.reasoning == "strip"
             evidence = ask(suite.suite.judge, found.samples, found.rows, options, memory=found.file, strip=strip)
         scored = elsewhere(suite, found, evidence=evidence, settle=settle)
-        return told(found, scored)
+        return told(found, judged_by(scored, evidence or ()))
 
     return rescored

@@ -16,7 +16,8 @@ from typing import Final
 from ...evals.errors import UsageError
 from ...evals.types import Evidence, Prediction, Sample
 from ..reading.answers import letter_vlmevalkit_2024
-from .task import Ask, Verdict, runs_of
+from .replay import believed
+from .task import Ask, JudgeTask, Verdict
 
 ENGLISH: Final = (
     "You are an AI assistant who will help me to match "
@@ -91,7 +92,7 @@ MMBENCH = Matcher("mmbench")
 MMMU = Matcher("mmmu")
 
 
-def matched(evidence: Evidence) -> str | None:
+def matched(task: JudgeTask, sample: Sample, prediction: Prediction, evidence: Evidence) -> str | None:
     """Return the letter of a judge's verdict, None where there is none."""
-    runs = runs_of(evidence, str)
+    runs = believed(task, sample, prediction, evidence, str)
     return runs[0].get("value") if runs else None

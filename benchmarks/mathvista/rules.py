@@ -16,16 +16,17 @@ from ..judging.matcher import matched
 from ..reading.answers import LETTER
 from ..reading.cells import whole
 from ..reading.scores import Read, scores_of
-from .extraction import extracted
+from .extraction import EXTRACTOR, extracted
 
 PROTOCOLS: Final = ("official", "vlmevalkit-2026", "lmms-eval")
+_WORD: Final = re.compile(r"\w+")
 _IN_BRACKETS: Final = re.compile(r"\(([a-zA-Z])\)")
 
 
 def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
     """Return one Score a protocol; none where neither a rule nor a judge has read the answer."""
     target, text = sample.target, prediction.text or ""
-    judged = matched(evidence) if evidence is not None else None
+    judged = matched(EXTRACTOR, sample, prediction, evidence) if evidence is not None else None
     reads: dict[str, Read] = {}
     for name, said, known, form in (
         ("official", text, {**target, "precision": whole(target["precision"])}, str),
@@ -35,9 +36,23 @@ def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = No
         found = judged if found is None else found
         answer = None if found is None else normalised(found, known)
         right = None if found is None else float(form(str(answer)) == form(target["answer"]))
-        reads[name] = (answer, right, found is None)
+        reads[name] = (answer, right, found is None or answer is None or not _stands(found, known))
     reads["vlmevalkit-2026"] = _vlmevalkit(text, target)
     return scores_of(sample, prediction, {name: reads[name] for name in PROTOCOLS})
+
+
+def _stands(found: str, target: Mapping[str, Json]) -> bool:
+    """Return whether an answer says anything: of options, one by its letter or a word of it. Else the official rule
+    takes the option with the nearest spelling, whatever was said."""
+    choices: list[str] = target["choices"]
+    said = found.strip()
+    if not choices or not said:
+        return bool(said)
+    letters = _IN_BRACKETS.findall(said)
+    letter = letters[0].upper() if letters else said
+    words = {word for each in choices for word in _WORD.findall(each.lower())}
+    named = letter in [*string.ascii_uppercase[: len(choices)]] or said in choices
+    return named or not words.isdisjoint(_WORD.findall(said.lower()))
 
 
 def normalised(found: str, target: Mapping[str, Json]) -> str | None:

@@ -17,9 +17,9 @@ from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
-from ..judging.kept import ask, judged
-from ..judging.task import runs_of
-from ..reading.cells import listed
+from ..judging.kept import ask, judged, judged_by
+from ..judging.replay import believed
+from ..reading.cells import listed, shown
 from ..reading.elsewhere import RESPONSE, elsewhere, judgeable
 from ..reading.importers import Taken, with_columns
 from ..reading.rows import Row
@@ -27,6 +27,8 @@ from ..reading.scores import percent, plain
 from ..reading.sources import Source
 from ..reading.suite import PRESETS, Asked, TableBenchmark, TableSuite, row_id
 from ..reading.tables import read_rows
+from .grader import GRADER
+from .prompt import read_grade
 
 CAPABILITIES: Final = ("rec", "ocr", "know", "gen", "spat", "math")
 _GROUPS: Final = ("capability", "category")
@@ -42,7 +44,7 @@ _REASON_FIRST: Final = (
 
 def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = None) -> Sequence[Score]:
     """Return the mean grade over the runs; no verdict where a run has none."""
-    runs = runs_of(evidence, int, float)
+    runs = believed(GRADER, sample, prediction, evidence, int, float)
     grades = [run.get("value") for run in runs]
     known = [float(grade) for grade in grades if grade is not None and not math.isnan(grade)]
     whole = bool(known) and len(known) == len(grades)
@@ -118,6 +120,7 @@ def _rescored(
         evidence=evidence,
         graded=True,
     )
+    scored = judged_by(scored, evidence)
     return replace(scored, metrics=stats.kept(scored.metrics)) if allow_unscored else scored
 
 
@@ -158,12 +161,32 @@ def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None)
         length = len(runs) if length is None else length
         if len(runs) != length:
             raise source.wrong("grades", runs, f"{length} grades, as the rows before have")
+        _must_be_said(source, runs)
         found.append(Evidence(sample.id, data={"runs": [{"value": value} for value in runs]}))
     if all(not each.data["runs"] for each in found):
         raise UsageError(
             f"{rows[0].where}: no column 'grades': add it, or give --grades FILE, or have a judge grade: --judge MODEL"
         )
     return found
+
+
+def _must_be_said(row: Row, grades: Sequence[Json]) -> None:
+    """Raise UsageError where a grade is not what the grader said, whose replies the official tool keeps as `content`.
+
+    A reply that nobody can read has the grade 0 there.
+    """
+    said = row.fields.get("content")
+    held: Sequence[Json] = said if isinstance(said, list) else [said]
+    replies = [each for each in held if isinstance(each, str)]
+    official = isinstance(said, list) and "score" in row.fields
+    if not replies or not (official or read_grade(replies[0]) is not None):
+        return  # of another table
+    if len(replies) != len(grades):
+        raise row.wrong("content", replies, f"{len(grades)} replies, one a grade")
+    for reply, grade in zip(replies, grades, strict=True):
+        read = read_grade(reply) or 0.0
+        if grade is not None and grade != read and not (math.isnan(grade) and math.isnan(read)):
+            raise row.wrong("score", grade, f"{read}, which its content says: {shown(reply)}")
 
 
 def _grade(value: Json) -> Json:

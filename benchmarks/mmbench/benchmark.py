@@ -14,7 +14,7 @@ from ...evals import stats
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score
 from ..judging.matched import matched_rescore
-from ..judging.matcher import matched
+from ..judging.matcher import MMBENCH, matched
 from ..reading.answers import LETTER
 from ..reading.cells import whole
 from ..reading.choices import LETTER_LINE, prompt_of
@@ -34,7 +34,7 @@ def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = No
     """Return one Score a protocol for one roll: 1 where the letter read is the gold one."""
     reads = read(prediction.text or "", sample.target)
     if evidence is not None:
-        letter = matched(evidence)
+        letter = matched(MMBENCH, sample, prediction, evidence)
         value = None if letter is None else float(letter == sample.target["answer"])
         reads["official-judge"] = (letter, value, letter in (None, "Z"))
     return scores_of(sample, prediction, reads, {"rolls": len(sample.target["options"])})

@@ -17,7 +17,7 @@ from ...evals import stats
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Picture, Prediction, Sample, Score, Scored
 from ..judging.matched import matched_rescore
-from ..judging.matcher import matched
+from ..judging.matcher import MMMU, matched
 from ..reading.answers import LETTER, letter_fixed
 from ..reading.cells import listed
 from ..reading.cells import plain as scalar
@@ -61,7 +61,7 @@ def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = No
     text = prediction.text or ""
     reads = read_open(text, target["answer"]) if target["open"] else read_choice(text, target)
     if evidence is not None:
-        letter = matched(evidence)
+        letter = matched(MMMU, sample, prediction, evidence)
         value = None if letter is None else float(letter in _expected(target))
         reads["vlmevalkit-judge"] = (letter, value, letter in (None, "Z"))
     details = {"position": target["position"], "letters": target["letters"], "answer": target["answer"]}

@@ -18,6 +18,7 @@ from ..reading.rows import Row
 from ..reading.scores import Read, accuracy, by_protocol, grouped, scores_of
 from ..reading.sources import Source
 from ..reading.suite import PRESETS, Asked, TableSuite
+from .grader import GRADER
 from .rows import by_place, paired
 
 PROTOCOLS: Final = ("official", "vlmevalkit-2026", "lmms-eval")
@@ -43,7 +44,7 @@ def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = No
     target, text = sample.target, prediction.text or ""
     reads: dict[str, Read] = {}
     if evidence is not None:
-        said = matched(evidence)
+        said = matched(GRADER, sample, prediction, evidence)
         reads["official"] = (said, None if said is None else float(said == "yes"), said is None)
     reads |= letter_vlmevalkit(text, target)
     return scores_of(sample, prediction, reads | {"lmms-eval": letter_read(letter_lmms(text), target["answer"])})

@@ -15,11 +15,12 @@ from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score
 from ..judging.calibration import heard, mixed, standing
-from ..judging.task import runs_of
+from ..judging.replay import believed
 from ..reading.cells import whole
 from ..reading.rows import Row
 from ..reading.tables import read_rows
 from . import rules
+from .grader import GRADER, VERIFIED_GRADER
 from .rules import LEGACY, VERIFIED, Form
 
 PROTOCOL: Final = "official"
@@ -109,7 +110,7 @@ class Wise:
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]:
         """Return the mean over the judge's runs; no verdict where one of them has none."""
-        runs = runs_of(evidence, int, dict)
+        runs = believed(VERIFIED_GRADER if self.form is VERIFIED else GRADER, sample, prediction, evidence, int, dict)
         values = [None if each.get("value") is None else self._value(each["value"]) for each in runs]
         known = [each for each in values if each is not None]
         reasons = [str(each["reason"]) for each in runs if each.get("reason")]

@@ -10,7 +10,7 @@ import pytest
 from janus_eval.evals import evaluate
 from janus_eval.evals.commands import cli
 from janus_eval.evals.stored import Stored
-from janus_eval.evals.types import Job, Refusal, RunRecord
+from janus_eval.evals.types import Drawn, Job, Refusal, RunRecord
 from janus_eval.reports import standing
 from PIL import Image
 
@@ -93,3 +93,16 @@ def test_a_refusal_lies_on_disk_with_its_reason(prompts: Path) -> None:
     kept = {each.sample_id: each for each in Stored(folder).predictions().values()}
     assert (kept["a"].refused, kept["a"].image) == ("moderation_blocked: a red thing", None)
     assert kept["b"].refused == "" and kept["b"].image is not None
+
+
+class Named(Prudish):
+    """As `Prudish`, behind a service that says which model drew."""
+
+    def predict(self, jobs: Sequence[Job]) -> Sequence[Any]:
+        return [each if isinstance(each, Refusal) else Drawn(each, served="m") for each in super().predict(jobs)]
+
+
+def test_a_refusal_names_no_model_and_is_of_no_other(prompts: Path) -> None:
+    record = drawn(Named(), prompts)
+    assert (record.counts["refused"], record.served) == (1, {"model": ("m",)})
+    assert "other_model" not in record.counts

@@ -217,3 +217,38 @@ def test_outputs_that_were_deleted_are_told_of(tmp_path: Path, capsys: pytest.Ca
     shutil.rmtree(folder / "predictions")
     assert cli.main(["show", str(folder)]) == 0
     assert "GONE: the predictions that these numbers are of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("bench", "value"), [("mm_vet", 7.5), ("mm_vet", 0.3), ("wise_verified", 5)])
+def test_a_judgement_that_its_reply_does_not_say_is_named_and_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], bench: str, value: float
+) -> None:
+    model = "blank-image" if bench.startswith("wise") else "always-yes"
+    line = [
+        "run",
+        "-m",
+        model,
+        "-b",
+        bench,
+        "--data",
+        "toy",
+        "-l",
+        "2",
+        "-o",
+        str(tmp_path / "runs"),
+        "--judge",
+        "rule",
+    ]
+    cli.main(line)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert not verify(folder).wrong
+    before = (folder / "scores.jsonl").read_text()
+    (evidence,) = (folder / "evidence").glob("*.jsonl")
+    lines_edited(evidence, lambda rows: rows[0]["data"]["runs"][0].update(value=value), sealed=True)
+    resealed(folder)
+    assert any("its score is stored as" in each for each in verify(folder).wrong)
+    (folder / "record.json").unlink()
+    capsys.readouterr()
+    cli.main(line)
+    assert f"its value is {value}, and its reply says" in capsys.readouterr().err
+    assert (folder / "scores.jsonl").read_text() == before

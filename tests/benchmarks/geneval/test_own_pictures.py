@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from janus_eval.benchmarks.toy.world import Scene, Thing, draw
 from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.types import Prediction
+from janus_eval.evals.verify import verify
 
 CAT = {"class": "cat", "count": 1, "color": "red"}
 ROWS: list[dict[str, Any]] = [
@@ -93,3 +95,57 @@ def test_without_pictures_it_says_what_to_give(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").write_text(text.replace('"correct": true', '"correct": "yes"'))
     with pytest.raises(UsageError, match=r"line 1.*correct"):
         SelfConsistency(data=str(tmp_path)).samples()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("drawn")
+    assert cli.main(["run", "-m", "janus-toy", "-b", "geneval", "-l", "2", "-o", str(out), "--json"]) == 0
+    (folder,) = out.iterdir()
+    return folder
+
+
+@pytest.fixture
+def drawn(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / made.name))
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_run_as_it_lies_is_asked_about(drawn: Path) -> None:
+    assert SelfConsistency(data=str(drawn)).samples()
+    assert SelfConsistency(data=str(drawn / "results.jsonl")).samples()
+
+
+def test_a_run_that_was_changed_is_not_asked_about(drawn: Path) -> None:
+    def told(match: str) -> None:
+        with pytest.raises(UsageError, match=match):
+            SelfConsistency(data=str(drawn)).samples()
+
+    results = (drawn / "results.jsonl").read_text()
+    verdict = '"correct":' + ("true" if '"correct":true' in results else "false")
+    for new in (verdict.replace("true", "maybe").replace("false", "true").replace("maybe", "false"), '"correct":null'):
+        edited(drawn / "results.jsonl", verdict, new)
+        told(r"results\.jsonl is not what the run wrote")
+        (drawn / "results.jsonl").write_text(results)
+    (drawn / "results.jsonl").write_text("".join(results.splitlines(keepends=True)[1:]))
+    told(r"results\.jsonl is not what the run wrote")
+    (drawn / "results.jsonl").write_text(results)
+    one, two = sorted(drawn.glob("images/*/samples/*.png"))[::7]
+    kept = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    told("is not the picture that the run drew")
+    one.write_bytes(kept)
+    (drawn / "record.json").unlink()
+    told("has no record.json")
+
+
+def test_verify_names_files_of_a_run_that_say_otherwise_than_its_scores(drawn: Path) -> None:
+    assert not verify(drawn).wrong
+    edited(drawn / "results.jsonl", '"correct":', '"correct": ')
+    edited(drawn / "images/00000/metadata.jsonl", '"count"', '"Count"')
+    assert [Path(each.split(" is not ")[0]).name for each in verify(drawn).wrong] == ["metadata.jsonl", "results.jsonl"]

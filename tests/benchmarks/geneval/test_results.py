@@ -205,3 +205,55 @@ def test_it_reads_what_a_run_of_ours_writes(tmp_path):
     made = [Score("00000", index, "official", float(index < 3), details={}) for index in range(4)]
     ours.write_results(tmp_path / "results.jsonl", [Sample("00000", row["prompt"], target=row)], made)
     assert value(score("geneval", tmp_path / "results.jsonl"), "official/single_object (part)") == 0.75
+
+
+def first(tag, correct, **more):
+    row = next(row for row in prompts.suite() if row["tag"] == tag)
+    return {**official(row, correct), **more}
+
+
+@pytest.mark.parametrize(
+    "other", ["./images/1//samples/a.png", "images/0/../1/./samples/a.png", "images\\1\\samples\\a.png"]
+)
+def test_a_picture_under_another_spelling_of_its_path_is_refused(tmp_path, other):
+    rows = [first("counting", True, filename=name) for name in ("images/1/samples/a.png", other)]
+    with pytest.raises(UsageError, match=r"line 2: .* stands above already"):
+        score("geneval", write(tmp_path / "r.jsonl", rows))
+
+
+def test_rows_of_one_prompt_with_and_without_filename_are_refused(tmp_path):
+    rows = [first("counting", True), first("counting", True, filename=None)]
+    with pytest.raises(UsageError, match="line 2: of the rows of one prompt some have a filename"):
+        score("geneval", write(tmp_path / "r.jsonl", rows))
+
+
+def test_rows_of_one_prompt_with_the_same_boxes_are_named(tmp_path):
+    boxes = {"cow": [[0, 0, 9, 9, 0.93]]}
+    rows = [first("counting", True, filename=name, details=json.dumps(boxes)) for name in ("a.png", "b.png")]
+    assert score("geneval", write(tmp_path / "r.jsonl", rows)).extra["same_boxes"] == ["b.png"]
+
+
+def test_more_pictures_than_expected_are_said(tmp_path):
+    rows = [first("counting", True, filename=f"{number}.png") for number in range(5)]
+    assert "5 pictures of a prompt where 4" in score("geneval", write(tmp_path / "r.jsonl", rows)).extra["suite"]
+
+
+def test_a_coloured_prompt_without_its_boxes_cannot_be_right(tmp_path):
+    name = first("colors", True)["filename"]
+    path = write(tmp_path / "r.jsonl", [first("colors", True, details="{}")])
+    assert score("geneval", path).extra["contradicted"] == [name]
+    path = write(tmp_path / "r.jsonl", [first("colors", False, details="{}")])
+    assert "contradicted" not in score("geneval", path).extra
+
+
+def test_a_right_picture_with_the_reason_of_a_wrong_one_is_contradicted(tmp_path):
+    row = first("counting", True, reason="expected cow>=2, found 0", details=None)
+    assert score("geneval", write(tmp_path / "r.jsonl", [row])).extra["contradicted"] == [row["filename"]]
+
+
+@pytest.mark.parametrize("column", ["tag", "prompt"])
+def test_columns_that_contradict_the_metadata_leave_no_verdict(tmp_path, capsys, column):
+    row = first("counting", True)
+    row[column] = "colors"
+    assert main(["score", "-b", "geneval", str(write(tmp_path / "r.jsonl", [row]))]) == 5
+    assert f"{column} holds 'colors', and its metadata" in capsys.readouterr().out

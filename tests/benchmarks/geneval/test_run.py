@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import pytest
 from janus_eval.benchmarks.geneval.benchmark import GenEval
 from janus_eval.evals import members
+from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.executors import Plugin
 from janus_eval.evals.executors.local import Local
@@ -151,14 +152,49 @@ def test_a_limited_run_judged_again_is_as_limited(tmp_path, suite):
         GenEval().rescore(evidence=folder)
 
 
-def test_a_damaged_evidence_line_leaves_its_picture_without_a_verdict(finished):
+def test_evidence_that_was_changed_is_not_judged_again(finished):
     _, _, folder = finished
     (path,) = (folder / "evidence").glob("*.jsonl")
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0].replace("0.", "1.", 1), *lines[1:]]))
-    assert GenEval().rescore(evidence=folder).unscored == 2
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[1:]))
+    for asked in ({"evidence": folder}, {"predictions": folder}):
+        with pytest.raises(UsageError, match=r"evidence was changed after record\.json was written"):
+            GenEval().rescore(**asked)
+
+
+def test_a_picture_whose_evidence_is_gone_is_without_evidence(finished):
+    """A record of format 1 names no digests."""
+    _, _, folder = finished
+    (path,) = (folder / "evidence").glob("*.jsonl")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    record = json.loads((folder / "record.json").read_text())
+    old = {key: value for key, value in record.items() if key != "sum" and not key.endswith("_sha256")}
+    (folder / "record.json").write_text(json.dumps({**old, "format": 1}))
+    found = GenEval().rescore(evidence=folder)
+    assert found.metrics["official/correct_images (part)"].absent[:2] == (
+        "1 without evidence",
+        "1 with an invalid picture",
+    )
+    assert found.unscored == 2
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
     with pytest.raises(UsageError, match="is no run"):
         GenEval().rescore(evidence=tmp_path)
+
+
+def test_other_options_than_the_official_are_said_with_their_rows(tmp_path, finished, capsys):
+    _, _, folder = finished
+    assert "options" not in GenEval().rescore(evidence=folder).extra
+    said = GenEval().rescore(evidence=folder, threshold=0.5).extra["options"]
+    assert said == {"threshold=0.5": "(11 rows)"}
+    row = {"id": 0, "metadata": PROMPTS[0], "boxes": {"cat": [[0, 0, 9, 9, 0.2]]}, "colors": {}}
+    rows = [row, {**row, "id": 1, "options": {"threshold": 0.1}}, {**row, "id": 2, "options": {"threshold": 0.3}}]
+    assert main(["score", "-b", "geneval", "--evidence", str(write(tmp_path / "e.jsonl", *rows))]) == 0
+    assert "options: the official ones (2 rows), threshold=0.1 (1 rows)" in capsys.readouterr().out
+
+
+def test_options_given_for_a_results_jsonl_are_said(tmp_path):
+    row = {"filename": "a.png", "correct": True, "metadata": PROMPTS[0], "details": {"cat": [[0, 0, 9, 9, 0.7]]}}
+    said = GenEval().rescore(predictions=write(tmp_path / "r.jsonl", row), threshold=0.6).extra["options"]
+    assert said == {"threshold=0.6": "(1 rows)"}

@@ -91,6 +91,26 @@ def test_without_a_judge_what_no_rule_reads_has_no_verdict(
     assert found == {"official": official, "vlmevalkit-2026": vlmevalkit, "lmms-eval": lmms}
 
 
+@pytest.mark.parametrize(
+    ("text", "kind", "unparsed"),
+    [
+        ("", "text", True),
+        (" ", "text", True),
+        ("", "integer", True),
+        ('The answer is "E".', "text", True),
+        ('The answer is "purple".', "text", True),
+        ('The answer is "6 / 12".', "text", False),
+        ('The answer is "B".', "text", False),
+        ("8/11", "text", False),
+        ('The answer is "many".', "integer", True),
+        ("14", "integer", False),
+    ],
+)
+def test_what_the_official_rule_settles_without_an_answer_is_unparsed(text: str, kind: str, unparsed: bool) -> None:
+    scores = score(Sample("1", "", target=target(kind, "14", 1)), Prediction("1", 0, "text", text=text))
+    assert next(each for each in scores if each.protocol == "official").unparsed is unparsed
+
+
 def rows(*said: str) -> list[dict[str, Any]]:
     about = {"question_type": "free_form", "answer_type": "integer", "answer": "14", "question": "Which number?"}
     skills = ("['arithmetic reasoning']", "['arithmetic reasoning', 'statistical reasoning']")

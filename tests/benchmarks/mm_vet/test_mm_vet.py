@@ -11,6 +11,7 @@ import pytest
 from janus_eval.benchmarks.mm_vet.benchmark import MmVet
 from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import UsageError
+from janus_eval.evals.files import seal
 from support.chat_server import Fault, Service, serving
 from support.predictions import lines, part, value, write
 
@@ -64,6 +65,31 @@ def test_a_grade_that_is_none_is_named(tmp_path: Path, grades: list[Any], messag
         MmVet().rescore(predictions=write(tmp_path / "p.jsonl", *rows))
 
 
+@pytest.mark.parametrize(
+    ("content", "grade", "told"),
+    [
+        (["1.0"], [0.9], "1.0, which its content says"),
+        (["0.0 because"], [1], "0.0, which its content says"),
+        (["no grade"], [0.5], "0.0, which its content says"),
+        (["1.0", "1.0"], [1.0], "1 replies, one a grade"),
+        ("0.0", 1.0, "0.0, which its content says"),
+    ],
+)
+def test_a_grade_that_is_not_what_the_grader_said_is_named(tmp_path: Path, content: Any, grade: Any, told: str) -> None:
+    grades = {"v1": {"content": ["0.8"], "score": [0.8]}, "v2": {"content": content, "score": grade}}
+    (tmp_path / "g.json").write_text(json.dumps(grades))
+    data = write(tmp_path / "data.jsonl", *vet_rows())
+    with pytest.raises(UsageError, match=rf"g\.json line 2: .*{told}"):
+        MmVet().rescore(predictions=tmp_path / "g.json", data=data)
+
+
+def test_an_unreadable_reply_keeps_the_official_grade_of_zero(tmp_path: Path) -> None:
+    grades = {"v1": {"content": ["0.8"], "score": [0.8]}, "v2": {"content": ["no"], "score": [0.0]}}
+    (tmp_path / "g.json").write_text(json.dumps(grades))
+    data = write(tmp_path / "data.jsonl", *vet_rows())
+    assert part(MmVet().rescore(predictions=tmp_path / "g.json", data=data), "official/total") == 40
+
+
 def test_answers_without_grades_or_judge_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--judge MODEL"):
         MmVet().rescore(predictions=write(tmp_path / "p.jsonl", *vet_rows()))
@@ -114,6 +140,49 @@ def test_a_kept_reply_that_was_changed_is_asked_for_again(tmp_path: Path, servic
         assert len(service.asked) > asked
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"value": 0.5', '"value": 0.9', "its value is 0.9, and its reply says 0.5"),
+        ('"value": 0.5', '"value": 7.5', "its value is 7.5"),
+        ('"reply": "0.5"', '"reply": "0.9"', "its reply says 0.9"),
+        ('"prompt_sha256": "', '"prompt_sha256": "0', "asked something else"),
+        ('"temperature": 0.0', '"temperature": 2.0', "another temperature"),
+        ('"task": "mm_vet"', '"task": "judge"', "of the task 'judge'"),
+        ('"judge": "gpt-x"', '"judge": "gpt-3"', "of the judge 'gpt-3'"),
+    ],
+)
+def test_a_kept_judgement_that_its_reply_does_not_say_is_asked_again(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str], old: str, new: str, told: str
+) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    options: dict[str, Any] = {"judge": "gpt-x", "judge_base_url": service.url, "judge_retries": 0}
+    MmVet().rescore(predictions=path, **options)
+    rewritten(tmp_path / "p.jsonl.judge.jsonl", old, new)
+    assert part(MmVet().rescore(predictions=path, **options), "official/total") == 50
+    assert len(service.asked) == 4 and told in capsys.readouterr().err
+
+
+def rewritten(kept: Path, old: str, new: str, *, beside: bool = False) -> None:
+    """Edit each kept line and seal it again; `beside`: as a further line."""
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    texts = [json.dumps({key: value for key, value in row.items() if key != "sum"}) for row in rows]
+    assert all(old in each for each in texts)
+    again = "".join(seal(json.loads(each.replace(old, new))) + "\n" for each in texts)
+    kept.write_text((kept.read_text() if beside else "") + again)
+
+
+def test_a_second_judgement_of_an_answer_is_said_and_moves_nothing(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    options: dict[str, Any] = {"judge": "gpt-x", "judge_base_url": service.url, "judge_retries": 0}
+    MmVet().rescore(predictions=path, **options)
+    rewritten(tmp_path / "p.jsonl.judge.jsonl", "0.5", "0.9", beside=True)
+    assert part(MmVet().rescore(predictions=path, **options), "official/total") == 50
+    assert len(service.asked) == 2 and "2 answers have a second judgement" in capsys.readouterr().err
+
+
 def test_a_judge_that_changes_in_the_middle_is_said(
     tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +197,17 @@ def test_a_judge_that_changes_in_the_middle_is_said(
     said = capsys.readouterr()
     assert "the service changed the judge in the middle" in said.err
     assert "served-model-2026-01-01 1" in said.out and "another 1" in said.out
+
+
+def test_a_judgement_that_failed_is_of_no_other_judge(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "p.jsonl", *vet_rows())
+    service.faults = [Fault(400)]
+    line = ["score", "-b", "mm_vet", str(path), "--judge", "gpt-x", "--judge-base-url", service.url]
+    main([*line, "--judge-concurrency", "1"])
+    said = capsys.readouterr()
+    assert "judged by: served-model-2026-01-01 1\n" in said.out and "changed the judge" not in said.err
 
 
 def test_another_judge_is_asked_anew(tmp_path: Path, service: Service) -> None:

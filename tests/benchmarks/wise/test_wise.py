@@ -57,7 +57,7 @@ def scored(folder: Path, found: list[Evidence], kind: Any = WiseVerified) -> tup
     scores = [
         score
         for sample, seen in zip(bench.samples(), found, strict=True)
-        for score in bench.score(sample, Prediction(sample.id, kind="image"), seen)
+        for score in bench.score(sample, Prediction(sample.id, kind="image", image=folder / "drawn.png"), seen)
     ]
     return scores, dict(bench.aggregate(scores))
 
