@@ -57,7 +57,8 @@ def test_a_name_tells_of_that_alone_with_its_commands(capsys: pytest.CaptureFixt
 
 def test_every_registered_model_suite_and_tracker_of_ours_is_known() -> None:
     known = {name.replace("_", "-") for use in doctor._USES for name in use.names.split()}
-    known |= {"janus-pro", "always-yes", "blank-image", "first-option", "images", "noise-image"}  # need nothing
+    known |= {"janus-pro", "always-yes", "blank-image", "first-option", "images", "noise-image"}
+    known |= {"edit-toy", "same-picture"}  # these need nothing
     known |= {"judge", "options", "prompts", "short-answer", "yes-no"}  # of the user's own data
     for group in ("models", "benchmarks", "trackers"):
         ours = [point.name for point in registry._points(group) if point.value.startswith("janus_eval.")]
