@@ -128,7 +128,9 @@ class Walk:
         elif at < 0 or betting.certain_above(values, at, alpha):
             verdict = "held"
         mean = math.fsum(values) / len(values) if values else 0.5
-        low, high = sorted(turn * (2 * end - 1) * unit for end in betting.interval(values, alpha))
+        most = math.fsum(top - bottom for bottom, top in self._reach.values())  # from nothing right to all
+        ends = sorted(turn * (2 * end - 1) * unit for end in betting.interval(values, alpha))
+        low, high = (min(most, max(-most, end)) for end in ends)
         return Look(verdict, len(values), whole, turn * (2 * mean - 1) * unit, low, high)
 
 
