@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from . import packs
 from .files import dump, publish_lines, seal
 from .packs import Line
-from .stored import Key, files, is_foreign, line_key, read_line, whose
+from .stored import Key, files, is_foreign, line_key, read_line, says_whose, whose
 
 Place = tuple[Path, int, int]
 """A line within a file: where it begins, how long it is."""
@@ -25,10 +25,12 @@ def settle(
     *,
     torn: bool,
     own: Path | None = None,
+    lost: Collection[Key] = (),
 ) -> None:
     """Leave the lines of `predictions` or `evidence` in one file, one a key, in the order of `keys`.
 
-    Of several lines of one key the last that `fits` stays, else the last; `torn` lines and another run's are left out.
+    Of several lines of one key the last that `fits` stays, else the last; `torn` lines, another run's and those of the
+    keys that are `lost` are left out.
     Where pictures are packed, one pack is left, in the same order, and a picture that does not fit has no line; `own`
     is the pack that this process wrote.
     """
@@ -40,9 +42,10 @@ def settle(
     places: dict[Key, list[Place]] = {}
     ours = whose(folder, stream)
     for path in found:
+        marked = says_whose(path)
         for place, line in _placed(path):
             row = read_line(line, stream)
-            if row is not None and not is_foreign(row, ours):
+            if row is not None and not is_foreign(row, ours, marked=marked) and line_key(row) not in lost:
                 places.setdefault(line_key(row), []).append(place)
     known = set(keys)
     order = [*keys, *sorted(key for key in places if key not in known)]

@@ -294,7 +294,9 @@ class RunStore:
             made = predictions.get(key)
             if "of" not in row:
                 known = made is not None and made.packed is not None and made.packed == place_of(self.folder, row)
-                return row.get("image") is None or known or self._stored.picture_is_whole(row)
+                if row.get("image") is None:
+                    return self._stored.stands(key, row)
+                return known or self._stored.picture_is_whole(row)
             return row.get("error") is None and made is not None and row["of"] == prediction_digests({key: made})[key]
 
         own = self._kept.close()
@@ -306,7 +308,7 @@ class RunStore:
                 continue
             torn = any(path.parent.name == stream for path in self._stored.torn)
             with disk(self.folder):
-                settle(self.folder, stream, keys, fits, torn=torn, own=own)
+                settle(self.folder, stream, keys, fits, torn=torn, own=own, lost=self._stored.lost)
         self._stored.torn.clear()
         with disk(self.folder):
             for name in ("errors", "latency", "where"):
@@ -370,6 +372,7 @@ class RunStore:
                     self._files[stream].write(b"\n")
                 self._marks[stream] = whose(self.folder, stream)  # a copy in another run's folder is not taken there
             mark = self._marks[stream]
+            self._stored.note(stream, rows)
             data = "".join(seal({**row, "for": mark}) + "\n" for row in rows).encode()
             write_all(self._files[stream], data)
             os.fsync(self._files[stream].fileno())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,8 @@ class Stored:
         self.torn: set[Path] = set()
         """Files that hold lines which are not whole."""
         self._sha256 = remembered()
+        self._split: set[Key] = set()
+        self._again: dict[Key, Line] = {}
 
     def predictions(self) -> dict[Key, Prediction]:
         """Return every whole prediction."""
@@ -40,21 +43,48 @@ class Stored:
             elif "refused" in row:
                 refused[line_key(row)] = self.prediction(row, texts)
             else:
-                found[line_key(row)] = self.prediction(row, texts)
+                key, made = line_key(row), self.prediction(row, texts)
+                before = found.setdefault(key, made)
+                if (before.text, before.likelihoods) != (made.text, made.likelihoods):
+                    self._split.add(key)
+                found[key] = made
+        for kind, sample_id, index in sorted(self._split & found.keys()):
+            self.damage.append(f"{self.folder} has two {kind} outputs of {sample_id}/{index}: it is made again")
         # An output stands, whichever line comes last.
-        return refused | found | {key: self.prediction(row, texts) for key, row in self._whole(pictures).items()}
+        whole = {key: self.prediction(row, texts) for key, row in self._whole(pictures).items()}
+        again = {key: self.prediction(row, texts) for key, row in self._again.items()}
+        return {key: each for key, each in (refused | found | whole | again).items() if key not in self.lost}
 
     def prediction_lines(self) -> dict[Key, Line]:
         """Return the lines of the predictions whose checksum, and whose picture's, is right."""
         rows: dict[Key, Line] = {}
         pictures: dict[Key, list[Line]] = {}
+        split: set[Key] = set()
         for row in self._lines("predictions"):
-            if "refused" not in row or line_key(row) not in rows:  # an output stands, whichever line comes last
-                rows[line_key(row)] = row
+            key = line_key(row)
+            if "refused" not in row or key not in rows:  # an output stands, whichever line comes last
+                if not _same(rows.get(key, row), row):
+                    split.add(key)
+                rows[key] = row
             if row.get("image") is not None:
-                pictures.setdefault(line_key(row), []).append(row)
+                pictures.setdefault(key, []).append(row)
         whole = self._whole(pictures)
-        return {key: whole.get(key, row) for key, row in rows.items() if key not in pictures or key in whole}
+        left = {key: row for key, row in rows.items() if key not in split and (key not in pictures or key in whole)}
+        return {key: whole.get(key, row) for key, row in left.items()}
+
+    def note(self, stream: str, rows: Iterable[Line]) -> None:
+        """Take note of lines that this process writes: of two outputs of one key the one that is made again stands."""
+        if stream == "predictions" and self._split:
+            self._again |= {line_key(row): row for row in rows if line_key(row) in self._split}
+
+    def stands(self, key: Key, row: Line) -> bool:
+        """Return whether a line is not one of two outputs of its key in the place of which another was made."""
+        return key not in self._again or _same(self._again[key], row, refused=True)
+
+    @property
+    def lost(self) -> Collection[Key]:
+        """The outputs of which there are two and which nobody made again: none of them is kept."""
+        return self._split - self._again.keys()
 
     def _whole(self, pictures: Mapping[Key, Sequence[Line]]) -> dict[Key, Line]:
         """Return the last line of each key whose picture is what the line says; those without are named in `damage`.
@@ -117,14 +147,14 @@ class Stored:
     def _lines(self, stream: str) -> Iterator[dict[str, Json]]:
         ours = whose(self.folder, stream)
         for path in files(self.folder, stream):
-            foreign = 0
+            foreign, marked = 0, says_whose(path)
             with disk(self.folder), path.open("rb") as file:
                 for number, line in enumerate(file, 1):
                     row = read_line(line, stream)
                     if row is None:
                         self.torn.add(path)
                         self.damage.append(f"{path} line {number} is damaged: its sample is computed again")
-                    elif is_foreign(row, ours):
+                    elif is_foreign(row, ours, marked=marked):
                         foreign += 1
                     else:
                         yield row
@@ -141,9 +171,30 @@ def whose(folder: Path, stream: str) -> str:
     return spec.evidence_key if stream == "evidence" else spec.predictions_key
 
 
-def is_foreign(row: Line, ours: str) -> bool:
-    """Return whether a line says that it was made for another run; older ones say nothing."""
-    return bool(ours) and row.get("for", ours) != ours
+def is_foreign(row: Line, ours: str, *, marked: bool = False) -> bool:
+    """Return whether a line says that it was made for another run; older ones say nothing, but not in a file that is
+    `marked` (`says_whose`)."""
+    return bool(ours) and row.get("for", "" if marked else ours) != ours
+
+
+def says_whose(path: Path) -> bool:
+    """Return whether lines of a file say for which run they were made; the lines of a finished run, which a newer
+    version may have taken up in the middle, are known by its record."""
+    if (path.parent.parent / "record.json").is_file():
+        return False
+    if not path.is_file():
+        return False  # who reads it says what is wrong
+    with path.open("rb") as file:
+        return any(_MARK.search(line) for line in file)
+
+
+_MARK = re.compile(rb',"for":"[0-9a-f]{12}"\}\s*$')
+
+
+def _same(one: Line, other: Line, *, refused: bool = False) -> bool:
+    """Return whether two lines of one key hold one text, or likelihoods; pictures are known by their bytes."""
+    names = ("text", "likelihoods", "refused") if refused else ("text", "likelihoods")
+    return (not refused and "refused" in one) or all(one.get(name) == other.get(name) for name in names)
 
 
 def files(folder: Path, stream: str) -> list[Path]:

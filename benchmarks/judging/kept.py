@@ -115,12 +115,17 @@ def _values(data: Json) -> list[Json]:
 
 
 def _read(file: Path) -> Iterator[dict[str, Json]]:
-    """Yield the whole lines of what was kept; one that is half-written or changed since is asked again."""
+    """Yield the whole lines of what was kept; one that is half-written or changed since is said, and asked again."""
+    damaged = 0
     if file.is_file():
         with file.open("rb") as lines:
-            for row in map(unseal, lines):
+            for row in map(unseal, filter(bytes.strip, lines)):
                 if row is not None and isinstance(row.get("key"), str):
                     yield row
+                else:
+                    damaged += 1
+    if damaged:
+        screen.warn(f"{file}: {damaged} lines are half-written, or were changed since: asked again")
 
 
 def _append(file: Path, made: Sequence[tuple[str, Evidence]]) -> None:

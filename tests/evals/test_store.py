@@ -332,3 +332,31 @@ def test_lines_that_do_not_say_whose_they_are_still_count(tmp_path: Path) -> Non
     rows = [unseal(line) or {} for line in path.read_bytes().splitlines()]
     path.write_text("".join(seal({k: v for k, v in row.items() if k != "for"}) + "\n" for row in rows))
     assert read_text(tmp_path) == {"0": "yes", "1": "no"}
+
+
+def test_a_line_without_a_mark_among_marked_ones_is_not_taken(tmp_path: Path) -> None:
+    add_text(tmp_path, "yes", "no")
+    path = tmp_path / "predictions/0.jsonl"
+    rows = [unseal(line) or {} for line in path.read_bytes().splitlines()]
+    forged = seal({key: value for key, value in rows[0].items() if key != "for"} | {"text": "no"})
+    path.write_text("".join(f"{each}\n" for each in (forged, seal(rows[1]))))
+    with RunStore(tmp_path, spec()) as store:
+        assert [key[1] for key in store.predictions()] == ["1"]
+        assert store.damage == [f"{path}: 1 lines are of another run: their samples are computed again"]
+
+
+@pytest.mark.parametrize("where", ["predictions/0.jsonl", "predictions/9.jsonl"])
+def test_two_answers_of_one_sample_are_damage_and_made_again(tmp_path: Path, where: str) -> None:
+    add_text(tmp_path, "yes", "no")
+    rows = [unseal(line) or {} for line in (tmp_path / "predictions/0.jsonl").read_bytes().splitlines()]
+    keys = [("text", "0", 0), ("text", "1", 0)]
+    for again in (False, True):  # where nobody made it again, a later look knows it still
+        with (tmp_path / where).open("a") as file:
+            file.write("".join(seal(row) + "\n" for row in ([rows[0]] if again else []) + [rows[0] | {"text": "no"}]))
+        with RunStore(tmp_path, spec()) as store, ThreadPoolExecutor(1) as pool:
+            assert [key[1] for key in store.predictions()] == ["1"]
+            assert store.damage == [f"{tmp_path} has two text outputs of 0/0: it is made again"]
+            if again:
+                store.add_predictions([(Prediction("0"), "maybe")], pool)
+            store.settle(keys, store.predictions(), ended=again)
+        assert read_text(tmp_path) == ({"0": "maybe", "1": "no"} if again else {"1": "no"})

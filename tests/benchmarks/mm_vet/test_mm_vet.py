@@ -127,7 +127,9 @@ def test_a_half_written_reply_is_asked_for_again(tmp_path: Path, service: Servic
         assert len(service.asked) == 3
 
 
-def test_a_kept_reply_that_was_changed_is_asked_for_again(tmp_path: Path, service: Service) -> None:
+def test_a_kept_reply_that_was_changed_is_asked_for_again(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = write(tmp_path / "p.jsonl", *vet_rows())
     options: dict[str, Any] = {"judge": "gpt-x", "judge_base_url": service.url, "judge_retries": 0}
     MmVet().rescore(predictions=path, **options)
@@ -137,7 +139,7 @@ def test_a_kept_reply_that_was_changed_is_asked_for_again(tmp_path: Path, servic
         assert old in kept.read_bytes()
         kept.write_bytes(kept.read_bytes().replace(old, new))
         assert part(MmVet().rescore(predictions=path, **options), "official/total") == 50
-        assert len(service.asked) > asked
+        assert len(service.asked) > asked and "lines are half-written, or were changed since" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
