@@ -149,8 +149,7 @@ class _Course:
             key = key_of(job)
             if key in found and (why := self.eyes.here.doubt(job.sample, made[key], found[key].data)):
                 del found[key]
-                told = f"{job.sample.id}/{job.index}"
-                self.store.damage.append(f"evidence of {told} in {self.store.folder}: {why}; it is made again")
+                self.store.doubt(key, f"{job.sample.id}/{job.index}: {why}; it is made again")
         return found
 
     def flow(

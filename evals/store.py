@@ -75,6 +75,7 @@ class RunStore:
         self.spec = spec
         self.writer = writer
         self._stored = Stored(folder)
+        self.doubt = self._stored.doubt
         self._texts: dict[Json, Json] = {}
         self._files: dict[str, IO[bytes]] = {}
         self._marks: dict[str, str] = {}
@@ -292,11 +293,11 @@ class RunStore:
 
         def fits(key: Key, row: Line) -> bool:
             made = predictions.get(key)
+            if not self._stored.stands(key, row):
+                return False
             if "of" not in row:
                 known = made is not None and made.packed is not None and made.packed == place_of(self.folder, row)
-                if row.get("image") is None:
-                    return self._stored.stands(key, row)
-                return known or self._stored.picture_is_whole(row)
+                return row.get("image") is None or known or self._stored.picture_is_whole(row)
             return row.get("error") is None and made is not None and row["of"] == prediction_digests({key: made})[key]
 
         own = self._kept.close()
@@ -308,7 +309,7 @@ class RunStore:
                 continue
             torn = any(path.parent.name == stream for path in self._stored.torn)
             with disk(self.folder):
-                settle(self.folder, stream, keys, fits, torn=torn, own=own, lost=self._stored.lost)
+                settle(self.folder, stream, keys, fits, torn=torn, own=own, lost=self._stored.lost(stream))
         self._stored.torn.clear()
         with disk(self.folder):
             for name in ("errors", "latency", "where"):

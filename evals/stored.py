@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,8 @@ class Stored:
         self._sha256 = remembered()
         self._split: set[Key] = set()
         self._again: dict[Key, Line] = {}
+        self._doubted: set[Key] = set()
+        self._seen_again: dict[Key, Line] = {}
 
     def predictions(self) -> dict[Key, Prediction]:
         """Return every whole prediction."""
@@ -52,8 +55,9 @@ class Stored:
             self.damage.append(f"{self.folder} has two {kind} outputs of {sample_id}/{index}: it is made again")
         # An output stands, whichever line comes last.
         whole = {key: self.prediction(row, texts) for key, row in self._whole(pictures).items()}
+        lost = self.lost("predictions")
         again = {key: self.prediction(row, texts) for key, row in self._again.items()}
-        return {key: each for key, each in (refused | found | whole | again).items() if key not in self.lost}
+        return {key: each for key, each in (refused | found | whole | again).items() if key not in lost}
 
     def prediction_lines(self) -> dict[Key, Line]:
         """Return the lines of the predictions whose checksum, and whose picture's, is right."""
@@ -73,18 +77,23 @@ class Stored:
         return {key: whole.get(key, row) for key, row in left.items()}
 
     def note(self, stream: str, rows: Iterable[Line]) -> None:
-        """Take note of lines that this process writes: of two outputs of one key the one that is made again stands."""
+        """Take note of lines that this process writes: of two of one key the one that is made again stands."""
         if stream == "predictions" and self._split:
             self._again |= {line_key(row): row for row in rows if line_key(row) in self._split}
+        elif stream == "evidence" and self._doubted:
+            known = {line_key(row): json.loads(dump(row)) for row in rows if row.get("error") is None}
+            self._seen_again |= {key: row for key, row in known.items() if key in self._doubted}
 
     def stands(self, key: Key, row: Line) -> bool:
-        """Return whether a line is not one of two outputs of its key in the place of which another was made."""
+        """Return whether a line is not one of two of its key in the place of which another was made."""
+        if "of" in row:
+            return key not in self._seen_again or self._seen_again[key]["data"] == row["data"]
         return key not in self._again or _same(self._again[key], row, refused=True)
 
-    @property
-    def lost(self) -> Collection[Key]:
-        """The outputs of which there are two and which nobody made again: none of them is kept."""
-        return self._split - self._again.keys()
+    def lost(self, stream: str) -> Collection[Key]:
+        """Return the outputs of which there are two, or whose evidence is doubted, and which nobody made again: no line
+        of theirs is kept."""
+        return self._doubted - self._seen_again.keys() if stream == "evidence" else self._split - self._again.keys()
 
     def _whole(self, pictures: Mapping[Key, Sequence[Line]]) -> dict[Key, Line]:
         """Return the last line of each key whose picture is what the line says; those without are named in `damage`.
@@ -142,7 +151,23 @@ class Stored:
         if not rows:
             return {}
         digests = prediction_digests(predictions, self._sha256)
-        return {line_key(row): row for row in rows if row["of"] == digests.get(line_key(row))}
+        found: dict[Key, Line] = {}
+        split: set[Key] = set()
+        for row in rows:
+            key = line_key(row)
+            if row["of"] == digests.get(key):
+                if found.setdefault(key, row)["data"] != row["data"]:
+                    split.add(key)
+                found[key] = row
+        for kind, sample_id, index in sorted(split - self._doubted):
+            self.doubt((kind, sample_id, index), f"two observations of {sample_id}/{index}; it is looked at again")
+        fitting = {key: row for key, row in self._seen_again.items() if row["of"] == digests.get(key)}
+        return {key: row for key, row in found.items() if key not in self._doubted} | fitting
+
+    def doubt(self, key: Key, why: str) -> None:
+        """Take an output's evidence for none from now on, unless it is made again."""
+        self._doubted.add(key)
+        self.damage.append(f"{self.folder / 'evidence'}: {why}")
 
     def _lines(self, stream: str) -> Iterator[dict[str, Json]]:
         ours = whose(self.folder, stream)

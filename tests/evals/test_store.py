@@ -360,3 +360,30 @@ def test_two_answers_of_one_sample_are_damage_and_made_again(tmp_path: Path, whe
                 store.add_predictions([(Prediction("0"), "maybe")], pool)
             store.settle(keys, store.predictions(), ended=again)
         assert read_text(tmp_path) == ({"0": "maybe", "1": "no"} if again else {"1": "no"})
+
+
+def test_two_observations_of_one_output_are_damage_and_made_again(tmp_path: Path) -> None:
+    add_text(tmp_path, "yes", "no")
+    keys = [("text", "0", 0), ("text", "1", 0)]
+
+    def look(at: str, *data: Any) -> None:
+        made = store.predictions()
+        store.add_evidence([(made["text", at, 0], Evidence(at, data=each)) for each in data])
+
+    with RunStore(tmp_path, spec()) as store:
+        look("0", {"boxes": (1,)}, {"boxes": [2]})
+        look("1", {"boxes": [1]}, {"boxes": [1]})
+    for again in (False, True):
+        with RunStore(tmp_path, spec()) as store:
+            if again:
+                look("0", {"boxes": [1]}, {"boxes": [2]})
+            made = store.predictions()
+            assert [key[1] for key in store.evidence(made)] == ["1"]
+            assert store.damage == [f"{tmp_path / 'evidence'}: two observations of 0/0; it is looked at again"]
+            if again:
+                look("0", {"boxes": (3,)})
+                assert [each.data for each in store.evidence(made).values()] == [{"boxes": [1]}, {"boxes": [3]}]
+            store.settle(keys, made)
+    with RunStore(tmp_path, spec()) as store:
+        found = store.evidence(store.predictions())
+        assert {key[1]: each.data for key, each in found.items()} == {"0": {"boxes": [3]}, "1": {"boxes": [1]}}
