@@ -215,7 +215,7 @@ def code_of(hello: dict[str, Any]) -> str:
         if top != "janus_eval" and file.is_absolute() and (asked or not _is_installed(file)):
             roots += [Path(each) for each in getattr(sys.modules.get(top), "__path__", None) or [file]]
     total, count = hashlib.sha256(), 0
-    for name, path in sorted({each for root in roots for each in _files(root)}):
+    for name, path in sorted({each for root in dict.fromkeys(roots) for each in _files(root)}):
         count += 1
         if count > _MOST_CODE:
             raise Wrong("usage", f"more than {_MOST_CODE} Python files are the model's code: name fewer with paths=")

@@ -16,8 +16,8 @@ def another_python(folder: Path, *without: str) -> Path:
     seen = [Path(each) for each in dict.fromkeys([*site.getsitepackages(), *sys.path])]
     lines: list[str] = []
     for number, place in enumerate(each for each in seen if each.name == "site-packages" and each.is_dir()):
-        shown = folder / f"seen-{number}"
-        shown.mkdir()
+        shown = folder / f"seen-{number}" / "site-packages"  # where packages lie that are installed
+        shown.mkdir(parents=True)
         for entry in place.iterdir():
             if not entry.name.startswith(without or ("\0",)) and entry.name != "main.pth":
                 (shown / entry.name).symlink_to(entry)
