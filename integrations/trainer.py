@@ -189,6 +189,9 @@ class _Weighed:
     def environment(self) -> Mapping[str, Json]:
         return self._adapter.environment
 
+    def ahead(self, jobs: Sequence[Job]) -> None:
+        self._adapter.ahead(jobs)
+
     def weights_bytes(self) -> int:
         return self._adapter.weights_bytes()
 
