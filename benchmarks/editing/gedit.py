@@ -11,13 +11,15 @@ from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score
-from ..judging.calibration import mixed, standing
+from ..judging.calibration import trusted
+from ..judging.graded import PROTOCOL, graded
 from ..reading.pictures import Gallery
 from ..reading.rows import Row
 from ..reading.sources import Source
 from ..reading.tables import read_tables
 from . import viescore
-from .verdicts import PROTOCOL, data_card, scored
+from .gedit_grader import GRADER
+from .verdicts import data_card, worth
 
 TASKS: Final = (
     *("background_change", "color_alter", "material_alter", "motion_change", "ps_human", "style_change"),
@@ -103,7 +105,7 @@ class GEditBench:
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]:
         """Return the overall grade as a share of 10; no verdict where the judge has none."""
-        return scored(sample, prediction, evidence, _read)
+        return graded(GRADER, sample, prediction, evidence, _WORTH, dict)
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
         return stats.metrics(self.estimates(scores))
@@ -119,9 +121,7 @@ class GEditBench:
             found[f"{PROTOCOL}/intersection_{name}"] = _over_tasks(within, name)
         for task in TASKS:
             found[f"{PROTOCOL}/{task}"] = _mean([each for each in scores if each.tags.get("task") == task], "overall")
-        others = mixed(scores)
-        found = {key: replace(each, absent={**each.absent, **others}) for key, each in found.items()}
-        return {**found, **standing(scores)}
+        return trusted(scores, found)
 
 
 class GEditBenchCn(GEditBench):
@@ -152,3 +152,6 @@ def _mean(scores: Sequence[Score], name: str) -> Estimate:
 def _of(scores: Sequence[Score], name: str) -> Estimate:
     values = [float(each.details[name]) for each in scores]
     return stats.mean(values, list(map(stats.cluster, scores)), ceiling=viescore.BEST)
+
+
+_WORTH: Final = worth(_read)

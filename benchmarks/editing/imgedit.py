@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -12,12 +11,14 @@ from typing import Final
 from ...evals import stats
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score
-from ..judging.calibration import mixed, standing
+from ..judging.calibration import trusted
+from ..judging.graded import PROTOCOL, graded
 from ..judging.task import runs_of
 from ..reading.sources import find_world
 from . import imgedit_data as data_of
 from . import imgedit_rules as rules
-from .verdicts import PROTOCOL, scored
+from .imgedit_grader import GRADER
+from .verdicts import worth
 
 _SPAN: Final = rules.MOST - rules.LEAST
 
@@ -77,7 +78,7 @@ class ImgEditBench:
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]:
         """Return the mean grade as a share of its range (1 is 0, 5 is 1); no verdict where the judge has none."""
-        return scored(sample, prediction, evidence, _read)
+        return graded(GRADER, sample, prediction, evidence, _WORTH, dict)
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
         return stats.metrics(self.estimates(scores))
@@ -90,9 +91,7 @@ class ImgEditBench:
         absent = [kind for kind in rules.TYPES if kind not in means] if means else []
         found = {f"{PROTOCOL}/overall": stats.lacking(overall, absent)}
         found |= {f"{PROTOCOL}/{kind}": each for kind, each in means.items()}
-        others = mixed(scores)
-        found = {key: replace(each, absent={**each.absent, **others}) for key, each in found.items()}
-        return {**found, **standing(scores)}
+        return trusted(scores, found)
 
     def export(
         self,
@@ -119,3 +118,6 @@ def _mean(scores: Sequence[Score]) -> Estimate:
     values = [float(each.details["average"]) for each in scores]
     clusters = list(map(stats.cluster, scores))
     return stats.mean(values, clusters, floor=float(rules.LEAST), ceiling=float(rules.MOST))
+
+
+_WORTH: Final = worth(_read)

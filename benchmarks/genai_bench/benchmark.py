@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,19 +10,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from ...evals import stats
-from ...evals.assets import fetch as sources
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score
+from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score
 from ..geneval2.observer import scorer_label
+from ..reading.prompts import Prompts
 from ..reading.tables import read_rows
 
-ASSET: Final = "genai-bench"
 MODEL: Final = "qwen3-vl-8b"
 FILES: Final = ("genai_image.json", "genai_skills.json")
 
 
-class GenAiBench:
+class GenAiBench(Prompts):
     """GenAI-Bench (arXiv 2406.13743; linzhiqiu/t2v_metrics 6ecb74f) by VQAScore, from 0 to 1.
 
     `data` is "official" (fetched from its makers), "toy", a folder with the makers' genai_image.json and
@@ -33,44 +31,28 @@ class GenAiBench:
 
     name = "genai_bench"
     title = "GenAI-Bench"
-    kind: Kind = "image"
-    outputs = 1
     observer = "vqascore"
-    worlds = ("toy",)
-    decimals = 2
-    names_its_samples = True
     inert = ("data", "vqa", "world", "offline")
 
     def __init__(
         self, data: str = "official", *, vqa: str = "official", world: str = "official", offline: bool = False
     ) -> None:
-        self.data = "toy" if data == "official" and world == "toy" else data
-        self.offline = offline
+        super().__init__(data, world=world, offline=offline)
         self.protocol = f"vqascore@{scorer_label(vqa) or MODEL}"
 
     @property
     def headline(self) -> str:
         return f"{self.protocol}/all"
 
-    def assets(self) -> Sequence[str]:
-        """Return the files of prompts and skills, where they are the official ones."""
-        return (ASSET,) if self.data == "official" else ()
-
     @cached_property
     def files(self) -> tuple[Path, ...]:
         """The makers' two files, or one table."""
-        if self.data == "toy":
-            from ..toy import data as toy_world  # draws pictures: numpy and PIL stay out of scoring
-
-            return (toy_world.file(self.name),)
-        official = self.data == "official"
-        path = sources.fetch(ASSET, offline=self.offline) if official else sources.expanded(self.data, "--data")
-        if not path.is_dir():
-            return (path,)
-        found = tuple(path / each for each in FILES)
+        if not self.path.is_dir():
+            return (self.path,)
+        found = tuple(self.path / each for each in FILES)
         lacking = next((each for each in found if not each.is_file()), None)
         if lacking:
-            raise UsageError(f"{path}: no {lacking.name} here; expected {' and '.join(FILES)}")
+            raise UsageError(f"{self.path}: no {lacking.name} here; expected {' and '.join(FILES)}")
         return found
 
     @cached_property
@@ -82,9 +64,7 @@ class GenAiBench:
 
     @cached_property
     def card(self) -> Mapping[str, Json]:
-        digest = hashlib.sha256(b"".join(each.read_bytes() for each in self.files)).hexdigest()[:16]
-        origin = {"world": "toy"} if self.data == "toy" else {} if self.data == "official" else {"origin": "given"}
-        return {"prompts": len(self._samples), "sha256": digest, **origin}
+        return {"prompts": len(self._samples), **self.named(self.files)}
 
     def samples(self) -> Sequence[Sample]:
         """Return the prompts by the makers' ids, 00000 on; `target` holds the skills that each wants."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from ...evals import stats
-from ...evals.assets import fetch as sources
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score
+from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score
+from ..reading.prompts import Prompts
 from . import soft_tifa
 from .observer import scorer_label
 from .questions import Item, read_items, to_json
 
-ASSET = "geneval2"
 
-
-class GenEval2:
+class GenEval2(Prompts):
     """GenEval 2 (arXiv 2512.16853, facebookresearch/GenEval2 a6e82d2) by Soft-TIFA, in percent.
 
     `data` is "official" (fetched from its makers), "toy" or a file in their form. `vqa` names the VQA model, as the
@@ -28,20 +25,15 @@ class GenEval2:
     """
 
     name = "geneval2"
-    kind: Kind = "image"
-    outputs = 1
     observer = "soft-tifa"
-    worlds = ("toy",)
     title = "GenEval 2"
     decimals = 1
-    names_its_samples = True
     inert = ("data", "vqa", "world", "offline")
 
     def __init__(
         self, data: str = "official", *, vqa: str = "official", world: str = "official", offline: bool = False
     ) -> None:
-        self.data = "toy" if data == "official" and world == "toy" else data
-        self.offline = offline
+        super().__init__(data, world=world, offline=offline)
         scorer = scorer_label(vqa)
         self.protocol = f"official@{scorer}" if scorer else "official"
 
@@ -50,32 +42,13 @@ class GenEval2:
         return f"{self.protocol}/soft_tifa_gm"
 
     @cached_property
-    def path(self) -> Path:
-        """The file of prompts, fetched where it is the official one."""
-        if self.data == "official":
-            return sources.fetch(ASSET, offline=self.offline)
-        if self.data == "toy":
-            from ..toy import data as toy_world  # draws pictures: numpy and PIL stay out of scoring
-
-            return toy_world.file("geneval2")
-        return sources.expanded(self.data, "--data")
-
-    def assets(self) -> Sequence[str]:
-        """Return the file of prompts, where it is the official one."""
-        return (ASSET,) if self.data == "official" else ()
-
-    @cached_property
     def items(self) -> tuple[Item, ...]:
         return read_items(self.path)
 
     @cached_property
     def card(self) -> Mapping[str, Json]:
-        official = self.data == "official" or sources.is_published(ASSET, self.path)
-        return {
-            "prompts": len(self.items),
-            "questions": sum(len(each.questions) for each in self.items),
-            "sha256": hashlib.sha256(self.path.read_bytes()).hexdigest()[:16],
-        } | ({"world": "toy"} if self.data == "toy" else {} if official else {"origin": "given"})
+        questions = sum(len(each.questions) for each in self.items)
+        return {"prompts": len(self.items), "questions": questions, **self.named((self.path,))}
 
     def samples(self) -> Sequence[Sample]:
         """Return the prompts in the file's order; ids are their places from 0000, `target` the file's other keys."""

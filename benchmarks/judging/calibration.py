@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from ...evals.stats import Estimate
@@ -83,7 +83,14 @@ def standing(scores: Sequence[Score]) -> Mapping[str, Estimate]:
     return found
 
 
-def mixed(scores: Sequence[Score]) -> Mapping[str, int]:
+def trusted(scores: Sequence[Score], found: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Return the estimates, lacking what another version of the judge graded, and with them its `standing`."""
+    others = _mixed(scores)
+    lacking = {key: replace(each, absent={**each.absent, **others}) for key, each in found.items()}
+    return {**lacking, **standing(scores)}
+
+
+def _mixed(scores: Sequence[Score]) -> Mapping[str, int]:
     """Return what a number lacks where several versions of a judge gave it: the outputs of all but the first."""
     models = [tuple(each.details["judge"]["models"]) for each in scores if _is_judged(each)]
     first = next((each for each in models if each), ())

@@ -78,8 +78,7 @@ def judged_by(scored: Scored, evidence: Sequence[Evidence]) -> Scored:
     """Return what was scored with the judges that replied, and how often: a request that failed is of no judge."""
     judges = Counter(each.served for each in evidence if each.served)
     told = {"judged_by": dict(judges.most_common())} if {*judges} - {UNNAMED} else {}
-    rest = {key: value for key, value in scored.extra.items() if key != "judged_by"}
-    return replace(scored, extra=rest | told)
+    return replace(scored, extra={**scored.extra, **told})
 
 
 def _key(card: str, sample: Sample, prediction: Prediction) -> str:

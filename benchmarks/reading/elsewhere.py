@@ -174,7 +174,6 @@ def elsewhere(
     estimates = _short_of([each for each in odd if each.sample is None], rules.estimates([*scores, *nothing]))
     unscored = {owner[number] for number, each in enumerate(scores) if each.value is None}
     held = reasoning.counted(said, strip=strip)
-    judges = Counter(each.served or "unnamed" for each in seen.values() if each is not None and each.data)
     told: dict[str, Json] = {"read_as": answers.taken.told, **answers.told}
     told |= _measured(rules, answers) if answers.known is None else {}
     told |= {"data_read_as": answers.data.told} if answers.data else {}
@@ -191,7 +190,6 @@ def elsewhere(
             "unparsed_by_protocol": _unparsed_by_protocol(scores),
             "missing": [each.id for each in missing],
             **({"reasoning": dict(held)} if held else {}),
-            **({"judged_by": dict(judges.most_common())} if {*judges} - {"unnamed"} else {}),
             **(extra or {}),
         },
     )

@@ -2,64 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 from ...evals import stats
-from ...evals.assets import fetch as sources
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score
-from ..judging.calibration import heard, mixed, standing
-from ..judging.task import runs_of
+from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score
+from ..judging.calibration import trusted
+from ..judging.graded import PROTOCOL, graded
+from ..reading.prompts import Prompts
 from ..reading.rows import Row
 from ..reading.tables import read_rows
 from . import rules
+from .grader import GRADER, MINI
 
-PROTOCOL: Final = "official"
 
-
-class Tiif:
+class Tiif(Prompts):
     """TIIF-Bench (arXiv 2506.02161, A113N-W3I/TIIF-Bench 3aae750) by `--judge MODEL`, in percent of questions.
 
     `data` is "official" (fetched from its makers), "toy", the makers' folder data/, or a file of JSON lines whose rows
     hold the keys of both of their files. Without a judge the pictures stay ungraded. The paper's judge is gpt-4o.
     """
 
-    kind: Kind = "image"
-    outputs = 1
     observer = "judge"
-    worlds = ("toy",)
-    decimals = 2
-    names_its_samples = True
     headline = f"{PROTOCOL}/overall_short"
-    inert = ("data", "world", "offline")
     name = "tiif"
     title = "TIIF-Bench"
     split = "test"
 
-    def __init__(self, data: str = "official", *, world: str = "official", offline: bool = False) -> None:
-        self.data = "toy" if data == "official" and world == "toy" else data
-        self.offline = offline
-
-    def assets(self) -> Sequence[str]:
-        """Return the files of prompts and questions, where they are the official ones."""
-        return (self.name.replace("_", "-"),) if self.data == "official" else ()
-
     @cached_property
     def files(self) -> tuple[Path, ...]:
         """The files of rows: one that holds all, or a type's prompts and its questions in turn."""
-        if self.data == "toy":
-            from ..toy import data as toy_world  # draws pictures: numpy and PIL stay out of scoring
-
-            return (toy_world.file(self.name),)
-        named = self.assets()
-        path = sources.fetch(*named, offline=self.offline) if named else sources.expanded(self.data, "--data")
+        path = self.path
         if not path.is_dir():
             return (path,)
         prompts = sorted((path / f"{self.split}_prompts").glob("*_prompts.jsonl"))
@@ -108,9 +85,7 @@ class Tiif:
 
     @cached_property
     def card(self) -> Mapping[str, Json]:
-        digest = hashlib.sha256(b"".join(each.read_bytes() for each in self.files)).hexdigest()[:16]
-        origin = {"world": "toy"} if self.data == "toy" else {} if self.data == "official" else {"origin": "given"}
-        return {"prompts": len(self._samples), "sha256": digest, **origin}
+        return {"prompts": len(self._samples), **self.named(self.files)}
 
     def samples(self) -> Sequence[Sample]:
         """Return each prompt's short and long form; `target` holds the questions and the answers they expect."""
@@ -123,34 +98,26 @@ class Tiif:
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]:
         """Return the share of questions with the expected answer, the mean over the judge's runs."""
-        runs = runs_of(evidence, list)
-        base = Score(sample.id, prediction.index, PROTOCOL, None, tags=sample.tags, cluster=sample.cluster)
-        base = replace(base, details={"questions": len(sample.target["questions"])})
-        said = [each["value"] for each in runs if each.get("value") is not None]
-        if not said or len(said) < len(runs):
-            reasons = [str(each["reason"]) for each in runs if each.get("reason")]
-            why = (evidence.error if evidence else None) or next(iter(reasons), "") or "not graded"
-            return [replace(base, reason=why if why.startswith("invalid image") else f"unscored: {why}")]
-        expected = sample.target["expected"]
-        if any(len(each) != len(expected) or not {*map(str, each)} <= {"yes", "no"} for each in said):
-            raise UsageError(f"a judgement of {sample.id} is none of {self.name}'s: remove it to judge again")
-        value = sum(rules.right(each, expected) for each in said) / (len(said) * len(expected))
-        asked = zip(sample.target["questions"], expected, said[0], strict=True)
-        wrong = next((question for question, one, two in asked if one.strip().lower() != two), "")
-        details = {**base.details, "judge": heard(evidence)}
-        reason = f"not as asked: {wrong.strip()}" if wrong else ""
-        return [replace(base, value=value, answer=said, reason=reason, details=details)]
+        questions, expected = sample.target["questions"], sample.target["expected"]
+
+        def worth(said: Sequence[Json]) -> tuple[float, dict[str, Json], str]:
+            if any(len(each) != len(expected) or not {*each} <= {"yes", "no"} for each in said):
+                raise ValueError("no yes or no for each question")
+            asked = zip(questions, expected, said[0], strict=True)
+            wrong = next((question for question, one, two in asked if one.strip().lower() != two), "")
+            value = sum(rules.right(each, expected) for each in said) / (len(said) * len(expected))
+            return value, {}, f"not as asked: {wrong.strip()}" if wrong else ""
+
+        known = {"questions": len(questions)}
+        task = MINI if self.name == MINI.name else GRADER
+        return graded(task, sample, prediction, evidence, worth, list, known=known)
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
         return stats.metrics(self.estimates(scores))
 
     def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
-        """Return what the metrics are made of: the rules' own, lacking what another version of the judge graded, and
-        how far the judge can be trusted (`judging.calibration.standing`)."""
-        others = mixed(scores)
-        found = rules.estimates(scores, PROTOCOL)
-        found = {key: replace(each, absent={**each.absent, **others}) for key, each in found.items()}
-        return {**found, **standing(scores)}
+        """Return what the metrics are made of: the rules' own, and how far the judge can be trusted."""
+        return trusted(scores, rules.estimates(scores, PROTOCOL))
 
 
 class TiifMini(Tiif):

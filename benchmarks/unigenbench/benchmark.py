@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
-from typing import Final
 
 from ...evals import stats
-from ...evals.assets import fetch as sources
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score
-from ..judging.calibration import heard, mixed, standing
-from ..judging.task import runs_of
+from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score
+from ..judging.calibration import trusted
+from ..judging.graded import PROTOCOL, graded
 from ..reading.cells import whole
+from ..reading.prompts import Prompts
 from ..reading.rows import Row
 from ..reading.tables import read_rows
 from . import rules
-
-PROTOCOL: Final = "official"
-ASSET: Final = "unigenbench"
+from .grader import GRADER
 
 
-class UniGenBench:
+class UniGenBench(Prompts):
     """UniGenBench (arXiv 2508.20751, 2510.18701; CodeGoat24/UniGenBench 49d0bce) by `--judge MODEL`, in percent.
 
     The English short prompts. `data` is "official" (fetched from its makers), "toy" or a table in their form. Without
@@ -35,33 +29,9 @@ class UniGenBench:
 
     name = "unigenbench"
     title = "UniGenBench"
-    kind: Kind = "image"
     outputs = 4
     observer = "judge"
-    worlds = ("toy",)
-    decimals = 2
-    names_its_samples = True
     headline = f"{PROTOCOL}/overall"
-    inert = ("data", "world", "offline")
-
-    def __init__(self, data: str = "official", *, world: str = "official", offline: bool = False) -> None:
-        self.data = "toy" if data == "official" and world == "toy" else data
-        self.offline = offline
-
-    def assets(self) -> Sequence[str]:
-        """Return the table of prompts, where it is the official one."""
-        return (ASSET,) if self.data == "official" else ()
-
-    @cached_property
-    def path(self) -> Path:
-        """The table of prompts, fetched where it is the official one."""
-        if self.data == "toy":
-            from ..toy import data as toy_world  # draws pictures: numpy and PIL stay out of scoring
-
-            return toy_world.file(self.name)
-        if self.data == "official":
-            return sources.fetch(ASSET, offline=self.offline)
-        return sources.expanded(self.data, "--data")
 
     @cached_property
     def _samples(self) -> tuple[Sample, ...]:
@@ -75,12 +45,8 @@ class UniGenBench:
 
     @cached_property
     def card(self) -> Mapping[str, Json]:
-        official = self.data == "official" or sources.is_published(ASSET, self.path)
-        return {
-            "prompts": len(self._samples),
-            "checkpoints": sum(len(each.target["checkpoints"]) for each in self._samples),
-            "sha256": hashlib.sha256(self.path.read_bytes()).hexdigest()[:16],
-        } | ({"world": "toy"} if self.data == "toy" else {} if official else {"origin": "given"})
+        checkpoints = sum(len(each.target["checkpoints"]) for each in self._samples)
+        return {"prompts": len(self._samples), "checkpoints": checkpoints, **self.named((self.path,))}
 
     def samples(self) -> Sequence[Sample]:
         """Return the prompts; `target` holds the kinds of their checkpoints and what each means here."""
@@ -93,32 +59,24 @@ class UniGenBench:
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]:
         """Return the share of checkpoints that are met, the mean over the judge's runs."""
-        runs = runs_of(evidence, list)
-        base = Score(sample.id, prediction.index, PROTOCOL, None, tags=sample.tags, cluster=sample.cluster)
-        said = [each["value"] for each in runs if each.get("value") is not None]
-        if not said or len(said) < len(runs):
-            reasons = [str(each["reason"]) for each in runs if each.get("reason")]
-            why = (evidence.error if evidence else None) or next(iter(reasons), "") or "not graded"
-            return [replace(base, reason=why if why.startswith("invalid image") else f"unscored: {why}")]
         kinds: Sequence[str] = sample.target["checkpoints"]
-        if any(len(each) != len(kinds) or any(one not in (0, 1) for one in each) for each in said):
-            raise UsageError(f"a judgement of {sample.id} is none of {self.name}'s: remove it to judge again")
-        met = [sum(column) / len(said) for column in zip(*said, strict=True)]
-        details = {"checkpoints": list(kinds), "met": met, "judge": heard(evidence)}
-        missed = next((kind for kind, each in zip(kinds, met, strict=True) if each < 1), "")
-        reason = f"not met: {missed}" if missed else ""
-        return [replace(base, value=sum(met) / len(met), answer=said, reason=reason, details=details)]
+
+        def worth(said: Sequence[Json]) -> tuple[float, dict[str, Json], str]:
+            if any(len(each) != len(kinds) or any(one not in (0, 1) for one in each) for each in said):
+                raise ValueError("no 0 or 1 for each checkpoint")
+            met = [sum(column) / len(said) for column in zip(*said, strict=True)]
+            missed = next((kind for kind, each in zip(kinds, met, strict=True) if each < 1), "")
+            details = {"checkpoints": list(kinds), "met": met}
+            return sum(met) / len(met), details, f"not met: {missed}" if missed else ""
+
+        return graded(GRADER, sample, prediction, evidence, worth, list)
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
         return stats.metrics(self.estimates(scores))
 
     def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
-        """Return what the metrics are made of: the rules' own, lacking what another version of the judge graded, and
-        how far the judge can be trusted (`judging.calibration.standing`)."""
-        others = mixed(scores)
-        found = rules.estimates(scores, PROTOCOL)
-        found = {key: replace(each, absent={**each.absent, **others}) for key, each in found.items()}
-        return {**found, **standing(scores)}
+        """Return what the metrics are made of: the rules' own, and how far the judge can be trusted."""
+        return trusted(scores, rules.estimates(scores, PROTOCOL))
 
 
 def _sample(row: Row) -> Sample:

@@ -2,72 +2,47 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 from ...evals import stats
-from ...evals.assets import fetch as sources
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
-from ...evals.types import Evidence, Json, Kind, Metric, Prediction, Sample, Score
-from ..judging.calibration import heard, mixed, standing
-from ..judging.replay import believed
+from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score
+from ..judging.calibration import trusted
+from ..judging.graded import PROTOCOL, graded
 from ..reading.cells import whole
+from ..reading.prompts import Prompts
 from ..reading.rows import Row
 from ..reading.tables import read_rows
 from . import rules
 from .grader import GRADER, VERIFIED_GRADER
 from .rules import LEGACY, VERIFIED, Form
 
-PROTOCOL: Final = "official"
 
-
-class Wise:
+class Wise(Prompts):
     """WISE (arXiv 2503.07265, PKU-YuanGroup/WISE eb51174): WiScore from 0 to 1, graded by `--judge MODEL`.
 
     `data` is "official" (fetched from its makers), "toy", a file or a folder of files in their form. Without a judge
     the pictures stay ungraded. The paper's judge is gpt-4o-2024-05-13, that of WISE_Verified Qwen3.5-35B-A3B.
     """
 
-    kind: Kind = "image"
-    outputs = 1
     observer = "judge"
-    worlds = ("toy",)
-    decimals = 2
-    names_its_samples = True
     headline = f"{PROTOCOL}/overall"
-    inert = ("data", "world", "offline")
     name = "wise"
     title = "WISE"
     form: Form = LEGACY
 
-    def __init__(self, data: str = "official", *, world: str = "official", offline: bool = False) -> None:
-        self.data = "toy" if data == "official" and world == "toy" else data
-        self.offline = offline
-
     @cached_property
     def files(self) -> tuple[Path, ...]:
-        """The files of prompts, fetched where they are the official ones."""
-        if self.data == "toy":
-            from ..toy import data as toy_world  # draws pictures: numpy and PIL stay out of scoring
-
-            return (toy_world.file(self.name),)
-        named = self.assets()
-        path = sources.fetch(*named, offline=self.offline) if named else sources.expanded(self.data, "--data")
-        if not path.is_dir():
-            return (path,)
-        found = tuple(sorted(path.glob("*.json")))
+        """The files of prompts."""
+        if not self.path.is_dir():
+            return (self.path,)
+        found = tuple(sorted(self.path.glob("*.json")))
         if not found:
-            raise UsageError(f"{path}: no *.json here; expected the makers' three files of prompts")
+            raise UsageError(f"{self.path}: no *.json here; expected the makers' three files of prompts")
         return found
-
-    def assets(self) -> Sequence[str]:
-        """Return the files of prompts, where they are the official ones."""
-        return (self.name.replace("_", "-"),) if self.data == "official" else ()
 
     @cached_property
     def _samples(self) -> tuple[Sample, ...]:
@@ -95,9 +70,7 @@ class Wise:
 
     @cached_property
     def card(self) -> Mapping[str, Json]:
-        digest = hashlib.sha256(b"".join(each.read_bytes() for each in self.files)).hexdigest()[:16]
-        origin = {"world": "toy"} if self.data == "toy" else {} if self.data == "official" else {"origin": "given"}
-        return {"prompts": len(self._samples), "sha256": digest, **origin}
+        return {"prompts": len(self._samples), **self.named(self.files)}
 
     def samples(self) -> Sequence[Sample]:
         """Return the prompts by their ids; `target` holds prompt and explanation, the judge's guide."""
@@ -110,41 +83,22 @@ class Wise:
 
     def score(self, sample: Sample, prediction: Prediction, evidence: Evidence | None) -> Sequence[Score]:
         """Return the mean over the judge's runs; no verdict where one of them has none."""
-        runs = believed(VERIFIED_GRADER if self.form is VERIFIED else GRADER, sample, prediction, evidence, int, dict)
-        values = [None if each.get("value") is None else self._value(each["value"]) for each in runs]
-        known = [each for each in values if each is not None]
-        reasons = [str(each["reason"]) for each in runs if each.get("reason")]
-        base = Score(sample.id, prediction.index, PROTOCOL, None, tags=sample.tags, cluster=sample.cluster)
-        if not known or len(known) < len(values):
-            why = (evidence.error if evidence else None) or next(iter(reasons), "") or "not graded"
-            return [replace(base, reason=why if why.startswith("invalid image") else f"unscored: {why}")]
-        details: dict[str, Json] = {"judge": heard(evidence)}
-        if self.form is not VERIFIED:
-            means = {name: sum(each["value"][name] for each in runs) / len(runs) for name in rules.ASPECTS}
-            details["grades"] = means
-        value = sum(known) / len(known)
-        answer = [each["value"] for each in runs]
-        # Two verdicts in one reply are read as the original reads them, and counted as unparsed.
-        return [
-            replace(base, value=value, answer=answer, reason=" ".join(reasons), unparsed=bool(reasons), details=details)
-        ]
+        task = VERIFIED_GRADER if self.form is VERIFIED else GRADER
+        return graded(task, sample, prediction, evidence, self._worth, int, dict)
 
-    def _value(self, said: Json) -> float:
-        try:
-            return float(said) if self.form is VERIFIED else rules.wiscore(said)
-        except (TypeError, KeyError) as error:
-            raise UsageError(f"a judgement {said!r:.60} is none of {self.name}'s: remove it to judge again") from error
+    def _worth(self, verdicts: Sequence[Json]) -> tuple[float, dict[str, Json], str]:
+        # Two verdicts in one reply are read as the original reads them, and counted as unparsed.
+        if self.form is VERIFIED:
+            return sum(map(float, verdicts)) / len(verdicts), {}, ""
+        means = {name: sum(each[name] for each in verdicts) / len(verdicts) for name in rules.ASPECTS}
+        return sum(map(rules.wiscore, verdicts)) / len(verdicts), {"grades": means}, ""
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
         return stats.metrics(self.estimates(scores))
 
     def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
-        """Return what the metrics are made of: the rules' own, lacking what another version of the judge graded, and
-        how far the judge can be trusted (`judging.calibration.standing`)."""
-        found = rules.estimates(scores, self.form, PROTOCOL)
-        others = mixed(scores)
-        found = {key: replace(each, absent={**each.absent, **others}) for key, each in found.items()}
-        return {**found, **standing(scores)}
+        """Return what the metrics are made of: the rules' own, and how far the judge can be trusted."""
+        return trusted(scores, rules.estimates(scores, self.form, PROTOCOL))
 
 
 class WiseRewritten(Wise):

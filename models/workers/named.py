@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ...evals.errors import UsageError
 from ...evals.types import Json
@@ -50,19 +50,8 @@ def tokenflow_xl(
     }
     places = _there("tokenflow-xl", folders, elsewhere=bool(command))
     options = {**places, "guidance": guidance, "loops": loops, "max_new_tokens": max_new_tokens, "batch": batch_size}
-    launch = Launch(
-        TOKENFLOW,
-        python=python,
-        command=command,
-        options=options,
-        source=source,
-        device=device,
-        dtype=dtype,
-        offline=offline,
-    )
-    found = Worker("tokenflow-xl", launch, patience=patience)
-    found.inert = (*found.inert, *folders, "guidance", "loops", "max_new_tokens", "batch_size", "dtype")  # its card's
-    return found
+    where: dict[str, Any] = {"python": python, "command": command, "source": source, "device": device, "dtype": dtype}
+    return _worker(Launch(TOKENFLOW, options=options, offline=offline, **where), patience, {**folders, **options})
 
 
 def harmon(
@@ -104,19 +93,8 @@ def harmon(
     given = {"checkpoint": checkpoint, "vae": vae, "language": language}
     options: dict[str, Json] = {**_there("harmon", given, elsewhere=bool(command)), **numbers}
     options |= {"variant": variant, "template": template}
-    launch = Launch(
-        HARMON,
-        python=python,
-        command=command,
-        options=options,
-        source=source,
-        device=device,
-        dtype=dtype,
-        offline=offline,
-    )
-    found = Worker("harmon", launch, patience=patience)
-    found.inert = (*found.inert, *given, *options, "batch_size", "dtype")  # its card's
-    return found
+    where: dict[str, Any] = {"python": python, "command": command, "source": source, "device": device, "dtype": dtype}
+    return _worker(Launch(HARMON, options=options, offline=offline, **where), patience, {**given, **options})
 
 
 def show_o2(
@@ -148,18 +126,14 @@ def show_o2(
     given = {"checkpoint": checkpoint, "vae": vae, "language": language}
     options = {**_there("show-o2", given, elsewhere=bool(command)), "variant": variant, "guidance": guidance}
     options |= {"steps": steps, "max_new_tokens": max_new_tokens, "batch": batch_size}
-    launch = Launch(
-        SHOW_O2,
-        python=python,
-        command=command,
-        options=options,
-        source=source,
-        device=device,
-        dtype=dtype,
-        offline=offline,
-    )
-    found = Worker("show-o2", launch, patience=patience)
-    found.inert = (*found.inert, *given, *options, "batch_size", "dtype")  # its card's
+    where: dict[str, Any] = {"python": python, "command": command, "source": source, "device": device, "dtype": dtype}
+    return _worker(Launch(SHOW_O2, options=options, offline=offline, **where), patience, {**given, **options})
+
+
+def _worker(launch: Launch, patience: float, told: Collection[str]) -> Worker:
+    """Return the worker of a launch; what its factory was `told` its own card names."""
+    found = Worker(launch.recipe.name, launch, patience=patience)
+    found.inert = (*found.inert, *told, "batch_size", "dtype")
     return found
 
 

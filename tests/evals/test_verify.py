@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from janus_eval.evals import evaluate
+from janus_eval.evals import evaluate, registry
 from janus_eval.evals.commands import cli
 from janus_eval.evals.files import seal, seal_of
+from janus_eval.evals.stored import Stored
+from janus_eval.evals.types import Evidence, Score
 from janus_eval.evals.verify import verify
 
 
@@ -219,36 +221,55 @@ def test_outputs_that_were_deleted_are_told_of(tmp_path: Path, capsys: pytest.Ca
     assert "GONE: the predictions that these numbers are of" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("bench", "value"), [("mm_vet", 7.5), ("mm_vet", 0.3), ("wise_verified", 5)])
+def judged_again(folder: Path, bench: str) -> list[Score]:
+    """Return what the suite makes of the first line of evidence as it lies there."""
+    (path,) = (folder / "evidence").glob("*.jsonl")
+    row = json.loads(path.read_text().splitlines()[0])
+    suite: Any = registry.create("benchmarks", bench, data="toy")
+    (sample,) = (each for each in suite.samples() if each.id == row["sample_id"])
+    made = Stored(folder).predictions()[row["kind"], sample.id, row["index"]]
+    return list(suite.score(sample, made, Evidence(sample.id, row["index"], row["data"])))
+
+
+MODELS = {"gedit_bench": "same-picture", "imgedit_bench": "same-picture", "mm_vet": "always-yes"}
+
+
+@pytest.mark.parametrize(
+    ("bench", "edit"),
+    [
+        ("mm_vet", lambda value: 7.5),
+        ("mm_vet", lambda value: 0.3),
+        ("wise", lambda value: {**value, "realism": 2, "consistency": 2}),
+        ("wise_verified", lambda value: 5),
+        ("tiif_mini", lambda value: [{"yes": "no", "no": "yes"}[each] for each in value]),
+        ("unigenbench", lambda value: [1 - each for each in value]),
+        ("gedit_bench", lambda value: {**value, "semantics": 9.0, "quality": 9.0}),
+        ("imgedit_bench", lambda value: {**value, "grades": [4, 4, 4]}),
+    ],
+)
 def test_a_judgement_that_its_reply_does_not_say_is_named_and_made_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], bench: str, value: float
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], bench: str, edit: Callable[[Any], Any]
 ) -> None:
-    model = "blank-image" if bench.startswith("wise") else "always-yes"
-    line = [
-        "run",
-        "-m",
-        model,
-        "-b",
-        bench,
-        "--data",
-        "toy",
-        "-l",
-        "2",
-        "-o",
-        str(tmp_path / "runs"),
-        "--judge",
-        "rule",
-    ]
+    line = ["run", "-m", MODELS.get(bench, "blank-image"), "-b", bench, "--data", "toy", "-l", "2", "--judge", "rule"]
+    line += ["-o", str(tmp_path / "runs")]
     cli.main(line)
     (folder,) = (tmp_path / "runs").iterdir()
     assert not verify(folder).wrong
     before = (folder / "scores.jsonl").read_text()
     (evidence,) = (folder / "evidence").glob("*.jsonl")
-    lines_edited(evidence, lambda rows: rows[0]["data"]["runs"][0].update(value=value), sealed=True)
+
+    def edited(rows: list[dict[str, Any]]) -> None:
+        run = rows[0]["data"]["runs"][0]
+        assert run["value"] != edit(run["value"])
+        run["value"] = edit(run["value"])
+
+    lines_edited(evidence, edited, sealed=True)
     resealed(folder)
+    assert all(each.value is None for each in judged_again(folder, bench))
     assert any("its score is stored as" in each for each in verify(folder).wrong)
     (folder / "record.json").unlink()
     capsys.readouterr()
     cli.main(line)
-    assert f"its value is {value}, and its reply says" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "its value is " in told and "and its reply says" in told
     assert (folder / "scores.jsonl").read_text() == before

@@ -1,0 +1,56 @@
+"""What suites of prompts share: files of their makers, which are fetched, the embedded world's, or given."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from ...evals.assets import fetch as sources
+from ...evals.types import Json, Kind
+
+
+class Prompts:
+    """A suite of pictures for prompts. `data` is "official" (fetched from its makers), "toy", or a path."""
+
+    name = ""
+    kind: Kind = "image"
+    outputs = 1
+    worlds = ("toy",)
+    decimals = 2
+    names_its_samples = True
+    inert = ("data", "world", "offline")
+
+    def __init__(self, data: str = "official", *, world: str = "official", offline: bool = False) -> None:
+        self.data = "toy" if data == "official" and world == "toy" else data
+        self.offline = offline
+
+    @property
+    def _asset(self) -> str:
+        return self.name.replace("_", "-")
+
+    def assets(self) -> Sequence[str]:
+        """Return what holds the prompts, as `janus-eval data fetch` names it, where they are the official ones."""
+        return (self._asset,) if self.data == "official" else ()
+
+    @cached_property
+    def path(self) -> Path:
+        """The file or folder of prompts, fetched where it is the official one."""
+        if self.data == "toy":
+            from ..toy import data as toy_world  # draws pictures: numpy and PIL stay out of scoring
+
+            return toy_world.file(self.name)
+        if self.data == "official":
+            return sources.fetch(self._asset, offline=self.offline)
+        return sources.expanded(self.data, "--data")
+
+    def named(self, files: Sequence[Path]) -> dict[str, Json]:
+        """Return what a card tells of the files: their digest, and their world or origin if not official."""
+        digest = hashlib.sha256(b"".join(each.read_bytes() for each in files)).hexdigest()[:16]
+        return {"sha256": digest, **self._origin()}
+
+    def _origin(self) -> Mapping[str, Json]:
+        if self.data in ("toy", "official"):
+            return {"world": "toy"} if self.data == "toy" else {}
+        return {} if sources.is_published(self._asset, self.path) else {"origin": "given"}
