@@ -18,9 +18,10 @@ import runpy
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
+
+from side_by_side import drawn, words
 
 PROMPTS = (("a photo of a red apple", 3), ("two dogs and a blue chair", 2**32 + 5))
 QUESTIONS = (("what is it?", (60, 40)), ("is there a cat in it? answer yes or no.", (30, 90)))
@@ -57,22 +58,6 @@ def mar_tiny(**kwargs):  # as mar_base and mar_huge
 # -- in the environment -------------------------------------------------------------------------------
 
 
-def words(folder: Path) -> None:
-    """Save a small byte-level tokenizer with the marks of ChatML."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import Qwen2TokenizerFast
-
-    inner = Tokenizer(models.BPE(unk_token=None))
-    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=300, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    inner.train_from_iterator(["what is it yes no cat Generate an image"], trainer)
-    found = Qwen2TokenizerFast(tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|endoftext|>")
-    found.save_pretrained(folder)
-
-
 def made(folder: Path) -> None:
     """Make the files: a language model's folder, the VAE's and the whole network's weights, a configuration."""
     import torch
@@ -82,7 +67,8 @@ def made(folder: Path) -> None:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(0)
-    words(folder / "qwen")
+    marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    words(folder / "qwen", marks, "what is it yes no cat Generate an image")
     config = Qwen2Config(
         vocab_size=320,
         hidden_size=64,
@@ -154,28 +140,6 @@ def created(folder: Path, **more: str) -> Any:
     return registry.create("models", "harmon", device="cpu", template="Generate an image: {}", **options, **more)
 
 
-def drawn(folder: Path) -> int:
-    import numpy as np
-    from janus_eval.evals.types import Job, Sample
-    from PIL import Image
-
-    wrong = 0
-    jobs = [Job(Sample(str(n), prompt), "image", 0, seed) for n, (prompt, seed) in enumerate(PROMPTS)]
-    expected = [np.asarray(Image.open(folder / f"drawn-{number}.png")).astype(int) for number in range(len(jobs))]
-    for batch in (1, 2):
-        model = created(folder, batch_size=str(batch))
-        began = time.time()
-        found = [np.asarray(each()).astype(int) for each in model.predict(jobs)]
-        seconds = time.time() - began
-        model.close()
-        apart = [abs(one - other) for one, other in zip(found, expected, strict=True)]
-        wrong += sum(bool(each.any()) for each in apart) if batch == 1 else 0
-        told = f"{[int(np.count_nonzero(each)) for each in apart]}, by {max(int(each.max()) for each in apart)}"
-        print(f"batch {batch}: of {expected[0].size} values differ {told}; {seconds:.0f} s")
-    print(f"values: {[(int(each.min()), int(each.max()), round(float(each.std()), 1)) for each in expected]}")
-    return wrong
-
-
 def asked(folder: Path) -> int:
     from janus_eval.evals.types import Job, Picture, Sample
 
@@ -196,13 +160,16 @@ def asked(folder: Path) -> int:
 
 
 def main(checkout: Path, folder: Path) -> int:
+    import numpy as np
     from janus_eval.models.workers.named import HARMON
+    from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
     python, source = str(HARMON.python()), str(HARMON.source_folder(elsewhere=False))
     line = [python, __file__, "--scripts", str(checkout.absolute()), str(folder.absolute()), source]
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
-    return drawn(folder) + asked(folder)
+    expected = [np.asarray(Image.open(folder / f"drawn-{number}.png")).astype(int) for number in range(len(PROMPTS))]
+    return drawn(lambda size: created(folder, batch_size=size), PROMPTS, expected) + asked(folder)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
+
+from side_by_side import drawn, words
 
 PROMPTS = (("a photo of a red apple", 3), ("two dogs and a blue chair", 2**62 + 5))
 QUESTIONS = (("what is it?", (60, 40)), ("is there a cat in it? answer yes or no.", (30, 90)))
@@ -26,23 +27,6 @@ SIDE, STEPS, GUIDANCE, WORDS, TEXT = 6, 4, 7.5, 24, 290
 
 
 # -- in the environment -------------------------------------------------------------------------------
-
-
-def words(folder: Path) -> None:
-    """Save a small byte-level tokenizer with the marks of Qwen2.5."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import Qwen2TokenizerFast
-
-    inner = Tokenizer(models.BPE(unk_token=None))
-    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"]
-    specials += ["<|image_pad|>", "<|video_pad|>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=300, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    inner.train_from_iterator(["what is it yes no cat a photo of an apple"], trainer)
-    found = Qwen2TokenizerFast(tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|endoftext|>")
-    found.save_pretrained(folder)
 
 
 def made(folder: Path) -> None:
@@ -56,7 +40,9 @@ def made(folder: Path) -> None:
     from models import Showo2Qwen2_5
 
     torch.manual_seed(0)
-    words(folder / "qwen")
+    marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"]
+    marks += ["<|image_pad|>", "<|video_pad|>"]
+    words(folder / "qwen", marks, "what is it yes no cat a photo of an apple")
     Qwen2Config(
         vocab_size=320,
         hidden_size=64,
@@ -182,27 +168,6 @@ def created(folder: Path, **more: str) -> Any:
     return registry.create("models", "show-o2", device="cpu", max_new_tokens=str(WORDS), **options, **more)
 
 
-def drawn(folder: Path) -> int:
-    import numpy as np
-    from janus_eval.evals.types import Job, Sample
-
-    wrong = 0
-    jobs = [Job(Sample(str(n), prompt), "image", 0, seed) for n, (prompt, seed) in enumerate(PROMPTS)]
-    expected = [np.load(folder / f"drawn-{number}.npy").astype(int) for number in range(len(jobs))]
-    for batch in (1, 2):
-        model = created(folder, batch_size=str(batch))
-        began = time.time()
-        found = [np.asarray(each()).astype(int) for each in model.predict(jobs)]
-        seconds = time.time() - began
-        model.close()
-        apart = [abs(one - other) for one, other in zip(found, expected, strict=True)]
-        wrong += sum(bool(each.any()) for each in apart) if batch == 1 else 0
-        told = f"{[int(np.count_nonzero(each)) for each in apart]}, by {max(int(each.max()) for each in apart)}"
-        print(f"batch {batch}: of {expected[0].size} values differ {told}; {seconds:.0f} s")
-    print(f"values: {[(int(each.min()), int(each.max()), round(float(each.std()), 1)) for each in expected]}")
-    return wrong
-
-
 def asked(folder: Path) -> int:
     from janus_eval.evals.types import Job, Picture, Sample
 
@@ -219,13 +184,15 @@ def asked(folder: Path) -> int:
 
 
 def main(folder: Path) -> int:
+    import numpy as np
     from janus_eval.models.workers.named import SHOW_O2
 
     folder.mkdir(parents=True, exist_ok=True)
     python, source = str(SHOW_O2.python()), str(SHOW_O2.source_folder(elsewhere=False))
     line = [python, __file__, "--official", str(folder.absolute()), source]
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
-    return drawn(folder) + asked(folder)
+    expected = [np.load(folder / f"drawn-{number}.npy").astype(int) for number in range(len(PROMPTS))]
+    return drawn(lambda size: created(folder, batch_size=size), PROMPTS, expected) + asked(folder)
 
 
 if __name__ == "__main__":

@@ -201,7 +201,8 @@ def _measured(rules: Rules, answers: Answers) -> dict[str, Json]:
     count = len(answers.rows) + len(answers.odd)
     if rules.sizes and count not in rules.sizes:
         sizes = " or ".join(f"{each:,}" for each in rules.sizes)
-        told["holds"] = f"{count:,} rows, where {rules.name} has {sizes}; --data PATH names those that lack"
+        more = "; --data PATH names those that lack" if count < min(rules.sizes) else ""
+        told["holds"] = f"{count:,} rows, where {rules.name} has {sizes}{more}"
     asked = Counter(filter(None, map(_what, answers.rows)))
     again = sum(asked.values()) - len(asked)
     return told | ({"asked_twice": f"{again:,} rows repeat another one's question and picture"} if again else {})
