@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError
 from ..evals.pictures import open_picture
 from ..evals.types import CUT, Answer, Job, Json, Kind, Output
 from .device import Dtype, at_least, bytes_of, loading, memory, place
+from .prefixes import behind, image_token, rests, shares
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +28,14 @@ _BY_SIZE = ("emu3",)
 """Families whose network sees what pads the smaller pictures of a batch: pictures of one size go together."""
 
 
-_Read = tuple[list[int], Mapping[str, Any]]
-"""The places in a batch of what goes through the network together, and what it takes of it."""
+@dataclass(frozen=True)
+class _Read:
+    """What goes through the network together: its places in the batch, and what the network takes, in main memory."""
+
+    places: Sequence[int]
+    inputs: Mapping[str, Any]
+    rests: Sequence[Sequence[int]] = ()
+    """Of questions about one picture what follows it; `inputs` is then the first question alone."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +52,13 @@ class VisionLanguageModel:
     Greedy decoding, at most `max_new_tokens` new tokens. Pictures come first, then the question
     without its leading newline; the checkpoint's chat template does the rest. `system_prompt` stands
     before the benchmark's. Batches are padded on the left, so that in float32 they give the answers
-    that single samples give. Weights are read from safetensors, else through torch's weights_only
+    that single samples give. Questions about one picture share what stands before them, where the family is known to
+    allow it (models/prefixes.py). Weights are read from safetensors, else through torch's weights_only
     reader; code from a repository is never run.
     """
 
     kinds: frozenset[Kind] = frozenset(("text",))
+    shares_pictures = True
     inert = ("name", "path", "revision", "max_new_tokens", "system_prompt", "batch_size", "device", "dtype")
 
     def __init__(
@@ -131,9 +142,9 @@ class VisionLanguageModel:
         begun, self._begun = self._begun, None
         read = begun[1].result() if begun and begun[0] == _names(jobs) else self._read(jobs)
         answers: dict[int, Answer] = {}
-        for places, inputs in read:
-            with memory(loaded.device, f"a batch of {len(places)}"):
-                answers.update(zip(places, self._answers(inputs), strict=True))
+        for part in read:
+            with memory(loaded.device, f"a batch of {len(part.places)}"):
+                answers.update(zip(part.places, self._answers(part), strict=True))
         return [answers[at] for at in range(len(jobs))]
 
     def ahead(self, jobs: Sequence[Job]) -> None:
@@ -151,9 +162,37 @@ class VisionLanguageModel:
 
     def _read(self, jobs: Sequence[Job]) -> list[_Read]:
         """Return what the network takes, in main memory, for each part of a batch that goes through it together."""
-        alike = [self._alike(job) for job in jobs]
-        parts = ([at for at, other in enumerate(alike) if other == one] for one in sorted({*alike}))
-        return [(places, self._inputs([jobs[at] for at in places])) for places in parts]
+        shared = [part for places in self._about_one(jobs) if (part := self._behind_one(jobs, places))]
+        taken = {at for part in shared for at in part.places}
+        alike = {at: self._alike(job) for at, job in enumerate(jobs) if at not in taken}
+        parts = ([at for at, other in alike.items() if other == one] for one in sorted({*alike.values()}))
+        return [*shared, *(_Read(places, self._inputs([jobs[at] for at in places])) for places in parts)]
+
+    def _about_one(self, jobs: Sequence[Job]) -> list[list[int]]:
+        """Return the places of questions about the same pictures, where the network may read those once."""
+        if not shares(self._loaded.model):
+            return []
+        names = [job.sample.cluster or tuple(each.name for each in job.sample.images) for job in jobs]
+        often = Counter(names)
+        found: dict[tuple[str, tuple[bytes, ...]], list[int]] = {}
+        for at, job in enumerate(jobs):
+            if job.sample.images and often[names[at]] > 1:  # a name is no proof, but spares reading all others twice
+                seen = tuple(sha256(each.read()).digest() for each in job.sample.images)
+                found.setdefault((job.sample.system, seen), []).append(at)
+        return [places for places in found.values() if len(places) > 1]
+
+    def _behind_one(self, jobs: Sequence[Job], places: Sequence[int]) -> _Read | None:
+        """Read questions about the same pictures: the first whole, of the others what follows the pictures.
+
+        Returns None where that cannot be told apart.
+        """
+        loaded = self._loaded
+        inputs = self._inputs([jobs[places[0]]])
+        prompts = [self._prompt(jobs[at]) for at in places]
+        with self._tokenizing:
+            asked = loaded.processor.tokenizer(prompts, add_special_tokens=not self._written(prompts))["input_ids"]
+        tails = rests(inputs["input_ids"][0].tolist(), asked, image_token(loaded.model))
+        return _Read(places, inputs, tails) if tails else None
 
     def _alike(self, job: Job) -> tuple[int, ...]:
         """Return what questions of one batch have in common."""
@@ -163,17 +202,19 @@ class VisionLanguageModel:
         sizes = (open_picture(each.read(), each.name).size for each in pictures)
         return (len(pictures), *(edge for size in sizes for edge in size))
 
-    def _answers(self, given: Mapping[str, Any]) -> list[Answer]:
+    def _answers(self, part: _Read) -> list[Answer]:
         import torch
         from transformers import LogitsProcessorList
 
         loaded = self._loaded
         inputs = {
             key: value.to(loaded.device, loaded.dtype) if value.is_floating_point() else value.to(loaded.device)
-            for key, value in given.items()
+            for key, value in part.inputs.items()
         }
         finite = _Finite()
         with torch.inference_mode():
+            if part.rests:
+                inputs = behind(loaded.model, inputs, part.rests, loaded.processor.tokenizer.pad_token_id)
             ids = loaded.model.generate(
                 **inputs, max_new_tokens=self._max_new_tokens, logits_processor=LogitsProcessorList([finite])
             )
@@ -193,15 +234,13 @@ class VisionLanguageModel:
         loaded = self._loaded
         prompts = [self._prompt(job) for job in jobs]
         pictures = [[open_picture(each.read(), each.name) for each in job.sample.images] for job in jobs]
-        begin = loaded.processor.tokenizer.bos_token
-        written = begin is not None and all(prompt.startswith(begin) for prompt in prompts)
         with self._tokenizing:
             inputs = loaded.processor(
                 text=prompts,
                 images=pictures if pictures[0] else None,
                 padding=len(jobs) > 1,
                 return_tensors="pt",
-                add_special_tokens=not written,  # a template that writes the first token must not get it twice
+                add_special_tokens=not self._written(prompts),
             )
         mask = inputs.get("attention_mask")
         if len(jobs) > 1 and (mask is None or not bool(mask[:, -1].all())):
@@ -210,6 +249,11 @@ class VisionLanguageModel:
         if "token_type_ids" not in taken:
             inputs.pop("token_type_ids", None)  # some tokenizers give them to models that have no use for them
         return {key: value for key, value in inputs.items() if hasattr(value, "is_floating_point")}
+
+    def _written(self, prompts: Sequence[str]) -> bool:
+        """Return whether the template writes the first token, which must then not come twice."""
+        begin = self._loaded.processor.tokenizer.bos_token
+        return begin is not None and all(prompt.startswith(begin) for prompt in prompts)
 
     def _prompt(self, job: Job) -> str:
         from jinja2 import TemplateError

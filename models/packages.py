@@ -11,7 +11,9 @@ from ..evals.errors import EnvironmentProblem
 VISION = ("torchvision", "num2words")
 """What the extra `vision` brings: most vision-language processors ask for the first, SmolVLM's for the second."""
 _APART = 15
-"""torch 2.N and torchvision 0.(N + 15) belong together."""
+"""torch 2.N and torchvision 0.(N + 15) belong together, up to torch 2.13."""
+_FREE = 29
+"""From 0.29 on a torchvision goes with any torch from 2.14 on (`Requires-Dist: torch>=2.14.0` of torchvision 0.29.2)."""
 
 
 def lacking(wanted: Sequence[str] = VISION) -> str:
@@ -35,20 +37,23 @@ def command(names: Sequence[str], *, again: bool = False) -> str:
     """
     torch = installed("torch") or ""
     label = torch.partition("+")[2]
-    words = [f'"torchvision=={_partner(torch)}"' if each == "torchvision" and torch else each for each in names]
+    words = [f'"torchvision{_partner(torch)}"' if each == "torchvision" and torch else each for each in names]
     pip = f"uv pip install --torch-backend={label}" if label and "torchvision" in names else "pip install"
     more = [("--reinstall-package torchvision" if pip[0] == "u" else "--force-reinstall --no-deps")] if again else []
     return " ".join([pip, *more, *words])
 
 
 def _partner(torch: str) -> str:
-    """Return the torchvision versions that belong to a torch."""
-    return f"0.{int(torch.split('.')[1]) + _APART}.*"
+    """Return the torchvision versions that belong to a torch, as pip reads them."""
+    minor = int(torch.split(".")[1]) + _APART
+    return f"==0.{minor}.*" if minor < _FREE else f">=0.{_FREE}"
 
 
 def _fit(torch: str, pictures: str) -> bool:
     same_build = torch.partition("+")[2] == pictures.partition("+")[2]
-    return same_build and pictures.startswith(_partner(torch).removesuffix("*"))
+    wanted, found = (int(version.split(".")[1]) for version in (torch, pictures))
+    together = found == wanted + _APART if wanted + _APART < _FREE else found >= _FREE
+    return same_build and together
 
 
 def problem(who: str, error: ImportError) -> EnvironmentProblem:

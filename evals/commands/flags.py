@@ -183,7 +183,7 @@ def add_executor(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--gpus-per-worker", metavar="X", help="share of a GPU (default: 0.75)")
     group.add_argument("--gpus-per-observer", metavar="X", help="share of a GPU (default: 0.25)")
     group.add_argument("--model-python", type=path, metavar="PATH", help="the Python that the model needs")
-    told = "in one process: the scorer works while the next batch is made (default: where both fit; -n says)"
+    told = "in one process: score, and read pictures, while the model works (default: on a GPU, where it fits; -n says)"
     group.add_argument("--overlap", action=argparse.BooleanOptionalAction, default=None, help=told)
     told = "submitit's options: partition, account, time, array_parallelism, cluster=local, ..."
     group.add_argument("--slurm", action="append", default=[], metavar="K=V", help=told)

@@ -90,8 +90,12 @@ class Local:
         model, eyes = (self._workers[stage].plugin for stage in ("predict", "observe"))
         return memory.beside(cast(Model, model), cast(Eyes, eyes), self._card)[0]
 
+    def _reads_ahead(self) -> bool:
+        """Return whether a thread may read the next batch: on a CPU it wants the cores of the present one."""
+        return self._card.get("device") != "cpu" if self._asked is None else self._asked
+
     def _work(self, batch: Batch) -> Done:
-        if batch.then:
+        if batch.then and self._reads_ahead():
             cast(Model, self._workers["predict"].plugin).ahead(batch.then)
         with shown(batch) as given:
             outputs, cost = self._workers[batch.stage].work(given)

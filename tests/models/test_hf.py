@@ -64,6 +64,32 @@ def test_a_batch_gives_the_answers_that_single_questions_give(folder: Path) -> N
     assert len({each.text for each in alone}) == len(alone)
 
 
+def test_questions_about_one_picture_read_it_once_and_answer_as_alone(folder: Path) -> None:
+    """The first question is run whole up to its picture's end; behind it each other's rest alone."""
+    asked = [
+        job("1", "what is this ?", picture("red")),
+        job("2", "is this a photo of the red cat ? yes no", picture("red")),
+        job("3", "is this the dog", picture("blue")),
+        job("4", "no", picture("red")),
+        job("5", "yes", picture("red"), picture("blue")),
+        job("6", "one two ?", picture("red"), picture("blue")),
+        job("7", "what ?"),
+        job("8", "what ?", picture("red"), system="one dog"),
+    ]
+    adapter = model(folder)
+    alone = [adapter.predict([each])[0] for each in asked]
+    looks: list[int] = []
+    tower = adapter._loaded.model.model.vision_tower
+    with_hook = tower.register_forward_hook(lambda *seen: looks.append(len(seen[1][0])))
+    assert adapter.predict(asked[:7]) == alone[:7]
+    assert sorted(looks) == [1, 1, 2]  # red, blue, red and blue: seven pictures stand in the questions
+    looks.clear()
+    assert adapter.predict(asked) == alone  # another system prompt stands before the picture: that one is read alone
+    assert sorted(looks) == [1, 2, 2]
+    with_hook.remove()
+    assert len({each.text for each in alone}) == len(alone)
+
+
 def test_the_answer_is_transformers_own_for_the_template_s_prompt(folder: Path) -> None:
     from transformers import AutoProcessor, LlavaForConditionalGeneration
 
@@ -233,7 +259,7 @@ def test_what_was_read_ahead_gives_the_same_answers_and_is_read_once(folder: Pat
             read.append(name)
             return source.read()
 
-        return Picture(source.name, open_it)
+        return Picture(f"{name}.png", open_it)
 
     jobs = [job(f"{n}", "what is this ?", counted(f"{n}", picture("red", (40 + n, 30)))) for n in range(4)]
     adapter = model(folder)
@@ -261,16 +287,19 @@ def test_a_broken_picture_that_was_read_ahead_fails_its_batch_as_ever(folder: Pa
 def test_a_run_reads_ahead_and_leaves_the_bytes_of_one_that_does_not(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answers(where: Path) -> list[bytes]:
+    def answers(where: Path, *more: str) -> list[bytes]:
         given = ["-m", f"hf:{folder}", "-b", "pope", "--data", "toy", "-l", "9", "--batch-size", "2", "--device", "cpu"]
-        assert cli.main(["run", *given, "-a", "max_new_tokens=4", "-o", str(where)]) == 0
+        assert cli.main(["run", *given, "-a", "max_new_tokens=4", *more, "-o", str(where)]) == 0
         return [each.read_bytes() for each in sorted(where.rglob("predictions/*.jsonl"))]
 
     kind = type(model(folder))
     asked: list[int] = []
     ahead = kind.ahead
     monkeypatch.setattr(kind, "ahead", lambda self, jobs: (asked.append(len(jobs)), ahead(self, jobs))[1])
-    with_it = answers(tmp_path / "with")
+    with_it = answers(tmp_path / "with", "--overlap")
     assert len(asked) >= 4
+    asked.clear()
+    assert answers(tmp_path / "cpu") == with_it
+    assert asked == []  # on a CPU it would want the same cores
     monkeypatch.setattr(kind, "ahead", lambda self, jobs: None)
     assert answers(tmp_path / "without") == with_it

@@ -17,6 +17,18 @@ from janus_eval.models import packages
         ({"torch": "2.9.1+cu126", "torchvision": "0.24.1+cu126"}, "no num2words: pip install num2words"),
         ({"torch": "2.9.1", "torchvision": "0.24.1", "num2words": "1"}, ""),
         ({"torch": "2.14.1+cpu", "torchvision": "0.29.1+cpu", "num2words": "1"}, ""),
+        ({"torch": "2.15.0", "torchvision": "0.29.2", "num2words": "1"}, ""),
+        ({"torch": "2.15.0", "num2words": "1"}, 'no torchvision: pip install "torchvision>=0.29"'),
+        (
+            {"torch": "2.15.0", "torchvision": "0.28.0", "num2words": "1"},
+            "torchvision 0.28.0 is not built for torch 2.15.0: pip install --force-reinstall --no-deps "
+            '"torchvision>=0.29"',
+        ),
+        (
+            {"torch": "2.13.0", "torchvision": "0.29.2", "num2words": "1"},
+            "torchvision 0.29.2 is not built for torch 2.13.0: pip install --force-reinstall --no-deps "
+            '"torchvision==0.28.*"',
+        ),
         (
             {"torch": "2.13.0+cpu", "torchvision": "0.28.0", "num2words": "1"},
             "torchvision 0.28.0 is not built for torch 2.13.0+cpu: uv pip install --torch-backend=cpu "

@@ -16,6 +16,7 @@ from janus_eval.evals.commands import doctor
 from janus_eval.evals.types import Job, Picture, Sample
 from janus_eval.models.editing import kinds_of
 from janus_eval.models.packages import lacking
+from janus_eval.models.prefixes import FAMILIES, shares
 from janus_eval.models.systems import drawers
 from PIL import Image
 from support.drawings import adapter, hold_own_seed_and_prompt, hold_own_source_and_prompt
@@ -66,6 +67,28 @@ def test_a_batch_gives_the_answers_that_single_questions_give(family: Path) -> N
     assert asked.predict(JOBS) == alone
     assert asked.predict(JOBS[::-1])[::-1] == alone
     assert len({each.text for each in alone}) >= len(alone) - 1
+
+
+SEEN = picture(1, (40, 30)), picture(2, (64, 20))
+ABOUT_ONE = [
+    job("1", "what is this ?", SEEN[0]),
+    job("2", "is this a photo of the red cat ? yes no one two", SEEN[0]),
+    job("3", "yes", SEEN[0]),
+    job("4", "what is this ? one two", *SEEN),
+    job("5", "no", *SEEN),
+    job("6", "is this the dog", SEEN[1]),
+]
+
+
+def test_questions_about_one_picture_read_it_once_where_the_family_allows(family: Path) -> None:
+    asked = model(family)
+    alone = [asked.predict([each])[0] for each in ABOUT_ONE]
+    network = asked._loaded.model
+    assert shares(network) == (network.config.model_type in FAMILIES) == (family.name not in ("Gemma 3", "Emu3"))
+    read = [len(each.places) for each in asked._read(ABOUT_ONE) if each.rests]
+    assert read == ([3, 2] if shares(network) else [])
+    assert asked.predict(ABOUT_ONE) == alone
+    assert asked.predict(ABOUT_ONE[::-1])[::-1] == alone
 
 
 def test_the_answer_depends_on_the_picture(family: Path) -> None:
