@@ -151,7 +151,9 @@ class Diffuser:
             "width": recipe.size,
             **recipe.extra,
         }
-        with memory(device, f"a batch of {len(jobs)}"), torch.inference_mode():
+        own = [device] if device.type == "cuda" else []
+        with memory(device, f"a batch of {len(jobs)}"), torch.inference_mode(), torch.random.fork_rng(own):
+            torch.manual_seed(jobs[0].seed)  # OmniGen's reading of a source asks no generator
             asked = self._asked(pipeline, jobs)
             drawer = pipeline.drawer if isinstance(pipeline, Encoded) else pipeline
             made = drawer(

@@ -114,4 +114,4 @@ def test_an_edit_depends_on_its_own_source_instruction_and_seed_alone(tmp_path: 
 
 def test_nothing_is_lacking_here_and_the_doctor_says_so() -> None:
     assert lacking() == ""
-    assert {row["what"]: row["state"] for row in doctor.examine()}["vision"] == "ok"
+    assert {row["what"]: row["state"] for row in doctor.examine()}["processors"] == "ok"
