@@ -7,6 +7,8 @@ network: Mask2Former with Swin-S over one picture, its deformable attention by b
 transformers' own; what both find in it is compared. texts: a class's texts through CLIP ViT-L/14's text tower, the
 20 that name it in one call (the other ten are every class's), against ten calls of three: of the texts' own length,
 and of 77 positions, as the official script's tokenizer fills them (djghosh13/geneval af4902f through clip_benchmark).
+`--tried` has instead the network with its weights laid out channels last, and compiled (which needs a C++ compiler
+and minutes), against itself as it is.
 The median of each counts.
 """
 
@@ -33,11 +35,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=384)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--tried", action="store_true")
     given = parser.parse_args()
+    if given.tried:
+        for name, change in CHANGES.items():
+            with torch.inference_mode():
+                print(json.dumps({"stage": name, **changed(given.size, given.repeat, change)}), flush=True)
+        return
     with torch.inference_mode():
         print(json.dumps({"stage": "network", **network(given.size, given.repeat)}), flush=True)
         print(json.dumps({"stage": "texts", **texts(given.repeat)}), flush=True)
         print(json.dumps({"stage": "texts as the official script reads them", **texts(given.repeat, 77)}), flush=True)
+
+
+def channels_last(model: Any) -> Any:
+    return model.to(memory_format=torch.channels_last)
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {"channels last": channels_last, "compiled": torch.compile}
+
+
+def changed(size: int, repeat: int, change: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the times of a changed network against the network as it is."""
+    with weights("random") as name, TemporaryDirectory() as folder:
+        plain, other = (TransformersDetector(Path(name), device="cpu") for _ in range(2))
+        (path,) = pictures(Path(folder), 1, size)
+        prepared = plain.prepare(read(path)[0])
+    other.model = change(other.model)
+    seconds, (now, before) = in_turns(lambda: other.logits([prepared]), lambda: plain.logits([prepared]), repeat)
+    return seconds | {"class_logits_differ": float((now[0] - before[0]).abs().max())}
 
 
 def network(size: int, repeat: int) -> dict[str, Any]:
