@@ -13,7 +13,7 @@ VISION = ("torchvision", "num2words")
 _APART = 15
 """torch 2.N and torchvision 0.(N + 15) belong together, up to torch 2.13."""
 _FREE = 29
-"""From 0.29 on a torchvision goes with any torch from 2.14 on (`Requires-Dist: torch>=2.14.0` of torchvision 0.29.2)."""
+"""From 0.29 on a torchvision goes with any torch from 2.14 on (0.29.2: `Requires-Dist: torch>=2.14.0`)."""
 
 
 def lacking(wanted: Sequence[str] = VISION) -> str:

@@ -24,6 +24,7 @@ from .render import render
 from .reported import Column, Layout, Reported
 from .standing import asides, is_toy, marks, shown, stranger, verdict
 from .table import Cell, Format, Group, Head, Row, Table, chosen, cleaned, columns, ranked, sort
+from .text import some
 
 TOY = "Toy data (compares with nothing above)"
 DASH = "-"
@@ -374,7 +375,7 @@ def _beside_row(record: RunRecord, key: str, decimals: int, number: Reported | N
     places = decimals + 1
     reported, difference = Cell(DASH), Cell(DASH)
     source = Cell("")
-    lacks = [f"without {', '.join(metric.absent)}"] if metric.absent and not record.spec.limit else []
+    lacks = [f"without {some([*metric.absent], 9)}"] if metric.absent and not record.spec.limit else []
     said = ", ".join([*flags, *lacks])
     if number is not None and number.value is not None:
         reported = Cell(number.printed, number.value)

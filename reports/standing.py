@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..evals import stats
 from ..evals.types import PART, Metric, RunRecord
 from .reported import Column, Reported, published_name
+from .text import some
 
 
 def is_toy(record: RunRecord) -> bool:
@@ -107,7 +108,7 @@ def verdict(record: RunRecord, key: str, number: Reported) -> str:
     """
     flags = marks(record)
     metric = record.metrics[key]
-    flags += [f"without {', '.join(metric.absent)}"] if metric.absent and not record.spec.limit else []
+    flags += [f"without {some([*metric.absent], 9)}"] if metric.absent and not record.spec.limit else []
     if flags:
         return "not comparable: " + ", ".join(flags)
     if metric.value is None or number.value is None:

@@ -14,7 +14,7 @@ from ..evals.stored import Stored
 from ..evals.types import CUT, PART, Json, Metric, RunRecord
 from ..evals.where import others_than
 from .fit import fold
-from .text import short
+from .text import short, some
 
 
 def run_summary(record: RunRecord, folder: Path, *, width: int | None = None, whole: bool = False) -> list[str]:
@@ -125,10 +125,10 @@ def _cut(record: RunRecord, folder: Path) -> str:
     """Return the line about answers that a token limit cut, with the first of them and the option that raises it."""
     counts, card = record.counts, record.spec.model_card
     names = [f"{each.sample_id}/{each.index}" for each in Stored(folder).predictions().values() if each.finish == CUT]
-    some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    told = some(names, 3)
     said = f"CUT: {counts['cut']} of {counts['expected']} answers end at the token limit and are scored as they are"
     option = next((each for each in _LIMITS if each in card), None)
-    return f"{said} ({some}); give them more tokens" + (f": -a {option}=N" if option else "")
+    return f"{said} ({told}); give them more tokens" + (f": -a {option}=N" if option else "")
 
 
 def _served(record: RunRecord) -> list[str]:
@@ -175,8 +175,8 @@ def _reasons(folder: Path) -> list[str]:
                 names.append(name)
     lines: list[str] = []
     for reason, names in sorted(found.items(), key=lambda pair: -len(pair[1]))[:_MOST]:
-        some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        lines.append(f"  {some}: {reason[:300]}")
+        told = some(names, 3)
+        lines.append(f"  {told}: {reason[:300]}")
     if len(found) > _MOST:
         lines.append(f"  and {len(found) - _MOST} other reasons")
     return [*lines, f"  all of them: janus-eval show {folder} --failed"] if lines else []
@@ -214,7 +214,7 @@ _ROOM = 16
 
 def _over(metric: Metric) -> str:
     """Return how many outputs a number is over, and what it lacks."""
-    lacks = [f"without {', '.join(told)}" for told in (metric.absent,) if told]
+    lacks = [f"without {some(list(metric.absent), 9)}"] if metric.absent else []
     lacks += [f"leaves out {', '.join(metric.left_out)}"] if metric.left_out else []
     return "; ".join([f"n={metric.n}", *lacks])
 

@@ -154,3 +154,8 @@ def _beside(
             line = pad(lines[number] if number < len(lines) else "", size, right=table.heads[i].number)
             parts.append(style.put(line, code) if code else line)
         yield (" " * GAP).join(parts).replace(_STAY, " ").rstrip()
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Return names in words, those beyond `most` counted."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
