@@ -11,10 +11,16 @@ from typing import NamedTuple
 
 import pytest
 import yaml
+from janus_eval.evals import members, registry
 from support.pages import PAGES, ROOT
 
 FOLDERS = ("evals", "models", "benchmarks", "reports", "integrations")
 SUITES = ("geneval", "dpg_bench", "pope", "mme", "mmbench", "seed_bench", "gqa", "mmmu", "mm_vet")
+TOLD = ("**Measures**", "**Protocols", "**The published rows", "**Pitfalls**", "**The paper's row**")
+OWN = ("judge", "options", "prompts", "short_answer", "yes_no")  # shapes for tables of one's own
+ROWS = re.findall(r"^\| \[`.*", (ROOT / "docs" / "suites.md").read_text(encoding="utf-8"), re.M)
+ROW = {name: row for row in ROWS for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+LATER = sorted({page for row in ROWS for page in re.findall(r"\((\w+)\.md\)", row)} - {*SUITES})
 
 
 def messages() -> list[str]:
@@ -63,12 +69,32 @@ def test_the_site_has_every_page_once_and_one_for_each_core_suite() -> None:
     assert {f"{suite}.md" for suite in SUITES} <= there
 
 
-@pytest.mark.parametrize("suite", SUITES)
-def test_each_core_suite_is_told_in_one_form(suite: str) -> None:
+@pytest.mark.parametrize("suite", [*SUITES, *LATER])
+def test_each_suite_is_told_in_one_form(suite: str) -> None:
     text = (ROOT / "docs" / f"{suite}.md").read_text(encoding="utf-8")
-    heads = ("**Measures**", "**Protocols", "**The published rows", "**Pitfalls**", "**The paper's row**")
+    heads = TOLD if suite in SUITES else (TOLD[0], "**From**", *TOLD[1:], "**Made elsewhere**", "**Matched**")
     places = [text.find(each) for each in heads]
     assert -1 not in places and places == sorted(places), dict(zip(heads, places, strict=True))
+
+
+def test_the_table_of_suites_has_each_with_its_headline() -> None:
+    assert sorted(ROW) == sorted(set(registry.names("benchmarks")) - {*OWN})
+    for name, row in ROW.items():
+        headline = f"`{registry.create('benchmarks', name).headline}`"
+        assert headline in row, name
+        assert headline in (ROOT / "docs" / f"{_page(row, name)}.md").read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize("name", [name for name in ROW if name not in SUITES])
+def test_the_page_of_a_later_suite_names_what_it_fetches(name: str) -> None:
+    text = (ROOT / "docs" / f"{_page(ROW[name], name)}.md").read_text(encoding="utf-8")
+    fetched = members.benchmark(registry.create("benchmarks", name), name).assets()
+    assert [each for each in fetched if f"`{each}`" not in text] == []
+
+
+def _page(row: str, name: str) -> str:
+    """Return the page that a row links the name of a suite to."""
+    return next(page for said, page in re.findall(r"\[([^\]]*)\]\((\w+)\.md\)", row) if f"`{name}`" in said)
 
 
 def test_the_numbers_to_compare_with_are_the_reported_ones() -> None:
