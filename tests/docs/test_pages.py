@@ -20,6 +20,7 @@ TOLD = ("**Measures**", "**Protocols", "**The published rows", "**Pitfalls**", "
 OWN = ("judge", "options", "prompts", "short_answer", "yes_no")  # shapes for tables of one's own
 ROWS = re.findall(r"^\| \[`.*", (ROOT / "docs" / "suites.md").read_text(encoding="utf-8"), re.M)
 ROW = {name: row for row in ROWS for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+MODELS = "janus janusflow diffusers vision-language emu3 d-dit tokenflow harmon show-o2 endpoints".split()
 LATER = sorted({page for row in ROWS for page in re.findall(r"\((\w+)\.md\)", row)} - {*SUITES})
 
 
@@ -83,6 +84,14 @@ def test_the_table_of_suites_has_each_with_its_headline() -> None:
         headline = f"`{registry.create('benchmarks', name).headline}`"
         assert headline in row, name
         assert headline in (ROOT / "docs" / f"{_page(row, name)}.md").read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize("page", MODELS)
+def test_each_family_of_models_is_told_in_one_form(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    heads = ("**Is**", "**Weights**", "**Recipe**", "**Memory and time**", "**Pitfalls**", "**To run**", "**Matched**")
+    places = [text.find(each.removesuffix("**")) for each in heads]
+    assert -1 not in places and places == sorted(places), dict(zip(heads, places, strict=True))
 
 
 @pytest.mark.parametrize("name", [name for name in ROW if name not in SUITES])
