@@ -20,7 +20,9 @@ TOLD = ("**Measures**", "**Protocols", "**The published rows", "**Pitfalls**", "
 OWN = ("judge", "options", "prompts", "short_answer", "yes_no")  # shapes for tables of one's own
 ROWS = re.findall(r"^\| \[`.*", (ROOT / "docs" / "suites.md").read_text(encoding="utf-8"), re.M)
 ROW = {name: row for row in ROWS for name in re.findall(r"`(\w+)`", row.split("|")[1])}
-MODELS = "janus janusflow diffusers vision-language emu3 d-dit tokenflow harmon show-o2 endpoints".split()
+SYSTEMS = re.findall(r"^\| \[(`[^\]]+)\]\(([\w-]+)\.md", (ROOT / "docs" / "models.md").read_text("utf-8"), re.M)
+MODELS = [page for _, page in SYSTEMS if page not in ("workers", "geneval", "editing", "toy")]
+FAKES = {"always-yes", "blank-image", "first-option", "noise-image"}
 LATER = sorted({page for row in ROWS for page in re.findall(r"\((\w+)\.md\)", row)} - {*SUITES})
 
 
@@ -84,6 +86,11 @@ def test_the_table_of_suites_has_each_with_its_headline() -> None:
         headline = f"`{registry.create('benchmarks', name).headline}`"
         assert headline in row, name
         assert headline in (ROOT / "docs" / f"{_page(row, name)}.md").read_text(encoding="utf-8"), name
+
+
+def test_the_table_of_models_has_each() -> None:
+    told = {name.partition(":")[0] for names, _ in SYSTEMS for name in re.findall(r"`([^`]+)`", names)}
+    assert told == set(registry.names("models")) - FAKES
 
 
 @pytest.mark.parametrize("page", MODELS)

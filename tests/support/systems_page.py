@@ -1,4 +1,4 @@
-"""The tables of systems and of recipes in the docs, made of models/systems.toml; run as a script it writes them there."""
+"""The docs' tables of systems and recipes, made of models/systems.toml; run as a script it writes them there."""
 
 from __future__ import annotations
 
