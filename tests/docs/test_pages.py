@@ -7,7 +7,7 @@ import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -137,5 +137,9 @@ class Reported(NamedTuple):
     value: float
 
 
-def _leaves(value: str | list[dict[str, str]]) -> list[str]:
-    return [value] if isinstance(value, str) else [page for each in value for page in each.values()]
+def _leaves(value: Any) -> list[str]:
+    return (
+        [value]
+        if isinstance(value, str)
+        else [page for each in value for part in each.values() for page in _leaves(part)]
+    )
