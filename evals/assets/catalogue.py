@@ -116,7 +116,7 @@ def _weights(name: str, repo: str, licence: str, note: str = "", patterns: tuple
     return Asset(name=name, kind="weights", hub=(repo,), licence=licence, note=note, patterns=patterns)
 
 
-_MEGABYTES: Mapping[str, int] = {
+_MEGABYTES: Mapping[str, float] = {
     "geneval-detector": 276,  # 69 million parameters in float32
     "geneval-detector-3x": 276,
     "geneval-clip": 1710,
@@ -135,7 +135,15 @@ _MEGABYTES: Mapping[str, int] = {
     "mmmu-pro": 678,
     "mmmu-pro-vision": 1631,
     "mathvista": 142,
-    "tiif": 3,
+    "ocrbench": 68,
+    "geneval-long": 0.4,
+    "geneval2": 0.42,
+    "wise": 0.34,
+    "wise-rewritten": 0.33,
+    "wise-verified": 0.41,
+    "unigenbench": 0.36,
+    "tiif": 2.6,
+    "tiif-mini": 0.32,
     "mmbench-tsv": 37,
     "seed-bench-tsv": 620,
     "ai2d-tsv": 167,
@@ -149,7 +157,7 @@ _MEGABYTES: Mapping[str, int] = {
     "sd3-medium": 15500,
 }
 """What is fetched of each, about: the hub's listings of the files that are taken (of VLMEvalKit's tables, of copies),
-read in November 2026. What is not here is not known."""
+OCRBench's card, and the files of prompts at their commits, read in November 2026. What is not here is not known."""
 
 _ENTRIES: tuple[Asset, ...] = (
     Asset(
@@ -330,5 +338,5 @@ _ENTRIES: tuple[Asset, ...] = (
 )
 
 CATALOGUE: tuple[Asset, ...] = tuple(
-    replace(each, size=_MEGABYTES[each.name] * 1_000_000) if each.name in _MEGABYTES else each for each in _ENTRIES
+    replace(each, size=round(_MEGABYTES[each.name] * 1e6)) if each.name in _MEGABYTES else each for each in _ENTRIES
 )

@@ -7,14 +7,23 @@ import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from janus_eval.evals import members, registry
 from support.pages import PAGES, ROOT
 
 FOLDERS = ("evals", "models", "benchmarks", "reports", "integrations")
 SUITES = ("geneval", "dpg_bench", "pope", "mme", "mmbench", "seed_bench", "gqa", "mmmu", "mm_vet")
+TOLD = ("**Measures**", "**From**", "**Protocols", "**The published rows", "**Pitfalls**", "**The paper's row**")
+OWN = ("judge", "options", "prompts", "short_answer", "yes_no")  # shapes for tables of one's own
+ROWS = re.findall(r"^\| \[`.*", (ROOT / "docs" / "suites.md").read_text(encoding="utf-8"), re.M)
+ROW = {name: row for row in ROWS for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+SYSTEMS = re.findall(r"^\| \[(`[^\]]+)\]\(([\w-]+)\.md", (ROOT / "docs" / "models.md").read_text("utf-8"), re.M)
+MODELS = [page for _, page in SYSTEMS if page not in ("workers", "geneval", "editing", "toy")]
+FAKES = {"always-yes", "blank-image", "first-option", "noise-image"}
+LATER = sorted({page for row in ROWS for page in re.findall(r"\((\w+)\.md\)", row)} - {*SUITES})
 
 
 def messages() -> list[str]:
@@ -63,12 +72,45 @@ def test_the_site_has_every_page_once_and_one_for_each_core_suite() -> None:
     assert {f"{suite}.md" for suite in SUITES} <= there
 
 
-@pytest.mark.parametrize("suite", SUITES)
-def test_each_core_suite_is_told_in_one_form(suite: str) -> None:
+@pytest.mark.parametrize("suite", [*SUITES, *LATER])
+def test_each_suite_is_told_in_one_form(suite: str) -> None:
     text = (ROOT / "docs" / f"{suite}.md").read_text(encoding="utf-8")
-    heads = ("**Measures**", "**Protocols", "**The published rows", "**Pitfalls**", "**The paper's row**")
+    heads = TOLD if suite in SUITES else (*TOLD, "**Made elsewhere**", "**Matched**")
     places = [text.find(each) for each in heads]
     assert -1 not in places and places == sorted(places), dict(zip(heads, places, strict=True))
+
+
+def test_the_table_of_suites_has_each_with_its_headline() -> None:
+    assert sorted(ROW) == sorted(set(registry.names("benchmarks")) - {*OWN})
+    for name, row in ROW.items():
+        headline = f"`{registry.create('benchmarks', name).headline}`"
+        assert headline in row, name
+        assert headline in (ROOT / "docs" / f"{_page(row, name)}.md").read_text(encoding="utf-8"), name
+
+
+def test_the_table_of_models_has_each() -> None:
+    told = {name.partition(":")[0] for names, _ in SYSTEMS for name in re.findall(r"`([^`]+)`", names)}
+    assert told == set(registry.names("models")) - FAKES
+
+
+@pytest.mark.parametrize("page", MODELS)
+def test_each_family_of_models_is_told_in_one_form(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    heads = ("**Is**", "**Weights**", "**Recipe**", "**Memory and time**", "**Pitfalls**", "**To run**", "**Matched**")
+    places = [text.find(each.removesuffix("**")) for each in heads]
+    assert -1 not in places and places == sorted(places), dict(zip(heads, places, strict=True))
+
+
+@pytest.mark.parametrize("name", ROW)
+def test_the_page_of_a_suite_names_what_it_fetches(name: str) -> None:
+    text = (ROOT / "docs" / f"{_page(ROW[name], name)}.md").read_text(encoding="utf-8")
+    fetched = members.benchmark(registry.create("benchmarks", name), name).assets()
+    assert [each for each in fetched if f"`{each}`" not in text] == []
+
+
+def _page(row: str, name: str) -> str:
+    """Return the page that a row links the name of a suite to."""
+    return next(page for said, page in re.findall(r"\[([^\]]*)\]\((\w+)\.md\)", row) if f"`{name}`" in said)
 
 
 def test_the_numbers_to_compare_with_are_the_reported_ones() -> None:
@@ -95,5 +137,9 @@ class Reported(NamedTuple):
     value: float
 
 
-def _leaves(value: str | list[dict[str, str]]) -> list[str]:
-    return [value] if isinstance(value, str) else [page for each in value for page in each.values()]
+def _leaves(value: Any) -> list[str]:
+    return (
+        [value]
+        if isinstance(value, str)
+        else [page for each in value for part in each.values() for page in _leaves(part)]
+    )

@@ -19,7 +19,7 @@ from janus_eval.evals.stored import Stored
 from PIL import Image
 from support.images_server import Studio, painting
 
-PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+PAGE = Path(__file__).parents[2] / "docs" / "endpoints.md"
 WORDS = ("prompt", "model", "size", "negative_prompt", "generator_device", "system_prompt", "output_format")
 WHOLE = {"n": (1, 10), "num_inference_steps": (1, 200), "seed": (-(2**63), 2**63 - 1)}
 NUMBERS = {"guidance_scale": (0, 20), "true_cfg_scale": (0, 20)}

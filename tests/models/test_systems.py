@@ -11,13 +11,14 @@ from janus_eval.evals import registry
 from janus_eval.evals.commands.cli import main
 from janus_eval.models.systems import systems
 from janus_eval.models.workers.environments import Recipe
-from support.systems_page import shown, table
+from support.systems_page import TABLES, shown, table
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_shows_the_table_as_it_is() -> None:
-    assert shown() == table(), "python tests/support/systems_page.py writes it anew"
+@pytest.mark.parametrize("name", TABLES)
+def test_a_page_shows_its_table_as_it_is(name: str) -> None:
+    assert shown(name) == table(name), "python tests/support/systems_page.py writes it anew"
 
 
 def test_list_models_shows_every_row(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,30 +1,57 @@
-"""The table of systems in docs/models.md, made of models/systems.toml; run as a script it writes it there."""
+"""The docs' tables of systems and recipes, made of models/systems.toml; run as a script it writes them there."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from janus_eval.models.systems import HEAD, cells, systems
+from janus_eval.models.systems import HEAD, Recipe, cells, systems
 
-PAGE = Path(__file__).parents[2] / "docs" / "models.md"
-BEGIN, END = "<!-- systems -->", "<!-- end of systems -->"
-
-
-def table() -> str:
-    """Return the table as the page has it; what is typed and where weights lie stand as code."""
-    rows = [HEAD, ("---",) * len(HEAD)]
-    for each in systems():
-        row = list(cells(each))
-        row[5] = f"`{row[5]}`"
-        rows.append(tuple(row))
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+DOCS = Path(__file__).parents[2] / "docs"
+TABLES = {"systems": DOCS / "models.md", "recipes": DOCS / "diffusers.md"}
+RECIPE = ("`-m diffusers:`", "gives", "steps", "guidance", "size", "further", "read in")
 
 
-def shown() -> str:
+def table(name: str) -> str:
+    """Return a table as its page has it; what is typed stands as code."""
+    head, rows = (HEAD, _systems()) if name == "systems" else (RECIPE, _recipes())
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ("---",) * len(head), *rows])
+
+
+def _systems() -> list[tuple[str, ...]]:
+    rows = [list(cells(each)) for each in systems()]
+    return [(*row[:5], f"`{row[5]}`", *row[6:]) for row in rows]
+
+
+def _recipes() -> list[tuple[str, ...]]:
+    return [
+        (f"`{each.model.partition(':')[2]}`", ", ".join(each.halves), *_knobs(each.recipe), each.origin)
+        for each in systems()
+        if each.recipe is not None
+    ]
+
+
+def _knobs(recipe: Recipe) -> tuple[str, ...]:
+    said = {**recipe.extra}
+    if recipe.negative_prompt is not None:
+        said["negative_prompt"] = recipe.negative_prompt
+    further = ", ".join(f"`{key}={json.dumps(value)}`" for key, value in said.items())
+    numbers = (recipe.steps, recipe.guidance, recipe.size)
+    return (*("" if each is None else f"{each:g}" for each in numbers), further)
+
+
+def shown(name: str) -> str:
     """Return the table that stands in the page."""
-    return PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
+    begin, end = _marks(name)
+    return TABLES[name].read_text(encoding="utf-8").partition(begin)[2].partition(end)[0].strip()
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return f"<!-- {name} -->", f"<!-- end of {name} -->"
 
 
 if __name__ == "__main__":
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    for name, page in TABLES.items():
+        begin, end = _marks(name)
+        before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+        page.write_text(f"{before}{begin}\n{table(name)}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
