@@ -68,6 +68,7 @@ _USES = (
     ),
     Use("suites of a judge that sees", " ".join(_SEEN).replace("-", "_"), {"hf": _HF}, _SEEN, apart=True),
     Use("suites of edits", "gedit_bench gedit_bench_cn imgedit_bench", {"data": "datasets"}, _EDITS),
+    Use("T2I-CompBench", "t2i_compbench", {"hf": _HF}, ("t2i-compbench", "blip-vqa")),
     Use("DPG-Bench", "dpg_bench", {"hf": _HF}, ("dpg-bench", "mplug")),
     Use("questions", "pope " + " ".join(_MANY), {"data": "datasets"}, ("pope", *_MANY), apart=True),
     Use("later suites", " ".join(_LATER), {"data": "datasets"}, _LATER, apart=True),
