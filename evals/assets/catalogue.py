@@ -113,6 +113,19 @@ def _tiif(name: str, split: str) -> Asset:
     return Asset(name=name, kind="folder", filename=name, files=files, note="prompts, short and long, and questions")
 
 
+def _unigenbench(suffix: str, table: str, digest: str) -> Asset:
+    """Return one of UniGenBench's four tables of 600 prompts."""
+    filename = f"test_prompts_{table}.csv"
+    return Asset(
+        name=f"unigenbench{suffix}",
+        urls=(f"{_RAW}/CodeGoat24/UniGenBench/49d0bcebb0b9418d975d3957c2fee10f34811d14/data/{filename}",),
+        filename=f"unigenbench/{filename}",
+        sha256=digest,
+        licence="CC BY 4.0",
+        note="UniGenBench's 600 prompts with their checkpoints",
+    )
+
+
 def _weights(name: str, repo: str, licence: str, note: str = "", patterns: tuple[str, ...] = ()) -> Asset:
     return Asset(name=name, kind="weights", hub=(repo,), licence=licence, note=note, patterns=patterns)
 
@@ -235,14 +248,10 @@ _ENTRIES: tuple[Asset, ...] = (
             "spatio-temporal_reasoning_verified": "42c0b9d829365e392c2d4af283850dc76b1f922ab0c79198366de4f306eaf2b6",
         },
     ),
-    Asset(
-        name="unigenbench",
-        urls=(f"{_RAW}/CodeGoat24/UniGenBench/49d0bcebb0b9418d975d3957c2fee10f34811d14/data/test_prompts_en.csv",),
-        filename="unigenbench/test_prompts_en.csv",
-        sha256="f82e8ce854985ef963378eaaf8ce12f2e3a57dd6f53e1aea84a61fbeadfe4459",
-        licence="CC BY 4.0",
-        note="UniGenBench's 600 English prompts with their checkpoints",
-    ),
+    _unigenbench("", "en", "f82e8ce854985ef963378eaaf8ce12f2e3a57dd6f53e1aea84a61fbeadfe4459"),
+    _unigenbench("-long", "en_long", "5d2c3d642cc4923504b662ad15b425c2d161a137884701881e00c2691a697253"),
+    _unigenbench("-cn", "zh", "7ff2d2131e68e6182f43a28ecf03d070f7735788f3c5420db3f83141492e8cb3"),
+    _unigenbench("-cn-long", "zh_long", "6e281a5781878584db932a3bfd16dc51afb195566eb7a30c17fb9c09fd3b1776"),
     Asset(
         name="t2i-compbench",
         kind="folder",
