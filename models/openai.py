@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible endpoint as the model under test: answers about pictures, and drawings."""
+"""Any OpenAI-compatible endpoint as the model under test: answers about pictures, drawings and edits."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from ..evals.endpoint.chat import Chat, Terms
-from ..evals.endpoint.images import Images, canary_of, halting
+from ..evals.endpoint.images import Images, Wish, canary_of, halting
 from ..evals.endpoint.keys import no_key, read_key
 from ..evals.endpoint.pace import Pace
-from ..evals.endpoint.parts import picture_part
+from ..evals.endpoint.parts import picture_part, sent
 from ..evals.endpoint.purse import Ledger, Price, Purse
 from ..evals.endpoint.replies import AnswerFrom, Declined, RequestFailed, answer_of, clean
 from ..evals.errors import EnvironmentProblem, Incomplete, InvalidImage, JanusEvalError, UsageError
 from ..evals.files import SERVICE
-from ..evals.types import Answer, Job, Json, Kind, Output, Refusal
+from ..evals.types import PICTURES, Answer, Job, Json, Kind, Output, Refusal
 from .services import check_alive, end_of, official, price_of
 
 _REMEDIES = {
@@ -28,7 +28,7 @@ _REMEDIES = {
     "max_completion_tokens": "-a token_field=max_tokens",
     "temperature": "-a temperature=none",
     "seed": "-a seed=no",
-    "size": "-a size=none",
+    "size": "-a size=none (of edits: -a edit_size=none)",
     "quality": "-a quality=none",
     "num_inference_steps": "-a steps=none",
     "guidance_scale": "-a guidance=none",
@@ -43,7 +43,7 @@ _Result: TypeAlias = "Output | JanusEvalError"
 
 
 class OpenAIModel:
-    """Any OpenAI-compatible endpoint, for answers and drawings: `openai:NAME`.
+    """Any OpenAI-compatible endpoint, for answers, drawings and edits: `openai:NAME`.
 
     The key comes from the environment variable `key_env` or the file `key_file`. Questions go to
     /chat/completions: the pictures first, then the question without its leading newline, at
@@ -57,16 +57,20 @@ class OpenAIModel:
     is asked for that could pass `max_cost`. `canary` draws four pictures first and looks whether prompt and seed moved
     them.
 
+    Edits come from /images/edits, a form with the sample's pictures and the same fields, but the size: `edit_size`, or
+    the service's own, which follows the source at OpenAI.
+
     An empty answer is a failure of its sample; `answer_from=reasoning` takes the text that a reasoning
     model's server put beside it (`reasoning_content`) where the answer is empty. `timeout` seconds are for
     a whole reply (120, a drawing 600), `concurrency` requests run at once, `per_minute` are begun in a minute. A
     picture that cannot be decoded is never sent.
     """
 
-    kinds: frozenset[Kind] = frozenset(("text", "image"))
+    kinds: frozenset[Kind] = frozenset(("text", "image", "edit"))
     independent = True
     inert = (
         *("name", "base_url", "max_new_tokens", "temperature", "system_prompt", "size", "quality", "steps", "guidance"),
+        "edit_size",
         *("negative_prompt", "extra", "seed", "key_env", "key_file", "token_field", "answer_from", "concurrency"),
         *("per_minute", "timeout", "retries", "price", "max_cost", "canary"),
     )
@@ -84,6 +88,7 @@ class OpenAIModel:
         answer_from: AnswerFrom = "content",
         system_prompt: str | None = None,
         size: str | None = "1024x1024",
+        edit_size: str | None = None,
         quality: str | None = None,
         steps: int | None = None,
         guidance: float | None = None,
@@ -116,7 +121,7 @@ class OpenAIModel:
         fields = {"size": size, "quality": quality, "num_inference_steps": steps, "guidance_scale": guidance}
         fields["negative_prompt"] = negative_prompt
         self._fields = {key: value for key, value in fields.items() if value is not None} | _extra(extra)
-        self._seed = seed
+        self._edit_size, self._seed = edit_size, seed
         self._seeded = seed == "send" or (seed == "auto" and not official(self._terms.endpoint))
         self._size, self._drawing_seconds, self._canary = size or "", 600.0 if timeout is None else timeout, canary
         self._price = price_of(name, self._size, quality, self._terms.endpoint, price)
@@ -126,12 +131,13 @@ class OpenAIModel:
         self.image_size = int(width) if width.isascii() and width.isdecimal() else 1024
         self._concurrency, self._pace = concurrency, Pace(concurrency, per_minute)
         self._chat: Chat | None = None
-        self._images: Images | None = None
+        self._painters: dict[Kind, Images] = {}
         self._ledger: Ledger | None = None
         self._kept: dict[tuple[str, Kind, int, int], _Result] = {}
 
     @property
     def card(self) -> Mapping[str, Json]:
+        edits = {} if self._edit_size is None else {"edits": f"size={self._edit_size}"}
         return {
             "weights": f"{self._name} at {self._terms.address}",
             "max_new_tokens": self._max_new_tokens,
@@ -139,6 +145,7 @@ class OpenAIModel:
             "answer_from": self._answer_from,
             "system_prompt": "preset" if self._system_prompt is None else self._system_prompt,
             "images": ",".join(f"{key}={_plain(value)}" for key, value in sorted(self._fields.items())),
+            **edits,
             "seed": "service" if self._seed == "no" else "sent" if self._seeded else "sent; drawings: service",
         }
 
@@ -177,7 +184,7 @@ class OpenAIModel:
 
     def begin(self, folder: Path) -> str:
         """Take a run's folder: what is paid for is kept there. Return what an earlier try may have paid in vain."""
-        self._ledger, self._images = Ledger(folder / SERVICE, self._purse), None
+        self._ledger, self._painters = Ledger(folder / SERVICE, self._purse), {}
         self._purse.halt(None)
         count = self._ledger.adrift
         return f"warning: {count} requests of the last try have no end: they may have been paid" if count else ""
@@ -203,8 +210,9 @@ class OpenAIModel:
         todo = [job for job in jobs if _key(job) not in self._kept]
         if todo:
             chat = self._connected()
-            if any(job.kind == "image" for job in todo):
-                self._painter(chat)
+            for job in todo:
+                if job.kind in PICTURES:
+                    self._painter(chat, job.kind)
             results = chat.gather(partial(self._one, chat), todo, self._concurrency)
             if (stop := halting(results)) is not None:  # what came beside it lies on disk
                 raise stop
@@ -222,15 +230,15 @@ class OpenAIModel:
     def _one(self, chat: Chat, job: Job) -> _Result:
         """Return an output, or what became of it; a question that stops everything stops the others under way too."""
         try:
-            if job.kind == "image":
-                return self._painter(chat).draw(job.sample.prompt, job.seed, job.sample.id, job.index)
+            if job.kind in PICTURES:
+                return self._painter(chat, job.kind).draw(_wish(job), job.sample.id, job.index)
             return self._answer(chat, job)
         except Declined as error:
             return Refusal(error.code, error.words)
         except (RequestFailed, InvalidImage) as error:
             return error
         except (EnvironmentProblem, Incomplete, UsageError) as error:
-            if job.kind != "image":
+            if job.kind not in PICTURES:
                 raise
             return error  # drawings under way are paid: they shall come
 
@@ -251,20 +259,22 @@ class OpenAIModel:
         text = answer_of(reply, f"openai:{self._name}", remedy=remedy, answer_from=self._answer_from)
         return Answer(text, reply.finish, reply.usage, reply.seconds, clean(reply.model, (), 100))
 
-    def _painter(self, chat: Chat) -> Images:
-        """Return the drawings of the run, once its canary has sung."""
-        if self._images is None:
+    def _painter(self, chat: Chat, kind: Kind) -> Images:
+        """Return the drawings or the edits of the run, once their canary has sung."""
+        if kind not in self._painters:
             if self._ledger is None:  # nobody's run
                 room = tempfile.mkdtemp(prefix="janus-eval-")
                 weakref.finalize(self, shutil.rmtree, room, ignore_errors=True)
                 self._ledger = Ledger(Path(room) / SERVICE, self._purse)
-            painter = Images(
-                chat, self._name, self._fields, self._ledger, seconds=self._drawing_seconds, seeded=self._seeded
-            )
+            edits, size, fields = kind == "edit", self._size, self._fields
+            if edits:
+                size = self._edit_size or ""
+                fields = {key: each for key, each in fields.items() if key != "size"} | ({"size": size} if size else {})
+            painter = Images(chat, self._name, fields, self._ledger, seconds=self._drawing_seconds, seeded=self._seeded)
             if self._canary:
-                painter.look(self._size, self._concurrency)
-            self._images = painter
-        return self._images
+                painter.look(size, self._concurrency, edits=edits)
+            self._painters[kind] = painter
+        return self._painters[kind]
 
     def _connected(self) -> Chat:
         if self._chat is None:
@@ -275,6 +285,16 @@ class OpenAIModel:
 
 def _key(job: Job) -> tuple[str, Kind, int, int]:
     return (job.sample.id, job.kind, job.index, job.seed)
+
+
+def _wish(job: Job) -> Wish:
+    """Return what a picture is asked for with. Raises InvalidImage for a source that is none, or an edit without."""
+    sample = job.sample
+    if job.kind != "edit":
+        return Wish(sample.prompt, job.seed)
+    if not sample.images:
+        raise InvalidImage(f"sample {sample.id!r} has no picture to edit")
+    return Wish(sample.prompt, job.seed, tuple(sent(each.read(), each.name, also=()) for each in sample.images))
 
 
 def _extra(text: str | None) -> dict[str, Json]:

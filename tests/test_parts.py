@@ -17,6 +17,7 @@ SUITES = (
     *("mmstar", "realworldqa", "ai2d", "chartqa", "ocrbench", "mmbench_cn"),
     *("mmvp", "mmmu_pro", "mmmu_pro_vision", "mathvista", "geneval2"),
     *("wise", "wise_rewritten", "wise_verified", "tiif", "tiif_mini", "unigenbench", "genai_bench"),
+    *("t2i_compbench", "unigenbench_long", "unigenbench_cn", "unigenbench_cn_long"),
     *("gedit_bench", "gedit_bench_cn", "imgedit_bench"),
 )
 TRIES = 12
@@ -64,7 +65,11 @@ def answered(suite: Any, sample: Sample, index: int, chance: random.Random) -> t
         return prediction, Evidence(sample.id, index, {"runs": [{"value": said}]})
     if suite.name == "genai_bench":
         return prediction, Evidence(sample.id, index, {"chances": [chance.random()], "said": ["Yes"]})
-    if suite.name == "unigenbench":
+    if suite.name == "t2i_compbench":
+        phrases = sample.target["phrases"]
+        data = {"chances": [chance.random() for _ in phrases], "phrases": phrases}
+        return prediction, Evidence(sample.id, index, data)
+    if suite.name.startswith("unigenbench"):
         met = [chance.randrange(2) for _ in sample.target["checkpoints"]]
         return prediction, Evidence(sample.id, index, {"runs": [{"value": met}]})
     if suite.name == "mm_vet":

@@ -43,6 +43,11 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
     "tiif": ("tiif.jsonl", tiif.rows),
     "tiif_mini": ("tiif_mini.jsonl", partial(tiif.rows, each=1, suite="tiif_mini")),
     "unigenbench": ("unigenbench.csv", unigenbench.rows),
+    **{
+        suite: (f"{suite}.csv", partial(unigenbench.rows, suite))
+        for suite in ("unigenbench_long", "unigenbench_cn", "unigenbench_cn_long")
+    },
+    "t2i_compbench": ("t2i_compbench.jsonl", further.t2i_compbench),
     "genai_bench": ("genai_bench.jsonl", further.genai_bench),
     "geneval_long": ("evaluation_metadata.jsonl", further.geneval_long),
     "geneval2": ("geneval2_data.jsonl", further.geneval2),

@@ -182,6 +182,19 @@ def genai_bench(count: int = 40) -> list[Row]:
     ]
 
 
+def t2i_compbench(each: int = 10) -> list[Row]:
+    """Return T2I-CompBench's rows: two coloured things each, which are the phrases; categories are names alone."""
+    rng = Random(f"{SEED}/t2i_compbench")
+    rows: dict[str, Row] = {}
+    while len(rows) < 3 * each:
+        things = zip(rng.sample(NAMES, 2), rng.sample(COLOR_NAMES, 2), strict=True)
+        phrases = [with_article(f"{color} {name}") for name, color in things]
+        prompt = " and ".join(phrases)
+        category = ("color", "shape", "texture")[len(rows) // each]
+        rows.setdefault(prompt, {"prompt": prompt, "category": category, "phrases": phrases})
+    return list(rows.values())
+
+
 _WISE: Sequence[tuple[str, int, int]] = (
     ("Cultural knowledge", 1, 1),
     ("time", 401, 401),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from ...evals import stats
 from ...evals.errors import UsageError
@@ -17,7 +18,8 @@ from ..reading.prompts import Prompts
 from ..reading.rows import Row
 from ..reading.tables import read_rows
 from . import rules
-from .grader import GRADER
+from .grader import CHINESE_GRADER, GRADER
+from .wording import Wording
 
 
 class UniGenBench(Prompts):
@@ -32,10 +34,11 @@ class UniGenBench(Prompts):
     outputs = 4
     observer = "judge"
     headline = f"{PROTOCOL}/overall"
+    task = GRADER
 
     @cached_property
     def _samples(self) -> tuple[Sample, ...]:
-        samples = tuple(map(_sample, read_rows(self.path)))
+        samples = tuple(_sample(row, self.task.wording) for row in read_rows(self.path))
         seen: set[str] = set()
         for each in samples:
             if each.id in seen:
@@ -46,7 +49,9 @@ class UniGenBench(Prompts):
     @cached_property
     def card(self) -> Mapping[str, Json]:
         checkpoints = sum(len(each.target["checkpoints"]) for each in self._samples)
-        return {"prompts": len(self._samples), "checkpoints": checkpoints, **self.named((self.path,))}
+        mended = [each.id for each in self._samples if "mended" in each.target]
+        told: dict[str, Json] = {"mended": mended} if mended else {}
+        return {"prompts": len(self._samples), "checkpoints": checkpoints, **told, **self.named((self.path,))}
 
     def samples(self) -> Sequence[Sample]:
         """Return the prompts; `target` holds the kinds of their checkpoints and what each means here."""
@@ -66,10 +71,10 @@ class UniGenBench(Prompts):
                 raise ValueError("no 0 or 1 for each checkpoint")
             met = [sum(column) / len(said) for column in zip(*said, strict=True)]
             missed = next((kind for kind, each in zip(kinds, met, strict=True) if each < 1), "")
-            details = {"checkpoints": list(kinds), "met": met}
+            details: dict[str, Json] = {"checkpoints": [self.task.wording.english(kind) for kind in kinds], "met": met}
             return sum(met) / len(met), details, f"not met: {missed}" if missed else ""
 
-        return graded(GRADER, sample, prediction, evidence, worth, list)
+        return graded(self.task, sample, prediction, evidence, worth, list)
 
     def aggregate(self, scores: Sequence[Score]) -> Mapping[str, Metric]:
         return stats.metrics(self.estimates(scores))
@@ -79,26 +84,59 @@ class UniGenBench(Prompts):
         return trusted(scores, rules.estimates(scores, PROTOCOL))
 
 
-def _sample(row: Row) -> Sample:
+class UniGenBenchLong(UniGenBench):
+    """The English prompts at length, of the same 600 ideas with more checkpoints."""
+
+    name = "unigenbench_long"
+    title = "UniGenBench (long)"
+
+
+class UniGenBenchCn(UniGenBench):
+    """The Chinese short prompts, judged in Chinese."""
+
+    name = "unigenbench_cn"
+    title = "UniGenBench (Chinese)"
+    task = CHINESE_GRADER
+
+
+class UniGenBenchCnLong(UniGenBenchCn):
+    """The Chinese prompts at length."""
+
+    name = "unigenbench_cn_long"
+    title = "UniGenBench (Chinese, long)"
+
+
+def _sample(row: Row, wording: Wording) -> Sample:
     number = whole(row.need("index"))
     if number is None or number < 0:
         raise row.wrong("index", row.fields["index"], "a whole number from 0")
-    cell = row.text("sub_dims_en")
+    cell = row.text(wording.told)
     try:
-        told = json.loads(cell)
-        kinds, meant = told["Testpoints"], told["Testpoint Description"]
+        told, mended = _read(cell)
+        kinds, meant = told[wording.kinds], told[wording.meant]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise row.wrong("sub_dims_en", cell, "JSON with Testpoints and Testpoint Description") from None
+        raise row.wrong(wording.told, cell, f"JSON with {wording.kinds} and {wording.meant}") from None
     lists = isinstance(kinds, list) and isinstance(meant, list) and len(kinds) == len(meant) > 0
     if not lists or not all(isinstance(each, str) for each in [*kinds, *meant]):
-        raise row.wrong("sub_dims_en", cell, "two lists of texts, of one length")
-    foreign = next((each for each in kinds if each not in rules.checkpoints()), None)
+        raise row.wrong(wording.told, cell, "two lists of texts, of one length")
+    foreign = next((each for each in kinds if each not in wording.checkpoints), None)
     if foreign is not None:
-        raise row.wrong("sub_dims_en", foreign, "UniGenBench's 27 kinds of checkpoints")
+        raise row.wrong(wording.told, foreign, "UniGenBench's 27 kinds of checkpoints")
     return Sample(
         str(number),
-        row.text("prompt_en"),
-        target={"checkpoints": kinds, "descriptions": meant},
-        tags={"theme": str(told.get("Primary Categories", ""))[:60]},
+        row.text(wording.prompt),
+        target={"checkpoints": kinds, "descriptions": meant, **({"mended": True} if mended else {})},
+        tags={"theme": str(told.get(wording.theme, ""))[:60]},
         cluster=str(number),
     )
+
+
+def _read(cell: str) -> tuple[dict[str, Any], bool]:
+    """Return what a cell tells, and whether a comma between two texts had to be put in, as in the makers' row 509."""
+    try:
+        return json.loads(cell), False
+    except json.JSONDecodeError as error:
+        before, behind = cell[: error.pos].rstrip(), cell[error.pos :]
+        if error.msg != "Expecting ',' delimiter" or not (before.endswith('"') and behind.startswith('"')):
+            raise
+        return json.loads(f"{before}, {behind}"), True

@@ -1,16 +1,9 @@
-"""UniGenBench as a judge's task: the picture behind the makers' protocol text, asked up to three times.
-
-asked.txt and checkpoints.json are protocol strings, byte for byte those of CodeGoat24/UniGenBench 49d0bce
-(eval/src/eval_common.py, English; License.txt: CC BY 4.0, Copyright (C) 2025 Tencent).
-"""
+"""UniGenBench as a judge's task: the picture behind the makers' protocol text, asked up to three times."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Final
 
 from ...evals.types import Picture, Prediction, Sample
@@ -18,6 +11,7 @@ from ..judging.calibration import Fixed
 from ..judging.task import Ask, Verdict
 from ..wise.by_rule import drawn
 from . import rules
+from .wording import CHINESE, ENGLISH, Wording
 
 CALLS: Final = 3
 _TOKENS: Final = 4096
@@ -28,12 +22,6 @@ _CALIBRATION: Final = (
 """What a prompt asks for, and what a wrong picture shows."""
 
 
-@cache
-def text() -> str:
-    """Return the makers' protocol text, with {prompt}, {testpoint}, {explanation} and {test_explanation} to fill in."""
-    return Path(__file__).with_name("asked.txt").read_bytes().decode()
-
-
 @dataclass(frozen=True, slots=True)
 class UniGenGrader:
     """The judge's task. `sample.target` holds "checkpoints" and "descriptions"; the verdict is a list of 0 and 1.
@@ -42,11 +30,11 @@ class UniGenGrader:
     """
 
     name: str = "unigenbench"
+    wording: Wording = ENGLISH
 
     @property
     def digest(self) -> str:
-        told = text() + "".join(f"{key}: {value}" for key, value in rules.checkpoints().items())
-        return hashlib.sha256(told.encode()).hexdigest()[:8]
+        return self.wording.digest
 
     def stand_in(self) -> str:
         """Start the grader by rule of the embedded world on this machine and return its base URL."""
@@ -64,12 +52,15 @@ class UniGenGrader:
         pictures = sample.images if prediction.image is None else (Picture.file(prediction.image),)
         if not pictures:
             return Verdict(None, "invalid image: there is none")
-        return Ask(asked(sample.prompt, kinds, sample.target["descriptions"]), 1.0, _TOKENS, "", pictures)
+        asked = self.wording.asked(sample.prompt, kinds, sample.target["descriptions"])
+        return Ask(asked, 1.0, _TOKENS, "", pictures)
 
     def calibration(self) -> Sequence[Fixed]:
         """Return eight drawn pictures, four as asked and four of something else."""
         fixed: list[Fixed] = []
-        kinds = ["World Knowledge", "Attribute - Color"]
+        wanted = ("World Knowledge", "Attribute - Color")
+        called = {self.wording.english(each): each for each in self.wording.checkpoints}
+        kinds = [called[each] for each in wanted]
         for thing, color, *other in _CALIBRATION:
             descriptions = [f"Is there a {thing}?", f"Is the {thing} {color}?"]
             for shown, met in (((thing, color), 1), (tuple(other), 0)):
@@ -81,16 +72,5 @@ class UniGenGrader:
         return fixed
 
 
-def asked(prompt: str, kinds: Sequence[str], descriptions: Sequence[str]) -> str:
-    """Return what is asked about a picture of a prompt, as the makers' script writes it."""
-    explained = "".join(f"\n{kind}: {rules.checkpoints()[kind]}" for kind in kinds)
-    described = "".join(f"\n{kind}: {each}" for kind, each in zip(kinds, descriptions, strict=True))
-    return text().format(
-        prompt=prompt,
-        testpoint=list(kinds),
-        explanation=f"Checkpoints Defination:\u300c{explained}\n\u300d",
-        test_explanation=f"Checkpoints Description:\u300c{described}\n\u300d",
-    )
-
-
 GRADER: Final = UniGenGrader()
+CHINESE_GRADER: Final = UniGenGrader("unigenbench_cn", CHINESE)

@@ -11,9 +11,10 @@ from typing import Any
 
 from ..judging.rule_server import serve
 from ..wise.by_rule import answered
+from .wording import CHINESE, ENGLISH
 
 MODEL = "grader-rule-unigenbench-1"
-_ASKED = re.compile(r"Checkpoints Description:\u300c\n(.*?)\n\u300d", re.DOTALL)
+_ASKED = re.compile(rf"(?:{ENGLISH.described}|{CHINESE.described}):\u300c\n(.*?)\n\u300d", re.DOTALL)
 
 
 def answer(content: Any) -> str | None:

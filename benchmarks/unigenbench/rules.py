@@ -6,28 +6,20 @@ Port of CodeGoat24/UniGenBench 49d0bce, eval/src/eval_common.py.
 from __future__ import annotations
 
 import ast
-import json
 import re
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Final
 
 from ...evals import stats
 from ...evals.stats import Estimate
 from ...evals.types import Json, Score
+from .wording import ENGLISH
 
 _ANALYSIS: Final = re.compile(r"<analysis>(.*?)</analysis>", re.DOTALL)
 _SCORE: Final = re.compile(r"<score>(.*?)</score>", re.DOTALL)
 _QUIET: Final = threading.Lock()
-
-
-@cache
-def checkpoints() -> Mapping[str, str]:
-    """Return the 27 kinds of checkpoints with the makers' explanation of each."""
-    return json.loads(Path(__file__).with_name("checkpoints.json").read_text(encoding="utf-8"))
 
 
 def primary(kind: str) -> str:
@@ -73,7 +65,7 @@ def estimates(scores: Sequence[Score], protocol: str) -> Mapping[str, Estimate]:
     """
     known = [each for each in scores if each.value is not None]
     found: dict[str, Estimate] = {}
-    kinds = [kind for kind in checkpoints() if any(kind in each.details["checkpoints"] for each in known)]
+    kinds = [kind for kind in ENGLISH.checkpoints if any(kind in each.details["checkpoints"] for each in known)]
     for dimension in dict.fromkeys(map(primary, kinds)):
         found[f"{protocol}/{slug(dimension)}"] = _share(known, [each for each in kinds if primary(each) == dimension])
     overall = stats.average(list(found.values()))

@@ -43,6 +43,7 @@ class Asset:
 _OPENMMLAB = "https://download.openmmlab.com/mmdetection"
 _COMPASS = "https://opencompass.openxlab.space/utils"
 _RAW = "https://raw.githubusercontent.com"
+_COMPBENCH = f"{_RAW}/Karine-Huang/T2I-CompBench/1b7094991a57f3c22abdd4f6e8ba6c1a15517073"
 _MPLUG = "mplug_visual-question-answering_coco_large_en"
 _TEST = ("data/test-*.parquet",)
 _DDIT_LICENCE = "code MIT, weights a fine-tune of SD3-Medium: Stability AI Community License"
@@ -110,6 +111,19 @@ def _tiif(name: str, split: str) -> Asset:
         for blob, path in rows
     )
     return Asset(name=name, kind="folder", filename=name, files=files, note="prompts, short and long, and questions")
+
+
+def _unigenbench(suffix: str, table: str, digest: str) -> Asset:
+    """Return one of UniGenBench's four tables of 600 prompts."""
+    filename = f"test_prompts_{table}.csv"
+    return Asset(
+        name=f"unigenbench{suffix}",
+        urls=(f"{_RAW}/CodeGoat24/UniGenBench/49d0bcebb0b9418d975d3957c2fee10f34811d14/data/{filename}",),
+        filename=f"unigenbench/{filename}",
+        sha256=digest,
+        licence="CC BY 4.0",
+        note="UniGenBench's 600 prompts with their checkpoints",
+    )
 
 
 def _weights(name: str, repo: str, licence: str, note: str = "", patterns: tuple[str, ...] = ()) -> Asset:
@@ -242,13 +256,51 @@ _ENTRIES: tuple[Asset, ...] = (
             "spatio-temporal_reasoning_verified": "42c0b9d829365e392c2d4af283850dc76b1f922ab0c79198366de4f306eaf2b6",
         },
     ),
+    _unigenbench("", "en", "f82e8ce854985ef963378eaaf8ce12f2e3a57dd6f53e1aea84a61fbeadfe4459"),
+    _unigenbench("-long", "en_long", "5d2c3d642cc4923504b662ad15b425c2d161a137884701881e00c2691a697253"),
+    _unigenbench("-cn", "zh", "7ff2d2131e68e6182f43a28ecf03d070f7735788f3c5420db3f83141492e8cb3"),
+    _unigenbench("-cn-long", "zh_long", "6e281a5781878584db932a3bfd16dc51afb195566eb7a30c17fb9c09fd3b1776"),
     Asset(
-        name="unigenbench",
-        urls=(f"{_RAW}/CodeGoat24/UniGenBench/49d0bcebb0b9418d975d3957c2fee10f34811d14/data/test_prompts_en.csv",),
-        filename="unigenbench/test_prompts_en.csv",
-        sha256="f82e8ce854985ef963378eaaf8ce12f2e3a57dd6f53e1aea84a61fbeadfe4459",
-        licence="CC BY 4.0",
-        note="UniGenBench's 600 English prompts with their checkpoints",
+        name="t2i-compbench",
+        kind="folder",
+        filename="t2i-compbench",
+        files=tuple(
+            Asset(
+                name=f"t2i-compbench/{each}_val.txt",
+                urls=(f"{_COMPBENCH}/examples/dataset/{each}_val.txt",),
+                filename=f"t2i-compbench/{each}_val.txt",
+                sha256=digest,
+            )
+            for each, digest in (
+                ("color", "1634259756dbc77d13093d907d414480080ec9790a8c97ad09efaea7b2534f2d"),
+                ("shape", "37e1a276906c7ea9516cbd7ac8501be896006c0c17ca7344f260562834455bae"),
+                ("texture", "fbb5363515b4a28009e360afaaaf389d2dd2289e50dbb0c6ef4ea0c7fe4f3d4f"),
+            )
+        ),
+        licence="MIT",
+        note="T2I-CompBench's 900 prompts of attribute binding",
+    ),
+    Asset(
+        name="blip-vqa",
+        kind="folder",
+        filename="blip-vqa",
+        files=(
+            Asset(
+                name="blip-vqa/model_base_vqa_capfilt_large.pth",
+                urls=(
+                    "https://storage.googleapis.com/sfr-vision-language-research/BLIP/models/"
+                    "model_base_vqa_capfilt_large.pth",
+                ),
+                filename="blip-vqa/model_base_vqa_capfilt_large.pth",
+            ),
+            Asset(
+                name="blip-vqa/vocab.txt",
+                urls=("https://huggingface.co/google-bert/bert-base-uncased/resolve/main/vocab.txt",),
+                filename="blip-vqa/vocab.txt",
+            ),
+        ),
+        licence="BSD-3-Clause; vocabulary Apache-2.0",
+        note="T2I-CompBench's VQA model as its makers load it, with BERT's vocabulary",
     ),
     _dataset(
         "genai-bench",

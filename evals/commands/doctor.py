@@ -20,7 +20,18 @@ Row = dict[str, Json]
 _HF = "torch transformers tokenizers safetensors accelerate"
 _JANUS = ("janus-pro-7b", "janus-pro-1b", "janus-1.3b")
 _MANY = ("mme", "mmbench", "seed-bench", "gqa", "mmmu", "mm-vet", "mmstar", "realworldqa", "ai2d", "chartqa")
-_SEEN = ("geneval2", "wise", "wise-rewritten", "wise-verified", "tiif", "tiif-mini", "unigenbench", "genai-bench")
+_UNIGEN = ("unigenbench-long", "unigenbench-cn", "unigenbench-cn-long")
+_SEEN = (
+    "geneval2",
+    "wise",
+    "wise-rewritten",
+    "wise-verified",
+    "tiif",
+    "tiif-mini",
+    "unigenbench",
+    "genai-bench",
+    *_UNIGEN,
+)
 _EDITS = ("gedit-bench", "imgedit-bench")
 _LATER = ("ocrbench", "mmbench-cn", "mmvp", "mmmu-pro", "mmmu-pro-vision", "mathvista")
 
@@ -68,6 +79,7 @@ _USES = (
     ),
     Use("suites of a judge that sees", " ".join(_SEEN).replace("-", "_"), {"hf": _HF}, _SEEN, apart=True),
     Use("suites of edits", "gedit_bench gedit_bench_cn imgedit_bench", {"data": "datasets"}, _EDITS),
+    Use("T2I-CompBench", "t2i_compbench", {"hf": _HF}, ("t2i-compbench", "blip-vqa")),
     Use("DPG-Bench", "dpg_bench", {"hf": _HF}, ("dpg-bench", "mplug")),
     Use("questions", "pope " + " ".join(_MANY), {"data": "datasets"}, ("pope", *_MANY), apart=True),
     Use("later suites", " ".join(_LATER), {"data": "datasets"}, _LATER, apart=True),

@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 from ..assets.download import retry_after
 from ..errors import EnvironmentProblem, UsageError
 from .address import Address, elsewhere
+from .forms import File, form
 from .pace import Pace
 from .replies import (
     Declined,
@@ -187,17 +188,18 @@ class Chat:
         *,
         seconds: float | None = None,
         before: Callable[[], None] = _now,
+        files: Sequence[File] = (),
     ) -> tuple[R, float, Message]:
         """Ask once, when it is its turn; return what `read` makes of the reply, the seconds that it took, its headers.
 
-        `before` is called when nothing stands between it and the request. Raises Passing where another try may do
-        better, else RequestFailed, EnvironmentProblem and UsageError.
+        With `files` the request is a form, else JSON. `before` is called when nothing stands between it and the
+        request. Raises Passing where another try may do better, else RequestFailed, EnvironmentProblem and UsageError.
         """
         with self._pace.turn(self._stop.is_set) as began:
             self._hold()
             before()
             started = time.monotonic()
-            response = self._sent(path, json.dumps(body).encode(), most, seconds or self._terms.timeout)
+            response = self._sent(path, body, files, most, seconds or self._terms.timeout)
             self._pace.learn(began, response.status, response.headers)
             if not 200 <= response.status < 300:
                 raise self._status(response, body)
@@ -210,10 +212,12 @@ class Chat:
             self._succeeded = True
             return found, time.monotonic() - started, response.headers
 
-    def _sent(self, path: str, data: bytes, most: int, seconds: float) -> Response:
+    def _sent(self, path: str, body: Mapping[str, Any], files: Sequence[File], most: int, seconds: float) -> Response:
         """Send a request once and return what came, whatever its status."""
+        medium, data = form(body, files) if files else (self._headers["Content-Type"], json.dumps(body).encode())
+        headers = {**self._headers, "Content-Type": medium}
         try:
-            response = self._wire.post(path, data, self._headers, seconds=seconds, most=most, stopped=self._stop.is_set)
+            response = self._wire.post(path, data, headers, seconds=seconds, most=most, stopped=self._stop.is_set)
         except Unreached as error:
             if not error.passing:
                 raise self._first_or_failed(f"cannot be reached: {error}: check the address") from None

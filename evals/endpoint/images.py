@@ -1,4 +1,4 @@
-"""Drawings of one endpoint (POST /images/generations): paid for one by one, on disk when they come, looked at first."""
+"""Drawings and edits of one endpoint (POST /images/...): paid one by one, on disk when they come, looked at first."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from ..files import read_json
 from ..pictures import MOST_DRAWN, decoded, read_file, rgb
 from ..types import RESIZED, REWRITTEN, Drawn, Json, Refusal
 from .chat import Chat
+from .forms import File
+from .parts import Medium, png
 from .purse import Ledger, Ticket
 from .replies import Declined, Drawing, Lost, Passing, Refused, RequestFailed, clean, read_drawing
 
@@ -30,6 +33,26 @@ _LOST = 2
 """How often a paid drawing is asked for whose reply does not come whole: each time may be paid."""
 _WORD = re.compile(r"\bresponse_format\b")
 _PROMPTS = ("a photo of a red apple on a white table", "a photo of a blue bicycle in front of a brick wall")
+_EDITS = ("make the background blue", "add a green tree")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a drawing or, of `sources` (medium and bytes each), an edit is asked for with."""
+
+    prompt: str
+    seed: int
+    sources: tuple[tuple[Medium, bytes], ...] = ()
+
+    @property
+    def path(self) -> str:
+        return "/images/edits" if self.sources else "/images/generations"
+
+    @property
+    def files(self) -> list[File]:
+        """The sources as OpenAI's own client names them."""
+        name = "image" if len(self.sources) == 1 else "image[]"
+        return [File(name, *each) for each in self.sources]
 
 
 class Images:
@@ -46,14 +69,14 @@ class Images:
         self._chat, self._model, self._fields, self._seconds = chat, model, fields, seconds
         self._asks_bytes = True
 
-    def draw(self, prompt: str, seed: int, sample_id: str, index: int) -> Drawn | Refusal:
-        """Return one drawing: one that has come already, else a new one.
+    def draw(self, wish: Wish, sample_id: str, index: int) -> Drawn | Refusal:
+        """Return one picture: one that has come already, else a new one.
 
         What stops everything (no money, a ceiling, a wrong key) stops the other threads before their next request;
         what they have asked for still comes. Raises RequestFailed, EnvironmentProblem, Incomplete, UsageError.
         """
-        found = self._at(self.ledger.place(sample_id, index, seed), prompt, seed, sample_id, index)
-        return found if isinstance(found, Refusal) else self._told(found, prompt)
+        found = self._at(self.ledger.place(sample_id, index, wish.seed), wish, sample_id, index)
+        return found if isinstance(found, Refusal) else self._told(found, wish.prompt)
 
     def _told(self, path: Path, prompt: str) -> Drawn:
         """Return a drawing with what its PNG tells of how it was made."""
@@ -65,7 +88,7 @@ class Images:
             notes.append(RESIZED)
         return Drawn(path, said.get("model", ""), tuple(notes))
 
-    def _at(self, place: Path, prompt: str, seed: int, sample_id: str, index: int) -> Path | Refusal:
+    def _at(self, place: Path, wish: Wish, sample_id: str, index: int) -> Path | Refusal:
         if place.is_file():
             return place
         met: list[Passing] = []
@@ -75,7 +98,7 @@ class Images:
                 if met:
                     self._chat.back_off(met)
                 try:
-                    return self._once(prompt, seed, place, sample_id, index, len(met) + 1)
+                    return self._once(wish, place, sample_id, index, len(met) + 1)
                 except Passing as error:
                     met.append(error)
             raise self._chat.gave_up(met)
@@ -83,21 +106,22 @@ class Images:
             self.ledger.purse.halt(error)
             raise
 
-    def _once(self, prompt: str, seed: int, place: Path, sample_id: str, index: int, tries: int) -> Path | Refusal:
+    def _once(self, wish: Wish, place: Path, sample_id: str, index: int, tries: int) -> Path | Refusal:
         """Ask once; once more where the service does not take the word for bytes, which costs nothing."""
-        body: dict[str, Json] = {"model": self._model, "prompt": prompt, "n": 1, **self._fields}
-        body |= {"seed": seed % (1 << 31)} if self.seeded else {}
+        body: dict[str, Json] = {"model": self._model, "prompt": wish.prompt, "n": 1, **self._fields}
+        body |= {"seed": wish.seed % (1 << 31)} if self.seeded else {}
         body |= {"response_format": "b64_json"} if self._asks_bytes and "response_format" not in body else {}
         tickets: list[Ticket] = []
         came = False
         end = self.ledger.end
         try:
             drawing, seconds, headers = self._chat.once(
-                "/images/generations",
+                wish.path,
                 body,
                 read_drawing,
                 _LARGEST,
                 seconds=self._seconds,
+                files=wish.files,
                 before=lambda: tickets.append(self.ledger.ask(place, sample_id, index, self._chat.stopped)),
             )
             came = True
@@ -119,7 +143,7 @@ class Images:
             if not (isinstance(error, Refused) and "response_format" in body and _WORD.search(str(error))):
                 raise
         self._asks_bytes = False
-        return self._once(prompt, seed, place, sample_id, index, tries)
+        return self._once(wish, place, sample_id, index, tries)
 
     def _picture(self, drawing: Drawing) -> bytes:
         """Return a drawing as a PNG that holds what the service said of it. Raises Lost."""
@@ -149,28 +173,27 @@ class Images:
 
     # -- the canary -------------------------------------------------------------------------------
 
-    def look(self, size: str, workers: int) -> None:
+    def look(self, size: str, workers: int, *, edits: bool = False) -> None:
         """Draw three or four pictures before the others are paid for, once a run, and keep what they showed.
 
         With a seed: two seeds must differ, and two prompts; the same again tells whether it is deterministic. Without
-        one: the same prompt twice must differ (four pictures of a sample shall be four), and two prompts. Raises
-        EnvironmentProblem where they do not, naming the two files.
+        one: the same prompt twice must differ (four pictures of a sample shall be four), and two prompts. Of edits two
+        instructions must differ, and two sources; seeds need not. Raises EnvironmentProblem where they do not, naming
+        the two files.
         """
         folder = self.ledger.folder / "canary"
         path = folder / "canary.json"
         before: Json = read_json(path) if path.is_file() else None
         if isinstance(before, dict) and "wrong" not in before:
             return
-        plan = {"one": (0, 1), "other seed": (0, 2), "other prompt": (1, 1)} | (
-            {"again": (0, 1)} if self.seeded else {}
-        )
+        plan = _edits() if edits else _drawings()
+        plan |= {"again": plan["one"]} if self.seeded else {}
         if before is not None:  # what was wrong may be mended: look anew
             for each in folder.glob("*.png"):
                 each.unlink()
 
         def one(what: str) -> Path | Refusal:
-            prompt, seed = plan[what]
-            return self._at(folder / f"{what.replace(' ', '-')}.png", _PROMPTS[prompt], seed, f"canary: {what}", 0)
+            return self._at(folder / f"{what.replace(' ', '-')}.png", plan[what], f"canary: {what}", 0)
 
         first, *rest = plan  # the first alone: what a service does not take is then known
         drawn = dict(zip(plan, [one(first), *self._chat.gather(one, rest, workers)], strict=True))
@@ -190,11 +213,34 @@ class Images:
 
     def _wrong(self, seen: Mapping[str, tuple[str, str]], pictures: Mapping[str, Path]) -> str:
         seeds = "ignores the seed" if self.seeded else "draws a prompt always alike without one: -a seed=send"
-        for what, why in (("other seed", seeds), ("other prompt", "ignores the prompt")):
+        tries = {"other seed": seeds, "other prompt": "ignores the prompt", "other source": "ignores the source"}
+        for what, why in tries.items():
             if what in seen and "one" in seen and seen[what][1] == seen["one"][1]:
                 files = f"{pictures['one']} and {pictures[what]} ({what})"
                 return f"{self._model} {why}: {files} are the same picture; --no-canary draws all the same"
         return ""
+
+
+def _drawings() -> dict[str, Wish]:
+    one, other = _PROMPTS
+    return {"one": Wish(one, 1), "other seed": Wish(one, 2), "other prompt": Wish(other, 1)}
+
+
+def _edits() -> dict[str, Wish]:
+    one, other = _EDITS
+    disc, square = (_source(each) for each in ("red disc", "yellow square"))
+    return {"one": Wish(one, 1, disc), "other prompt": Wish(other, 1, disc), "other source": Wish(one, 1, square)}
+
+
+def _source(what: str) -> tuple[tuple[Medium, bytes], ...]:
+    """Return a source for the canary: a red disc on white, or a yellow square on grey."""
+    from PIL import Image, ImageDraw
+
+    disc = what == "red disc"
+    picture = Image.new("RGB", (512, 512), "white" if disc else "grey")
+    brush = ImageDraw.Draw(picture)
+    (brush.ellipse if disc else brush.rectangle)((128, 128, 383, 383), fill="red" if disc else "yellow")
+    return (("png", png(picture)),)
 
 
 def canary_of(ledger: Ledger) -> Mapping[str, Json]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import InvalidImage
@@ -21,14 +22,22 @@ def picture_part(image: bytes, name: str) -> dict[str, Any]:
     PNG, JPEG, GIF and WebP go as they are, whatever else can be decoded as an RGB PNG. Raises
     InvalidImage for bytes that are no whole picture: they are never sent.
     """
+    return part(*sent(image, name))
+
+
+def sent(image: bytes, name: str, also: Collection[Medium] = ("gif",)) -> tuple[Medium, bytes]:
+    """Return a picture as it is sent, and its medium: PNG, JPEG, WebP and `also` as they are, all else as an RGB PNG.
+
+    Raises InvalidImage for bytes that are no whole picture.
+    """
     try:
         picture = decoded(image)
         medium = _medium(image)
-        if medium is None or deep(picture):
-            return part("png", png(rgb(picture)))
+        if medium is None or deep(picture) or (medium == "gif" and medium not in also):
+            return "png", png(rgb(picture))
     except InvalidImage as error:
         raise InvalidImage(f"picture {name!r} {error}") from error
-    return part(medium, image)
+    return medium, image
 
 
 def part(medium: Medium, data: bytes) -> dict[str, Any]:

@@ -243,6 +243,7 @@ MODELS = {"gedit_bench": "same-picture", "imgedit_bench": "same-picture", "mm_ve
         ("wise_verified", lambda value: 5),
         ("tiif_mini", lambda value: [{"yes": "no", "no": "yes"}[each] for each in value]),
         ("unigenbench", lambda value: [1 - each for each in value]),
+        ("unigenbench_cn_long", lambda value: [1 - each for each in value]),
         ("gedit_bench", lambda value: {**value, "semantics": 9.0, "quality": 9.0}),
         ("imgedit_bench", lambda value: {**value, "grades": [4, 4, 4]}),
     ],

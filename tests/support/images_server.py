@@ -1,8 +1,10 @@
-"""A real server of POST /v1/images/generations on this machine: bills what it draws, misbehaves on demand."""
+"""A real server of POST /v1/images/generations and /edits on this machine: bills what it draws, errs on demand."""
 
 from __future__ import annotations
 
 import base64
+import email
+import email.policy
 import hashlib
 import http.server
 import io
@@ -40,6 +42,9 @@ class Studio:
     """Each so-many-th picture comes in half."""
     seedless: bool = False
     prompt_blind: bool = False
+    source_blind: bool = False
+    edits: bool = True
+    """Whether it has /v1/images/edits."""
     random: bool = False
     """Every picture is another, as of a service that takes no seed."""
     url_only: bool = False
@@ -67,8 +72,8 @@ class Studio:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def heard(self, body: dict[str, Any]) -> str:
-        """Return what else of a request moves its picture."""
-        return ""
+        """Return what else of a request moves its picture: an edit's sources."""
+        return "" if self.source_blind else "".join(each.hex() for _, _, each in body.get("files", ()))
 
     def picture(self, body: dict[str, Any]) -> bytes:
         """Draw, and put it on the bill."""
@@ -90,7 +95,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.read()
         with self.studio.lock:
             self.studio.asked.append(body)
             number = len(self.studio.asked)
@@ -108,7 +113,26 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             with self.studio.lock:
                 self.studio.running -= 1
 
+    def read(self) -> dict[str, Any]:
+        """Return a request's fields, a form's as texts with its `files`: (name, media type, bytes)."""
+        data, told = self.rfile.read(int(self.headers["Content-Length"])), self.headers["Content-Type"]
+        if not told.startswith("multipart/form-data"):
+            return json.loads(data)
+        form = email.message_from_bytes(
+            b"Content-Type: " + told.encode() + b"\r\n\r\n" + data, policy=email.policy.HTTP
+        )
+        body: dict[str, Any] = {"files": []}
+        for part in form.iter_parts():
+            name, content = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
+            if part.get_filename() is None:
+                body[name] = content.decode()
+            else:
+                body["files"].append((name, part.get_content_type(), content))
+        return body
+
     def answer(self, body: dict[str, Any], number: int) -> None:
+        if self.path.endswith("/images/edits") != ("files" in body) or (not self.studio.edits and "files" in body):
+            return self.error(404, "not_found", "Not Found")
         if self.studio.retired:
             return self.error(404, "model_not_found", f"The model {body['model']} has been deprecated")
         if self.studio.rejects and self.studio.rejects in body:

@@ -44,10 +44,10 @@ class Tokens:
             raise EnvironmentProblem(f"{path} cannot be read: {error}; fetch it again") from error
         return cls(text.removesuffix("\n").split("\n"))
 
-    def encode(self, question: str) -> tuple[list[int], bool]:
-        """Return at most 25 ids with [CLS] and [SEP], and whether the question was cut."""
+    def encode(self, question: str, length: int = LENGTH) -> tuple[list[int], bool]:
+        """Return at most `length` ids with [CLS] and [SEP], and whether the question was cut."""
         ids = self._tokenizer.encode(question.lower(), add_special_tokens=False).ids
-        kept = ids[: LENGTH - 2]
+        kept = ids[: length - 2]
         return [self.start, *kept, self.end], len(kept) < len(ids)
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -73,7 +73,7 @@ def read_state(folder: Path) -> dict[str, torch.Tensor]:
         )
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
-    state: Any = _read_pickle(path)
+    state: Any = read_pickle(path)
     for key in ("model", "module"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
@@ -91,7 +91,8 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         raise EnvironmentProblem(f"{path} cannot be read: {error}") from error
 
 
-def _read_pickle(path: Path) -> Any:
+def read_pickle(path: Path) -> Any:
+    """Return what a checkpoint of plain tensors holds, mapped from disk. Raises EnvironmentProblem for another file."""
     import torch
 
     try:

@@ -43,7 +43,11 @@ TABLES = {
     "wise_rewritten": "7473a8cd9d5bf887",
     "wise_verified": "a527bcc3ccbddfc9",
     "genai_bench": "1fe37b1f0ff6a273",
+    "t2i_compbench": "c2f8640b8c1b50fa",
     "unigenbench": "2434fec4b58d46e6",
+    "unigenbench_long": "e09e88c455460367",
+    "unigenbench_cn": "471138b0cd8e6941",
+    "unigenbench_cn_long": "450bfa94e8a110a3",
     "tiif": "f044812ef2646adc",
     "tiif_mini": "f77c39ba319b5716",
     "geneval_long": "03fb4fdeb212eaa4",
@@ -83,7 +87,8 @@ def test_the_same_bytes_every_time() -> None:
 EDITED = ("gedit_bench", "gedit_bench_cn", "imgedit_bench")
 DRAWN = (
     *("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_rewritten", "wise_verified"),
-    *("tiif", "tiif_mini", "unigenbench", "genai_bench"),
+    *("tiif", "tiif_mini", "unigenbench", "genai_bench", "t2i_compbench"),
+    *("unigenbench_long", "unigenbench_cn", "unigenbench_cn_long"),
 )
 
 

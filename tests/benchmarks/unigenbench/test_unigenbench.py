@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from janus_eval.benchmarks.judging.judge import Judge
 from janus_eval.benchmarks.unigenbench import rules
-from janus_eval.benchmarks.unigenbench.benchmark import UniGenBench
-from janus_eval.benchmarks.unigenbench.grader import GRADER
+from janus_eval.benchmarks.unigenbench.benchmark import UniGenBench, UniGenBenchCn, UniGenBenchCnLong, UniGenBenchLong
+from janus_eval.benchmarks.unigenbench.grader import CHINESE_GRADER, GRADER
+from janus_eval.benchmarks.unigenbench.wording import CHINESE, ENGLISH
 from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.types import Evidence, Prediction, Sample
@@ -87,8 +88,9 @@ def test_verdicts(reply: str, expected: list[int] | None) -> None:
 
 
 def test_27_kinds_in_ten_dimensions() -> None:
-    assert len(rules.checkpoints()) == 27
-    assert len({*map(rules.primary, rules.checkpoints())}) == 10
+    assert len(ENGLISH.checkpoints) == 27
+    assert len({*map(rules.primary, ENGLISH.checkpoints)}) == 10
+    assert {*map(CHINESE.english, CHINESE.checkpoints)} == {*ENGLISH.checkpoints}
 
 
 def test_dimensions_and_overall_by_hand(tmp_path: Path) -> None:
@@ -179,16 +181,57 @@ def test_a_reply_without_verdicts_is_asked_three_times_and_is_no_zero(tmp_path: 
 
 
 def test_the_protocol_texts_are_the_makers() -> None:
-    # SHA-256 of the English template and its explanations: CodeGoat24/UniGenBench 49d0bce, eval/src/eval_common.py.
-    assert GRADER.digest == "037471bf"
+    # SHA-256 of each language's template and its explanations: CodeGoat24/UniGenBench 49d0bce, eval/src/eval_common.py.
+    assert (GRADER.digest, CHINESE_GRADER.digest) == ("037471bf", "5d354598")
 
 
-def test_the_toy_is_drawn_and_judged_by_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def chinese(folder: Path, kinds: Any = ("风格", "属性-颜色")) -> UniGenBenchCn:
+    told = {"一级垂类": "艺术", "考点": list(kinds), "考点对应描述": ["水墨", "红色的猫"]}
+    row = {"index": 0, "prompt_zh": "水墨画：一只红猫", "sub_dims_zh": json.dumps(told)}
+    (folder / "zh.jsonl").write_text(json.dumps(row))
+    return UniGenBenchCn(str(folder / "zh.jsonl"))
+
+
+def test_a_chinese_prompt_is_asked_about_in_chinese_and_counts_under_the_english_names(
+    tmp_path: Path, service: Service
+) -> None:
+    bench = chinese(tmp_path)
+    sample = bench.samples()[0]
+    service.reply = lambda body: lists("['甲', '乙']", "[1, 0]")
+    task = Judge("unigenbench_cn", judge="vlm", judge_base_url=service.url, judge_timeout=5.0, judge_retries=1)
+    pair = (sample, drawn(tmp_path, sample))
+    (evidence,) = task.observe([pair])
+    text = service.asked[-1]["messages"][0]["content"][0]["text"]
+    assert text.startswith("你是一个精确且客观的中文图像描述系统。") and "「水墨画：一只红猫」" in text
+    assert "需要根据['风格', '属性-颜色']中的这些角度" in text
+    assert "考点描述说明:「\n风格: 水墨\n属性-颜色: 红色的猫\n」" in text
+    metrics = {key: each.value for key, each in bench.aggregate(bench.score(*pair, evidence)).items()}
+    assert (metrics["official/style"], metrics["official/attribute_color"]) == (100.0, 0.0)
+    with pytest.raises(UsageError, match="27 kinds"):
+        chinese(tmp_path, ("Style", "属性-颜色")).samples()
+
+
+def test_a_comma_that_a_row_lacks_is_put_in_and_named_and_nothing_else_is(tmp_path: Path) -> None:
+    """As row 509 of the makers' long English table: two kinds side by side, on which their own script ends."""
+    whole = row(509)["sub_dims_en"]
+    cut = whole.replace('"Style", ', '"Style" ')
+    bench = suite(tmp_path, row(0), row(509, sub_dims_en=cut))
+    assert bench.samples()[1].target["checkpoints"] == KINDS
+    assert bench.card["mended"] == ["509"] and "mended" not in suite(tmp_path, row(509)).card
+    for other in (whole.replace('"Style", ', "Style, "), whole[:-1], cut.replace('"ink", ', '"ink" '), cut + '"'):
+        with pytest.raises(UsageError, match=r"rows\.jsonl line 1"):
+            suite(tmp_path, row(509, sub_dims_en=other)).samples()
+
+
+@pytest.mark.parametrize("kind", [UniGenBench, UniGenBenchLong, UniGenBenchCn, UniGenBenchCnLong])
+def test_the_toy_is_drawn_and_judged_by_rule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: type[UniGenBench]
+) -> None:
     (tmp_path / "drawn").mkdir()
-    for sample in UniGenBench("toy").samples():
+    for sample in kind("toy").samples():
         for index in range(4):
             drawn(tmp_path / "drawn", sample, index)
-    asked = ["score", "-b", "unigenbench", "--images", str(tmp_path / "drawn"), "--data", "toy", "--judge", "rule"]
+    asked = ["score", "-b", kind.name, "--images", str(tmp_path / "drawn"), "--data", "toy", "--judge", "rule"]
     assert cli.main([*asked, "-o", str(tmp_path / "runs"), "--json"]) == 0
     metrics = json.loads(capsys.readouterr().out)["metrics"]
     assert metrics["judge/calibration"]["value"] == 100.0
