@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import members, registry
-from .errors import UsageError, hint
+from .errors import InvalidImage, UsageError, hint
 from .evaluation import Say, carry_out, settings_of
 from .layouts import Folder
 from .plan import pairs
 from .records import read_scores
 from .request import Machine, Request
-from .types import Json, Scored
+from .types import Json, Sample, Scored
 
 
 def score(
@@ -85,7 +86,9 @@ def _images(
         output=output,
         machine=replace(machine, batch_size=None, base_url=None),
     )
-    (outcome,) = carry_out(pairs(request), settings_of(request), say=say)
+    planned = pairs(request)
+    unused = _unused(folder, planned[0].samples, planned[0].suite.outputs)
+    (outcome,) = carry_out(planned, settings_of(request), say=say)
     if outcome.record is None:
         raise outcome.error or UsageError(f"{outcome.title}: no record")
     record = outcome.record
@@ -96,8 +99,22 @@ def _images(
         unparsed=record.counts["unparsed"],
         unscored=record.counts["unscored"],
         rows=_rows(outcome.folder),
-        extra={"run": str(outcome.folder), "missing": list(record.missing), "counts": dict(record.counts)},
+        extra={
+            "run": str(outcome.folder),
+            "missing": list(record.missing),
+            "counts": dict(record.counts),
+            **({"unused": unused} if unused else {}),
+        },
     )
+
+
+def _unused(folder: Folder, samples: Sequence[Sample], outputs: int) -> list[str]:
+    """Return the pictures that are taken for no sample's output: another suite's, or one more than is asked for."""
+    used: set[Path] = set()
+    for each in samples:
+        with suppress(InvalidImage, UsageError):  # the run says what is wrong with them
+            used.update(folder.of(each.id, each.prompt)[:outputs])
+    return [path.relative_to(folder.root).as_posix() for path in folder.files() if path not in used]
 
 
 def _rows(folder: Path) -> Iterable[Mapping[str, Json]]:

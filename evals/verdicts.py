@@ -144,7 +144,7 @@ def record_of(
     judges = Counter(evidence[key].served for key in predictions if key in evidence and evidence[key].served)
     served = {
         "other_model": _others(models),
-        "other_judge": _others(judges),
+        "other_judge": _others(judges, joined=", "),
         "blank": sum(each.text is not None and not each.text.strip() for each in predictions.values()),
         REWRITTEN: sum(REWRITTEN in each.notes for each in predictions.values()),
         RESIZED: sum(RESIZED in each.notes for each in predictions.values()),
@@ -162,9 +162,13 @@ def record_of(
     )
 
 
-def _others(served: Counter[str]) -> int:
-    """Return how many outputs are of another model than the one that most are of; a service may name none at all."""
-    return served.total() - max(served.values(), default=0)
+def _others(served: Counter[str], joined: str = "") -> int:
+    """Return how many outputs are of another model than the one that most are of; a service may name none at all.
+
+    What several looked at, whose names are `joined`, is no single model's.
+    """
+    alone = [count for name, count in served.items() if not joined or joined not in name]
+    return served.total() - max(alone, default=0)
 
 
 def _named(served: Counter[str]) -> tuple[str, ...]:

@@ -21,12 +21,22 @@ from .table import Cell, Format, Group, Head, Row, Table
 def repeats(folders: Iterable[Path], *, form: Format = "text", width: int | None = None) -> str:
     """Return what `janus-eval repeats RUN ...` prints: a table for the runs of each model on each suite.
 
-    Raises UsageError where there is no run, or one that has not ended.
+    Raises UsageError where there is no run, one that has not ended, or two that differ not even in their seed.
     """
     groups: dict[str, list[Run]] = {}
+    names: dict[int, Path] = {}
     for folder in find_runs(folders):
         run = Run.read(folder)
-        groups.setdefault(_but_seed(run.record.spec), []).append(run)
+        group = groups.setdefault(_but_seed(run.record.spec), [])
+        spec = run.record.spec
+        for other in group:
+            if other.record.spec.seed == spec.seed:
+                raise UsageError(
+                    f"two runs of {spec.model} on {spec.benchmark} with the seed {spec.seed}, {names[id(other)]} and "
+                    f"{folder}: no repeat of one another; name one of them"
+                )
+        names[id(run)] = folder
+        group.append(run)
     if not groups:
         raise UsageError("no finished run there: nothing to take together")
     tables = [table for number, runs in enumerate(groups.values()) for table in _tables(runs, number)]
@@ -64,7 +74,9 @@ def _tables(runs: Sequence[Run], place: int) -> list[Table]:
             Row((Cell(f"pass@{k}"), Cell(number(value, 4), value), Cell(number(error, 4), error)))
             for k, (value, error) in passed.items()
         ]
-        told = f"Chance that one of k outputs of a prompt is right, over {len(_verdicts(runs))} prompts, without bias."
+        whole, every = len(_verdicts(runs)), len({each.sample_id for run in runs for each in run.scores})
+        left = f" ({every - whole} more lack a verdict)" if every > whole else ""
+        told = f"Chance that one of k outputs of a prompt is right, over {whole} prompts{left}, without bias."
         columns = (Head("k", "pass@k", number=False), Head("value", "Value"), Head("error", "SE"))
         found.append(Table(f"pass{place or ''}", f"pass@k, {title}", columns, (Group("", tuple(passes)),), (told,)))
     return found

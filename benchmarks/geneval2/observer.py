@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ...evals.assets import fetch as data
 from ...evals.endpoint.chat import Chat, Terms
@@ -26,6 +27,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 ASSET = "geneval2-vqa"
+_REASONS: Final = re.compile(
+    r"\s*(?:</?(?:seed:)?(?:think|reason)|◁think|\[think|<\|(?:begin_of_thought|channel))", re.I
+)
+"""How the likeliest first token begins where a model reasons first: then it is no answer, and no probability is."""
 
 
 def scorer_label(vqa: str) -> str:
@@ -120,9 +125,14 @@ class SoftTifa:
 
     def _reply(self, ask: Ask) -> Reply | RequestFailed | InvalidImage:
         try:
-            return self._speaker.ask(ask, 0.0, 1)
+            reply = self._speaker.ask(ask, 0.0, 1)
         except (RequestFailed, InvalidImage) as error:
             return error
+        begins = (reply.text, max(reply.first, key=reply.first.__getitem__, default=""))
+        mark = next((each for each in begins if _REASONS.match(each)), None)
+        if mark is None:
+            return reply
+        return RequestFailed(f"{self.vqa} reasons before it answers (its first token is {mark!r:.20}): ask another")
 
     def _evidence(
         self,

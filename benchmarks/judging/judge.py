@@ -14,7 +14,7 @@ from ...evals.errors import InvalidImage, UsageError
 from ...evals.types import UNNAMED, Evidence, Json, Prediction, Sample
 from .calibration import Calibrated, marked, set_digest
 from .local import LocalSpeaker, shown_name
-from .replay import first_doubt, prompt_digest, terms_of
+from .replay import first_doubt, prompt_digest, step_of, terms_of
 from .speakers import EndpointSpeaker, Speaker
 from .task import Ask, Verdict, load_task
 
@@ -174,7 +174,7 @@ class Judge:
         """Return one run; with "error" where a request failed, and the calls made until then."""
         calls: list[dict[str, Json]] = []
         while True:
-            step = self._task.step(sample, prediction, [call["reply"] for call in calls])
+            step = step_of(self._task, sample, prediction, [call["reply"] for call in calls])
             if isinstance(step, Verdict):
                 return {"value": step.value, "reason": step.reason, "calls": calls}
             try:

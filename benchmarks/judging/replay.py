@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...evals import reasoning
 from ...evals.types import Evidence, Json, Prediction, Sample
 from .task import Ask, JudgeTask, Verdict, runs_of
 
@@ -19,6 +20,14 @@ def terms_of(ask: Ask, temperature: float | None, max_tokens: int | None) -> tup
     """Return the temperature and the limit of tokens of a request: the task's, or what stands in their place."""
     first = ask.temperature == 0.0 and temperature is not None
     return temperature if first else ask.temperature, ask.max_tokens if max_tokens is None else max_tokens
+
+
+def step_of(task: JudgeTask, sample: Sample, prediction: Prediction, replies: Sequence[str]) -> Ask | Verdict:
+    """Return a task's next step behind some replies, of which it reads what follows a judge's own reasoning.
+
+    What stands between <think> and </think> is no verdict; of a reply that ends within it nothing is read.
+    """
+    return task.step(sample, prediction, [reasoning.answer_after(each) or "" for each in replies])
 
 
 def doubt(
@@ -40,14 +49,14 @@ def doubt(
         return ""
     replies: list[str] = []
     for call in calls:
-        step = task.step(sample, prediction, replies)
+        step = step_of(task, sample, prediction, replies)
         if isinstance(step, Verdict):
             return "it has more replies than were asked for"
         why = _other(step, call, terms)
         if why:
             return why
         replies.append(call["reply"])
-    step = task.step(sample, prediction, replies)
+    step = step_of(task, sample, prediction, replies)
     if isinstance(step, Ask):
         return "it ends before a verdict"
     told: Json = run.get("value")

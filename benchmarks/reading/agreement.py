@@ -15,7 +15,7 @@ from typing import Final
 
 from ...evals.errors import UsageError
 from ...evals.types import Json, Sample
-from .cells import missing, plain, shown
+from .cells import missing, plain, shown, whole
 from .elsewhere import Answers, Odd, bare
 from .options import options_of
 from .rows import Row
@@ -119,3 +119,27 @@ def _plain(text: str) -> str:
     with suppress(ValueError):
         return repr(float(bare_text.replace(",", "")))
     return bare_text
+
+
+def must_count_alike(answers: Answers, golds: Sequence[str]) -> None:
+    """Raise UsageError where answers that tell nothing else of themselves are numbered one higher or lower than the
+    data set: 1 to 48 where it has 0 to 47, so that all but one are taken for their neighbours."""
+    known = [each.id for each in answers.known or ()]
+    lost = {*known} - {each.id for each in answers.samples}
+    own = {_number(each.row) for each in answers.odd}
+    if not len(lost) == len(own) == 1 or len(answers.samples) != len(known) - 1:
+        return
+    if any(row.find(*golds, *QUESTION) is not None for row in answers.rows):
+        return  # these are held against the data set one by one
+    first, last = sorted(int(each) if each.isdecimal() else -1 for each in (*lost, *own))
+    if first >= 0 and last - first == len(known) > 1:
+        how = "higher" if own == {str(last)} else "lower"
+        raise UsageError(
+            f"{answers.file}: its ids are the data set's, but one {how}: it is numbered otherwise; "
+            f"read as {answers.taken.told}"
+        )
+
+
+def _number(row: Row) -> str:
+    number = whole(row.find("id", "question_id", "index", "questionId"))
+    return "" if number is None else str(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -12,7 +13,8 @@ from ...evals import reasoning, stats
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
-from .cells import plain, shown
+from .cells import plain, shown, whole
+from .failures import cut, models, text_that_came
 from .importers import Taken
 from .rows import Row
 from .scores import GUESSED
@@ -117,11 +119,14 @@ def repeated(samples: Sequence[Sample], rows: Sequence[Row], most: int) -> list[
 
 
 def response_of(row: Row) -> str:
-    """Return a row's answer, an empty one included; a number is its text. Raises UsageError where it has two."""
+    """Return a row's answer, an empty one included; a number is its text, 3.0 that of 3, for tables make floats of
+    whole numbers. Raises UsageError where it has two."""
     both = row.find("response"), row.find("prediction")
     if None not in both and str(both[0]) != str(both[1]):
         raise UsageError(f"{row.where}: response and prediction differ: which is the answer? Leave one out")
     value = row.find(*RESPONSE)
+    if isinstance(value, float) and (number := whole(value)) is not None:
+        return str(number)
     return str(value) if plain(value) else row.text(*RESPONSE)
 
 
@@ -176,6 +181,7 @@ def elsewhere(
     held = reasoning.counted(said, strip=strip)
     told: dict[str, Json] = {"read_as": answers.taken.told, **answers.told}
     told |= _measured(rules, answers) if answers.known is None else {}
+    told |= {**cut(answers.rows), **models(answers.rows)}
     told |= {"data_read_as": answers.data.told} if answers.data else {}
     told |= {"odd_rows": [each.why for each in answers.odd]} if answers.odd else {}
     return Scored(
@@ -220,9 +226,9 @@ def _what(row: Row) -> tuple[str, ...] | None:
 def judgeable(
     answers: Answers, text_of: Callable[[Row], str] = response_of, most: int = 1
 ) -> tuple[Answers, list[str]]:
-    """Return the answers without those that repeat an id or hold no text, and their texts."""
+    """Return the answers without those that repeat an id, hold no text or say that none came, and their texts."""
     answers = answers.but(repeated(answers.samples, answers.rows, most))
-    read, unread = readable(answers.rows, text_of)
+    read, unread = readable(answers.rows, partial(text_that_came, text_of=text_of))
     samples = {id(row): sample for row, sample in zip(answers.rows, answers.samples, strict=True)}
     answers = answers.but([replace(each, sample=samples[id(each.row)]) for each in unread])
     return answers, [text for _, text in read]

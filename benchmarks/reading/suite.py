@@ -15,7 +15,7 @@ from ...evals import stats
 from ...evals.errors import UsageError, hint
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
-from .agreement import QUESTION, agreeing
+from .agreement import QUESTION, agreeing, must_count_alike
 from .cells import listed, plain
 from .elsewhere import RESPONSE, Answers, elsewhere, given, hint_for, must_be_few, no_verdict, placed, readable, unique
 from .importers import Taken, lent, take, taken_all, with_columns
@@ -363,6 +363,7 @@ class TableBenchmark:
         taken = replace(taken, lacks="")  # the data set has what it lacks
         must_be_few(odd, len(rows), taken)
         made = Answers(file, taken, [row for row, _ in found], [sample for _, sample in found], odd, named, gold)
+        must_count_alike(made, self.suite.golds)
         return agreeing(made, self.suite.golds, self._own(gold_rows), asked)
 
     def _own(self, gold: Sequence[Row]) -> Callable[[Row], Sample]:

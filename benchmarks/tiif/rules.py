@@ -6,7 +6,7 @@ Port of A113N-W3I/TIIF-Bench 3aae750: eval/eval_with_vlm.py, summary_results.py 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from ...evals import stats
@@ -55,8 +55,8 @@ def right(said: Sequence[str], expected: Sequence[str]) -> int:
 def estimates(scores: Sequence[Score], protocol: str) -> Mapping[str, Estimate]:
     """Return `overall_short`, the mean of its nine groups, and `overall_long`; then each group in both lengths.
 
-    A group is the mean of its types, a type the share of its questions with the expected answer. What has no prompt
-    here is left out, as in the original.
+    A group is the mean of its types, a type the share of its questions with the expected answer. A type that has no
+    prompt here is left out, as in the original (testmini may lack some); what lacks a whole group is a part.
     """
     kinds: dict[tuple[str, str], list[Score]] = {}
     for each in scores:
@@ -71,12 +71,19 @@ def estimates(scores: Sequence[Score], protocol: str) -> Mapping[str, Estimate]:
             if found:
                 groups[name] = stats.average(found)
         if groups:
-            heads[f"{protocol}/overall_{length}"] = stats.average(groups.values())
+            heads[f"{protocol}/overall_{length}"] = stats.lacking(
+                stats.average(groups.values()), _without(groups, GROUPS)
+            )
         rest |= {f"{protocol}/{name}_{length}": each for name, each in groups.items()}
         for title, part in (("basic", BASIC), ("advanced", ADVANCED)):
             found = [types[each, length] for members in part.values() for each in members if (each, length) in types]
-            rest |= {f"{protocol}/{title}_{length}": stats.average(found)} if found else {}
+            mean = stats.lacking(stats.average(found), _without(groups, part))
+            rest |= {f"{protocol}/{title}_{length}": mean} if found else {}
     return {key: each.times(100) for key, each in {**heads, **rest}.items()}
+
+
+def _without(there: Collection[str], names: Iterable[str]) -> list[str]:
+    return [each for each in names if each not in there]
 
 
 def _share(scores: Sequence[Score]) -> Estimate:

@@ -62,17 +62,21 @@ def estimates(scores: Sequence[Score], protocol: str) -> Mapping[str, Estimate]:
     """Return `overall`, the mean of the ten dimensions, then each dimension and each kind, in percent of checkpoints.
 
     The makers' script prints dimensions and kinds; their leaderboard's overall number is the mean of the dimensions.
+    Where one of these has no checkpoint here, it is a part.
     """
     known = [each for each in scores if each.value is not None]
     found: dict[str, Estimate] = {}
     kinds = [kind for kind in ENGLISH.checkpoints if any(kind in each.details["checkpoints"] for each in known)]
     for dimension in dict.fromkeys(map(primary, kinds)):
         found[f"{protocol}/{slug(dimension)}"] = _share(known, [each for each in kinds if primary(each) == dimension])
+    lost = [each for each in dict.fromkeys(map(primary, checkpoints())) if f"{protocol}/{slug(each)}" not in found]
     overall = stats.average(list(found.values()))
     for kind in kinds:
         found.setdefault(f"{protocol}/{slug(kind)}", _share(known, [kind]))
     found = {f"{protocol}/overall": overall, **found}
-    return {key: stats.over(scores, lambda _, each=each: each).times(100) for key, each in found.items()}
+    made = {key: stats.over(scores, lambda _, each=each: each).times(100) for key, each in found.items()}
+    lacking = stats.lacking(made[f"{protocol}/overall"], map(slug, lost) if known else ())
+    return {**made, f"{protocol}/overall": lacking}
 
 
 def _share(scores: Sequence[Score], kinds: Sequence[str]) -> Estimate:

@@ -86,7 +86,9 @@ def estimates(scores: Sequence[Score], form: Form, protocol: str) -> Mapping[str
     found: dict[str, Estimate] = {}
     for name in CATEGORIES:
         found[f"{protocol}/{name}"] = stats.over([each for each in scores if each.tags["category"] == name], _mean)
-    overall = stats.total(list(found.values()), form.weights)
+    there = {each.tags["category"] for each in scores}
+    lost = [name for name in CATEGORIES if name not in there] if scores else []
+    overall = stats.lacking(stats.total(list(found.values()), form.weights), lost)
     found = {f"{protocol}/overall": overall, **found}
     known = [each for each in scores if each.value is not None]
     for name in ASPECTS if known and "grades" in known[0].details else ():

@@ -17,6 +17,7 @@ from . import flags, terminal
 _TOLD = (
     "judged_by",
     "read_as",
+    "models",
     "suite",
     "options",
     "holds",
@@ -27,7 +28,9 @@ _TOLD = (
     "same_boxes",
     "printed",
     "missing",
+    "unused",
     "odd_rows",
+    "cut",
     "rows_absent",
     "absent_subtasks",
     "absent",
@@ -76,11 +79,17 @@ def score(args: argparse.Namespace) -> int:
         if missing:
             expected = scored.extra["counts"]["expected"]
             screen.warn(f"{len(missing)} of {expected} pictures are missing: {', '.join(missing[:5])}")
+        if unused := scored.extra.get("unused"):
+            screen.warn(f"{len(unused)} pictures are no output that was asked for: {', '.join(unused[:5])}")
+        if scored.unscored > len(missing or ()):
+            screen.warn(f"without a verdict: janus-eval show {scored.extra['run']} --failed")
         screen.say(f"the run is kept in {scored.extra['run']}")
     if scored.extra.get("reasoning", {}).get("kept"):
         screen.say("answers hold a thinking model's reasoning: --reasoning strip scores what follows it")
     if len(scored.extra.get("judged_by", ())) > 1:
         screen.warn("the service changed the judge in the middle: the numbers compare with nothing (judged by, below)")
+    if len(scored.extra.get("models", ())) > 1:
+        screen.warn("the rows name more than one model: the numbers are nobody's (models, below)")
     if args.out is not None:
         _write_rows(args.out, scored.rows)
     if args.json:
@@ -91,8 +100,9 @@ def score(args: argparse.Namespace) -> int:
         told = [f"{key.replace('_', ' ')}: {_short(scored.extra[key])}" for key in _TOLD if scored.extra.get(key)]
         first = f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}"
         screen.out([first, *metric_lines(scored.metrics, width=terminal.width()), *told])
-    # A folder that lacks pictures is an incomplete run; a file of answers says itself what it holds.
-    return Incomplete.exit_code if missing or scored.extra.get("odd_rows") else 0
+    # A folder that lacks pictures or verdicts is an incomplete run; a file of answers says itself what it holds.
+    unwhole = args.images is not None and scored.unscored
+    return Incomplete.exit_code if missing or unwhole or scored.extra.get("odd_rows") else 0
 
 
 def _short(value: Any) -> str:

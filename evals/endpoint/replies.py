@@ -38,6 +38,8 @@ _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 _LONGEST = 40_000
 """Characters of a rewritten prompt that are kept: services take 32,000, and a PNG is to stay readable."""
 _DRAWN = ("size", "quality", "output_format", "background")
+_WHOLE = 1.01
+"""What probabilities may sum to: log probabilities come rounded."""
 _TOKENS = ("input_tokens", "input_text_tokens", "input_image_tokens", "output_tokens", "total_tokens")
 
 
@@ -252,6 +254,8 @@ def _first_token(given: Any) -> dict[str, float]:
         if not isinstance(text, str) or not isinstance(value, int | float) or not value <= 1e-6:
             raise NotTheApi("log probabilities that are none")
         found[_sound(text)] = found.get(_sound(text), 0.0) + math.exp(value)
+    if sum(found.values()) > _WHOLE:
+        raise NotTheApi("token probabilities that sum to more than 1")
     return found
 
 

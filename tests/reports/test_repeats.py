@@ -63,6 +63,13 @@ def test_seeds_of_one_model_are_one_table_and_others_stand_apart(tmp_path: Path)
     assert f"{statistics.stdev(means) / math.sqrt(3):.5f}" in text
 
 
+def test_a_copy_of_a_run_is_no_repeat_of_it(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        runs.write(tmp_path / place, runs.spec("mine", seed=1), runs.scores(1, share=10))
+    with pytest.raises(UsageError, match="with the seed 1"):
+        repeats([tmp_path / "a", tmp_path / "b"])
+
+
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         repeats([tmp_path])

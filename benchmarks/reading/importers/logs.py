@@ -19,11 +19,23 @@ def _inspect(row: Row, suite: str) -> Row:
     target = fields.get("target")
     answer = target[0] if isinstance(target, list) and len(target) == 1 else target
     response = fields["output"].get("completion") if isinstance(fields["output"], dict) else None
+    if response == "" and inner(fields, "output", "choices") == []:
+        response = None  # no model answered
     if response is None:
         response = said(inner(fields, "output", "choices", 0, "message", "content"))
     # inspect asks for a line "ANSWER: X" and reads that line.
     known = {"id": fields["id"], "answer": answer, "options": fields.get("choices"), **known}
-    return replace(row, fields={**known, "question": _question(fields.get("input")), "response": response})
+    return replace(
+        row,
+        fields={
+            **known,
+            "question": _question(fields.get("input")),
+            "response": response,
+            "error": fields.get("error"),
+            "stop_reason": inner(fields, "output", "choices", 0, "stop_reason"),
+            "model": inner(fields, "output", "model") or None,
+        },
+    )
 
 
 def _question(value: Json) -> Json:
@@ -37,7 +49,17 @@ def _predicted(row: Row, suite: str) -> Row:
     known = _metadata(row.fields.get("metadata"))
     known.setdefault("id", row.fields.get("index"))
     response = said(inner(row.fields["model_output"], "choices", 0, "message", "content"))
-    return replace(row, fields={**known, "question": _question(row.fields.get("messages")), "response": response})
+    return replace(
+        row,
+        fields={
+            **known,
+            "question": _question(row.fields.get("messages")),
+            "response": response,
+            "error": inner(row.fields, "model_output", "error"),
+            "stop_reason": inner(row.fields, "model_output", "choices", 0, "stop_reason"),
+            "model": row.fields.get("model"),
+        },
+    )
 
 
 def _reviewed(row: Row, suite: str) -> Row:

@@ -213,3 +213,21 @@ def test_pictures_edited_elsewhere_are_judged(tmp_path: Path, capsys: pytest.Cap
     asked = ["score", "-b", "imgedit_bench", "--images", str(tmp_path), "--pattern", "{id}.png", "--data", "toy"]
     assert cli.main([*asked, "--judge", "rule", "-o", str(tmp_path / "runs"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["metrics"]["official/overall"]["value"] == 1.0
+
+
+def test_a_picture_of_no_edit_is_named_and_one_that_is_none_ends_incomplete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "edited"
+    folder.mkdir()
+    names = [each.id for each in ImgEditBench("toy").samples()]
+    for sample in ImgEditBench("toy").samples():
+        (folder / f"{sample.id}.png").write_bytes(sample.images[0].read())
+    (folder / "9999.png").write_bytes((folder / f"{names[0]}.png").read_bytes())
+    (folder / f"{names[1]}.png").write_bytes(b"no picture")
+    asked = ["score", "-b", "imgedit_bench", "--images", str(folder), "--pattern", "{id}.png", "--data", "toy"]
+    assert cli.main([*asked, "--judge", "rule", "-o", str(tmp_path / "runs"), "--json"]) == 5
+    said = capsys.readouterr()
+    row = json.loads(said.out)
+    assert row["unused"] == ["9999.png"] and row["unscored"] == 1
+    assert "no output that was asked for: 9999.png" in said.err and "--failed" in said.err

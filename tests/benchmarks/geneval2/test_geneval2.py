@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -15,6 +16,7 @@ from janus_eval.benchmarks.geneval2.observer import SoftTifa
 from janus_eval.benchmarks.toy.data import table
 from janus_eval.benchmarks.toy.further import geneval2 as toy_rows
 from janus_eval.benchmarks.toy.world import Scene, Thing, draw
+from janus_eval.evals.commands.cli import main
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.types import Evidence, Prediction, Sample
 from PIL import Image
@@ -161,6 +163,32 @@ def test_a_service_without_token_probabilities_is_no_verdict_and_never_a_zero(tm
     (score,) = bench.score(sample, prediction, seen)
     assert (score.value, score.reason[:9]) == (None, "unscored:")
     assert bench.aggregate([score])[bench.headline].value is None
+
+
+def listed(*top: tuple[str, float]) -> dict[str, Any]:
+    """Return a reply whose first token's likeliest texts are these."""
+    row = {"token": top[0][0], "logprob": -0.1, "top_logprobs": [{"token": t, "logprob": math.log(p)} for t, p in top]}
+    message = {"role": "assistant", "content": "Yes"}
+    return {"choices": [{"message": message, "finish_reason": "length", "logprobs": {"content": [row]}}]}
+
+
+def test_a_model_that_reasons_first_gives_no_verdict_and_never_a_zero(tmp_path: Path) -> None:
+    (sample,) = suite(tmp_path).samples()
+    with serving(Service(reply=lambda body: listed(("<think>", 0.99), ("Yes", 0.01)))) as service:
+        (seen,) = SoftTifa("openai:vlm", vqa_base_url=service.url).observe([(sample, drawn(tmp_path, sample))])
+    assert seen.error is not None and "reasons before it answers" in seen.error
+
+
+def test_pictures_that_two_models_looked_at_are_another_judge_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite(tmp_path)
+    models = itertools.cycle(("vlm", "small"))
+    with serving(Service(reply=lambda body: {**listed(("Yes", 0.9)), "model": next(models)})) as service:
+        asked = ["run", "-m", "blank-image", "-b", "geneval2", "--data", str(tmp_path / "geneval2.jsonl")]
+        at = ["--vqa", "openai:vlm", "--vqa-base-url", service.url, "-o", str(tmp_path / "runs")]
+        assert main([*asked, *at]) == 0
+    assert "other_judge=1" in (said := capsys.readouterr().out) and "ANOTHER JUDGE" in said
 
 
 def test_a_service_that_refuses_the_parameter_says_what_to_type(tmp_path: Path) -> None:

@@ -91,6 +91,16 @@ def test_six_unreadable_grades_leave_no_verdict_and_never_a_zero(service: Servic
     assert len(service.asked) == 6
 
 
+def test_a_judge_s_own_reasoning_is_no_verdict(service: Service) -> None:
+    replies = iter(["<think>0.1, or</think>\n0.4", "<think>0.1", "0.9"])
+    service.reply = lambda body: next(replies)
+    evidence = one(service)
+    assert values(evidence) == [0.4] and "<think>" in evidence.data["runs"][0]["calls"][0]["reply"]
+    assert values(one(service)) == [0.9]
+    sample, prediction = pair()
+    assert judge(service).doubt(sample, prediction, evidence.data) == ""
+
+
 def test_a_refusal_is_kept_and_counts_as_unreadable(service: Service) -> None:
     message = {"role": "assistant", "content": None, "refusal": "I will not grade this."}
     service.reply = lambda body: {"choices": [{"message": message, "finish_reason": "stop"}]}

@@ -95,8 +95,10 @@ def test_groups_and_overall_by_hand(tmp_path: Path) -> None:
     assert [each.value for each in scores] == pytest.approx([1, 1, 0, 0, 1 / 3, 1 / 3])
     metrics = bench.aggregate(scores)
     assert metrics["official/style_short"].value == pytest.approx(75.0)
-    assert metrics["official/overall_short"].value == pytest.approx((75 + 100 / 3) / 2)
-    assert metrics["official/overall_long"].value == metrics["official/advanced_long"].value
+    assert metrics["official/overall_short (part)"].value == pytest.approx((75 + 100 / 3) / 2)
+    assert metrics["official/overall_long (part)"].value == metrics["official/advanced_long (part)"].value
+    lacking = metrics["official/overall_short"]
+    assert lacking.value is None and "real_world" in lacking.absent and "style" not in lacking.absent
     assert scores[2].reason == "not as asked: Is it?"
 
 

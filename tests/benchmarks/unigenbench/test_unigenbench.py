@@ -106,7 +106,8 @@ def test_dimensions_and_overall_by_hand(tmp_path: Path) -> None:
     metrics = {key: each.value for key, each in bench.aggregate(scores).items()}
     assert metrics["official/style"] == 50.0 and metrics["official/attribute"] == 50.0
     assert (metrics["official/attribute_color"], metrics["official/attribute_size"]) == (0.0, 100.0)
-    assert metrics["official/overall"] == 50.0
+    assert metrics["official/overall (part)"] == 50.0 and metrics["official/overall"] is None
+    assert "grammar" in bench.aggregate(scores)["official/overall"].absent
     assert scores[0].reason == "not met: Attribute - Color"
 
 

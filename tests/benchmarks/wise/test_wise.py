@@ -118,7 +118,10 @@ def test_wiscore_and_the_weights_by_hand(tmp_path: Path) -> None:
     assert metrics["official/overall"].value == pytest.approx(0.4 + 0.1)
     assert metrics["official/consistency"].value == pytest.approx(4 / 6)
     binary = [Evidence("", data={"runs": [{"value": each, "calls": []}]}) for each in (1, 1, 0, 0, 0, 0)]
-    assert scored(tmp_path, binary)[1]["official/overall"].value == pytest.approx(0.52)
+    scores, found = scored(tmp_path, binary)
+    assert found["official/overall"].value == pytest.approx(0.52)
+    without = WiseVerified().aggregate([each for each in scores if each.tags["category"] != "time"])
+    assert without["official/overall"].value is None and without["official/overall"].absent == ("time",)
 
 
 @pytest.mark.parametrize("number", [0, 1001, "x"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -248,3 +249,15 @@ def test_any_json_is_a_reply_or_an_error_of_ours(row: Any) -> None:
         read_drawing(found)
     except (NotTheApi, ServerError, RequestFailed):
         pass
+
+
+def test_token_probabilities_sum_to_one_at_most() -> None:
+    def first(*chances: float) -> Reply:
+        top = [{"token": str(at), "logprob": math.log(each)} for at, each in enumerate(chances)]
+        choice = {"message": {"content": "Yes"}, "finish_reason": "length", "logprobs": {"content": [{}]}}
+        choice["logprobs"]["content"][0]["top_logprobs"] = top
+        return read_reply({"choices": [choice]})
+
+    assert sum(first(0.9, 0.1).first.values()) == pytest.approx(1)
+    with pytest.raises(NotTheApi, match="sum to more than 1"):
+        first(0.9, 0.9)
