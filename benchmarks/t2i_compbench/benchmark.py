@@ -113,7 +113,10 @@ class T2ICompBench(Prompts):
         return stats.metrics(self.estimates(scores))
 
     def estimates(self, scores: Sequence[Score]) -> Mapping[str, Estimate]:
-        """Return `mean`, that of the categories, then each category, under the scores' own protocol."""
+        """Return `mean`, that of the categories, then each category, under the scores' own protocol.
+
+        A mean without one of the three is a part.
+        """
         protocol = next((each.protocol for each in scores if each.protocol), self.protocol)
         known = [each for each in scores if each.value is not None]
         met = [category for category in CATEGORIES if any(each.details["category"] == category for each in known)]
@@ -122,7 +125,10 @@ class T2ICompBench(Prompts):
             for category in met
         }
         found = {f"{protocol}/mean": stats.average(list(parts.values())), **parts}
-        return {key: stats.over(scores, lambda _, each=each: each) for key, each in found.items()}
+        made = {key: stats.over(scores, lambda _, each=each: each) for key, each in found.items()}
+        asked = {(each.details or {}).get("category") for each in scores}
+        absent = [category for category in CATEGORIES if category not in asked] if scores else []
+        return {**made, f"{protocol}/mean": stats.lacking(made[f"{protocol}/mean"], absent)}
 
 
 def product(chances: Sequence[float]) -> float:

@@ -69,7 +69,8 @@ def estimates(scores: Sequence[Score], protocol: str) -> Mapping[str, Estimate]:
     kinds = [kind for kind in ENGLISH.checkpoints if any(kind in each.details["checkpoints"] for each in known)]
     for dimension in dict.fromkeys(map(primary, kinds)):
         found[f"{protocol}/{slug(dimension)}"] = _share(known, [each for each in kinds if primary(each) == dimension])
-    lost = [each for each in dict.fromkeys(map(primary, checkpoints())) if f"{protocol}/{slug(each)}" not in found]
+    dimensions = dict.fromkeys(map(primary, ENGLISH.checkpoints))
+    lost = [each for each in dimensions if f"{protocol}/{slug(each)}" not in found]
     overall = stats.average(list(found.values()))
     for kind in kinds:
         found.setdefault(f"{protocol}/{slug(kind)}", _share(known, [kind]))

@@ -171,6 +171,11 @@ def test_the_makers_files_are_read_and_the_mean_is_that_of_the_categories(tmp_pa
     assert metrics == pytest.approx(
         {"blip-vqa/mean": 0.6, "blip-vqa/color": 0.3, "blip-vqa/shape": 0.9, "blip-vqa/texture": 0.6}
     )
+    assert not bench.aggregate(scores)["blip-vqa/mean"].absent
+    part = bench.aggregate([each for each in scores if each.details["category"] != "shape"])
+    assert part["blip-vqa/mean"].value is None
+    assert part["blip-vqa/mean (part)"].value == pytest.approx(0.45)
+    assert list(part["blip-vqa/mean"].absent) == ["shape"]
     assert T2ICompBench("toy", phrases="spacy").headline == "blip-vqa@spacy/mean"
 
 
