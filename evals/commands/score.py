@@ -16,6 +16,7 @@ from . import flags, terminal
 
 _TOLD = (
     "judged_by",
+    "grades_unread",
     "read_as",
     "models",
     "suite",
