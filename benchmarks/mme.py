@@ -128,6 +128,9 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
     fewer = {name: SIZES[name] - counts[name] for name in SUBTASKS if name in counts and counts[name] < SIZES[name]}
     gaps = [_gap(name, at) for name, count in fewer.items() for at in range(count)]
     extra: dict[str, Json] = {"absent_subtasks": absent} if absent else {}
+    answers = Counter((each.cluster, str(each.target)) for each in samples)
+    alike = [name for (name, _), count in answers.items() if count > 1]
+    extra |= {"same_answers": alike} if alike else {}  # of a picture's two questions one is to be answered by yes
     extra |= {"rows_absent": {name: f"{counts[name]} of {SIZES[name]}" for name in fewer}} if fewer else {}
     return elsewhere(suite, Answers(file, taken, rows, samples, odd), absent=lonely, gaps=gaps, extra=extra)
 

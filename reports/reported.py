@@ -159,7 +159,33 @@ def load(own: Iterable[Path] = (), ran: Collection[str] = ()) -> list[Reported]:
     required. `ran` names the suites of the runs at hand, which may be installed no more. Raises
     UsageError for a missing column, a cell without a source, no number, or a suite that is none.
     """
-    return [row for path in (HERE / "reported.csv", *own) for row in read(path, ran)]
+    published = read(HERE / "reported.csv", ran)
+    mine = [(path, row) for path in own for row in read(path, ran)]
+    _must_fit(mine, published)
+    return [*published, *(row for _, row in mine)]
+
+
+def _must_fit(mine: Iterable[tuple[Path, Reported]], published: Sequence[Reported]) -> None:
+    """Raise UsageError for a number that its column cannot hold, and for two of one model and source in one cell."""
+    tops: dict[tuple[str, str], float] = {}
+    for row in published:
+        if row.value is not None:
+            tops[row.suite, row.column] = max(row.value, tops.get((row.suite, row.column), 0.0))
+    seen: dict[tuple[str, ...], str] = {}
+    for path, row in mine:
+        top = tops.get((row.suite, row.column), math.inf)
+        most = 1.0 if top <= 1 else 100.0 if top <= 100 else math.inf
+        if row.value is not None and top < math.inf and not 0 <= row.value <= most:
+            raise UsageError(
+                f"{path}: {row.model}: {row.printed} under {row.suite} {row.column}: expected 0 to {most:g}"
+            )
+        knobs = " ".join(f"{key}={value}" for key, value in sorted(row.knobs.items()))
+        key = (row.suite, row.column, row.group, row.model, row.params, row.note, row.metric, knobs, row.source)
+        if seen.setdefault(key, row.printed) != row.printed:
+            both = f"{seen[key]} and {row.printed}"
+            raise UsageError(
+                f"{path}: {row.model} has {both} under {row.suite} {row.column} of one source: which is it?"
+            )
 
 
 def read(path: Path, ran: Collection[str] = ()) -> list[Reported]:
@@ -174,6 +200,8 @@ def read(path: Path, ran: Collection[str] = ()) -> list[Reported]:
             foreign = [each for each in heads if each not in FIELDS]
             if foreign:
                 raise UsageError(f"{path}: unknown column {foreign[0]!r}; known: {', '.join(FIELDS)}")
+            if len(set(heads)) < len(heads):
+                raise UsageError(f"{path}: two columns of one name: {', '.join(heads)}")
             return [_row(path, reader.line_num, row, ran) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read as CSV: {error}") from error

@@ -38,7 +38,8 @@ class GenAiBench(Prompts):
         self, data: str = "official", *, vqa: str = "official", world: str = "official", offline: bool = False
     ) -> None:
         super().__init__(data, world=world, offline=offline)
-        self.protocol = f"vqascore@{scorer_label(vqa) or MODEL}"
+        toy = vqa == "toy" or (vqa == "official" and world == "toy")
+        self.protocol = f"vqascore@{scorer_label(vqa) or ('toy' if toy else MODEL)}"
 
     @property
     def headline(self) -> str:

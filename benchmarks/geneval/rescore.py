@@ -105,6 +105,9 @@ def _told(used: Counter[Options]) -> dict[str, Json]:
     }
 
 
+_OFFICIAL: Final = re.compile(r"(.*?)[/\\]?\d+[/\\]samples[/\\][^/\\]+", re.DOTALL)
+"""Where the official script's pictures lie: FOLDER/00000/samples/0000.png."""
+
 # -- results.jsonl ------------------------------------------------------------------------------------
 
 
@@ -134,7 +137,7 @@ def results_file(file: Path, base: Options, flags: Mapping[str, float], pictures
     extra |= {"missing": wrong} if wrong else {}
     contradicted = [each.id for each in rows if _contradicted(each)]
     extra |= {"contradicted": contradicted} if contradicted else {}
-    extra |= _twins(rows) | _told(Counter({options: len(rows)}))
+    extra |= _twins(rows) | _folders(rows) | _told(Counter({options: len(rows)}))
     metrics = stats.metrics(estimates(found + lacking))
     unscored = sum(each.value is None for each in found)
     return Scored(_NAME, len(rows), metrics, unscored=unscored, rows=lines, extra=extra)
@@ -190,6 +193,14 @@ def _contradicted(row: Judged) -> bool:
     except UsageError:  # boxes that no one has asked for
         return False
     return found != row.correct and not (coloured and found)
+
+
+def _folders(rows: Sequence[Judged]) -> dict[str, Json]:
+    """Return how many pictures lie below which folder, where it is more than one: whose pictures are they?"""
+    above = (_OFFICIAL.fullmatch(each.id) for each in rows if isinstance(each.id, str))
+    found = Counter(each[1] or "." for each in above if each)
+    most = {shown(name)[1:-1]: f"({count:,} pictures)" for name, count in found.most_common(_MOST)}
+    return {"folders": most} if len(found) > 1 else {}
 
 
 def _twins(rows: Sequence[Judged]) -> dict[str, Json]:

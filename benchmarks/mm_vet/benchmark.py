@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -111,8 +112,10 @@ def _rescored(
                     row.need(column, hint=found.hint)
         strip = suite.reasoning == "strip"
         evidence = ask("mm_vet", found.samples, found.rows, options, memory=found.file, strip=strip)
+        graders: Mapping[str, Json] = {}
     else:
-        evidence = _graded(found.samples, found.rows, grades)
+        evidence, sources = _graded(found.samples, found.rows, grades)
+        graders = _graders(sources)
     scored = elsewhere(
         suite,
         found,
@@ -121,6 +124,7 @@ def _rescored(
         graded=True,
     )
     scored = judged_by(scored, evidence)
+    scored = replace(scored, extra={**scored.extra, **graders})
     return replace(scored, metrics=stats.kept(scored.metrics)) if allow_unscored else scored
 
 
@@ -136,8 +140,24 @@ def _capabilities(score: Score) -> list[str]:
     return score.tags["capability"].split(",")
 
 
-def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None) -> list[Evidence]:
-    """Return the grades of the rows, or of the file of grades, as a judge's evidence."""
+def _graders(sources: Sequence[Row]) -> dict[str, Json]:
+    """Return who gave a table's grades, where it says so, and how many are the official script's 0 for a reply that it
+    could not read."""
+    models: Counter[str] = Counter()
+    unread = 0
+    for row in sources:
+        names, replies, grades = (row.fields.get(each) for each in ("model", "content", "score"))
+        models.update(str(each) for each in (names if isinstance(names, list) else ()))
+        if isinstance(replies, list) and isinstance(grades, list):
+            unread += sum(isinstance(each, str) and read_grade(each) is None for each in replies)
+    told: dict[str, Json] = {"judged_by": dict(models)} if models else {}
+    return told | ({"grades_unread": f"{unread} grades are 0 because nobody could read the reply"} if unread else {})
+
+
+def _graded(
+    samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None
+) -> tuple[list[Evidence], Sequence[Row]]:
+    """Return the grades of the rows, or of the file of grades, as a judge's evidence, and the rows that hold them."""
     apart: dict[str, Row] = {}
     for row in read_rows(grades) if grades else ():
         if apart.setdefault(row_id(row), row) is not row:
@@ -146,6 +166,7 @@ def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None)
     if unknown:
         raise UsageError(f"{apart[unknown[0]].where}: id {unknown[0]!r} has a grade but no answer")
     found: list[Evidence] = []
+    sources: list[Row] = []
     length: int | None = None
     for sample, row in zip(samples, rows, strict=True):
         source = apart.get(sample.id) if grades else row
@@ -162,12 +183,13 @@ def _graded(samples: Sequence[Sample], rows: Sequence[Row], grades: Path | None)
         if len(runs) != length:
             raise source.wrong("grades", runs, f"{length} grades, as the rows before have")
         _must_be_said(source, runs)
+        sources.append(source)
         found.append(Evidence(sample.id, data={"runs": [{"value": value} for value in runs]}))
     if all(not each.data["runs"] for each in found):
         raise UsageError(
             f"{rows[0].where}: no column 'grades': add it, or give --grades FILE, or have a judge grade: --judge MODEL"
         )
-    return found
+    return found, sources
 
 
 def _must_be_said(row: Row, grades: Sequence[Json]) -> None:

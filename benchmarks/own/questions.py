@@ -123,8 +123,10 @@ def _option(row: Row, asked: Asked) -> Sample:
     if not options:
         raise row.lacks(("A", "options"), asked.hint)
     answer = asked.gold(row, *GOLDS)
+    named = [letter for letter, text in options.items() if text == str(answer)]
+    if answer in options and any(letter != answer for letter in named):
+        raise row.wrong("answer", answer, f"a letter, or an option's text: here it is the text of {named[0]} as well")
     if answer not in options and not asked.unanswered:
-        named = [letter for letter, text in options.items() if text == str(answer)]
         if len(named) != 1:
             raise row.wrong("answer", answer, f"one of the options {', '.join(options)}")
         answer = named[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -19,6 +20,8 @@ _ERRORS: Final = ("error", "exception")
 _ENDS: Final = ("finish_reason", "stop_reason", "finish")
 _MODELS: Final = ("model_id", "model")
 _LONGEST: Final = 120
+_NO_ERROR: Final = frozenset(("false", "no", "-", "n/a", "ok", "{}", "[]"))
+_NUMBER: Final = re.compile(r"\s*[-+]?[\d.]+\s*")
 
 
 def text_that_came(row: Row, text_of: Callable[[Row], str]) -> str:
@@ -52,7 +55,7 @@ def models(rows: Sequence[Row]) -> dict[str, Json]:
 def _tells(value: Json) -> bool:
     """Return whether a cell tells of a failure: a text, an object or a list that holds something, or a true."""
     if isinstance(value, str):
-        return not nowhere(value) and value.strip().lower() not in ("false", "0", "{}", "[]")
+        return not nowhere(value) and value.strip().lower() not in _NO_ERROR and _NUMBER.fullmatch(value) is None
     return value is True or (isinstance(value, dict | list) and bool(value))
 
 

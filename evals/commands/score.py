@@ -16,6 +16,7 @@ from . import flags, terminal
 
 _TOLD = (
     "judged_by",
+    "grades_unread",
     "read_as",
     "models",
     "suite",
@@ -26,6 +27,8 @@ _TOLD = (
     "duplicate_ids",
     "contradicted",
     "same_boxes",
+    "folders",
+    "same_answers",
     "printed",
     "missing",
     "unused",
@@ -90,6 +93,8 @@ def score(args: argparse.Namespace) -> int:
         screen.warn("the service changed the judge in the middle: the numbers compare with nothing (judged by, below)")
     if len(scored.extra.get("models", ())) > 1:
         screen.warn("the rows name more than one model: the numbers are nobody's (models, below)")
+    if scored.extra.get("folders"):
+        screen.warn("the pictures lie below several folders: are they one model's? (folders, below)")
     if args.out is not None:
         _write_rows(args.out, scored.rows)
     if args.json:

@@ -16,23 +16,18 @@ AnswerFrom = Literal["content", "reasoning"]
 _ELSEWHERE = ("reasoning_content", "reasoning", "thinking")
 """Where servers put a reasoning model's text; `reasoning_content` is vLLM's, SGLang's and DeepSeek's name."""
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
-_BROKEN = frozenset(
-    (
-        "abort",
-        "aborted",
-        "cancelled",
-        "canceled",
-        "error",
-        "insufficient_system_resource",
-        "network_error",
-        "pause_turn",
-    )
-)
-"""What services, vLLM and SGLang among them, call an answer that they left off in the middle."""
+_BROKEN = frozenset({"abort", "aborted", "cancelled", "canceled", "error", "network_error", "pause_turn"}) | {
+    "insufficient_system_resource",
+    "tool_calls",
+    "function_call",
+}
+"""What services, vLLM and SGLang among them, call an answer that they left off in the middle, or for a tool."""
 _WITHHELD = frozenset(
     {"content_filter", "sensitive", "safety", "recitation", "blocklist", "prohibited_content", "spii", "language"}
 )
 """What services call an answer that a filter left off."""
+_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
+"""Characters that show nothing and are no blanks."""
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 """What equal requests have in common; cache hits and times differ between them."""
 _LONGEST = 40_000
@@ -152,10 +147,10 @@ def answer_of(reply: Reply, who: str, *, remedy: str, answer_from: AnswerFrom | 
     `answer_from` "reasoning" takes the reasoning where the text is empty. `remedy` is what to do about
     a model that spends its tokens before it answers. Raises RequestFailed, with the reason, where there is nothing.
     """
-    if reply.finish == "content_filter" and reply.text.strip():
+    if reply.finish == "content_filter" and reply.text.strip().strip(_UNSEEN):
         raise RequestFailed(f"{who}: the service withheld a part of the answer (finish_reason content_filter)")
     for text in (reply.text, reply.refusal, reply.reasoning if answer_from == "reasoning" else ""):
-        if text.strip():
+        if text.strip().strip(_UNSEEN):
             return text
     if reply.finish == "content_filter":
         why = "the service withheld it (finish_reason content_filter)"

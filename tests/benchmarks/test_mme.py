@@ -44,6 +44,14 @@ def test_a_tab_in_an_answer_is_named(tmp_path: Path) -> None:
         Mme().rescore(predictions=tmp_path)
 
 
+def test_a_picture_with_one_right_answer_to_both_questions_is_named(tmp_path: Path) -> None:
+    rows = mme_rows("color", "a.jpg", "yes", "yes") + mme_rows("color", "b.jpg", "yes", "no")
+    assert "same_answers" not in Mme().rescore(predictions=write(tmp_path / "a.jsonl", *rows)).extra
+    rows[1]["answer"] = "Yes"
+    scored = Mme().rescore(predictions=write(tmp_path / "p.jsonl", *rows))
+    assert scored.extra["same_answers"] == ["color/a.jpg"]
+
+
 def test_the_missing_half_of_a_pair_is_counted_and_named(tmp_path: Path) -> None:
     scored = Mme().rescore(predictions=write(tmp_path / "p.jsonl", mme_rows("color", "a.jpg", "yes", "no")[0]))
     assert scored.extra["missing"] == ["color/a.jpg/1"]

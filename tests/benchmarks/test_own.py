@@ -63,6 +63,7 @@ def test_a_list_of_prompts_is_drawn_and_not_scored(tmp_path: Path) -> None:
     [
         ("options", {"question": "Which?", "answer": "A"}, "line 2: no column 'A' (nor 'options')"),
         ("options", {**QUESTION, "answer": "C"}, "column 'answer' holds 'C', expected one of the options A, B"),
+        ("options", {**QUESTION, "A": "B", "B": "A", "answer": "A"}, "it is the text of B as well"),
         ("options", {"A": "red", "B": "blue", "answer": "A"}, "no column 'question' (nor 'prompt')"),
         ("yes_no", {"question": "Is it?", "answer": "maybe"}, "expected yes or no"),
         ("judge", {"answer": "a cat"}, "no column 'question'"),

@@ -184,6 +184,29 @@ def test_a_misspelt_place_is_one_line(
     assert out == "" and err.count("\n") == 1 and message in err
 
 
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (("geneval,overall,mine,80,me,",), "80 under geneval overall: expected 0 to 1"),
+        (("geneval,overall,mine,-0.5,me,",), "expected 0 to 1"),
+        (("understanding,pope,mine,850,me,",), "expected 0 to 100"),
+        (("geneval,overall,mine,0.8,me,", "geneval,overall,mine,0.5,me,"), "mine has 0.8 and 0.5"),
+    ],
+)
+def test_a_number_that_its_column_cannot_hold_or_that_stands_twice_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: tuple[str, ...], message: str
+) -> None:
+    assert cli.main(["report", "--reported", str(file(tmp_path, *lines))]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_heading_that_names_a_column_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text("suite,column,model,value,value,source\ngeneval,overall,mine,0.8,0.5,me\n")
+    assert cli.main(["report", "--reported", str(path)]) == 2
+    assert "two columns of one name" in capsys.readouterr().err
+
+
 # -- the command --------------------------------------------------------------------------------------
 
 

@@ -44,12 +44,14 @@ def files(folder: Path, suite: str) -> Sequence[Path]:
     """
     name = re.compile(rf"(.+)_{re.escape(DATASETS.get(suite, '?'))}(_\S+)?\.(xlsx|tsv|json)")
     tables = [path for path in sorted(folder.iterdir()) if (found := name.fullmatch(path.name)) and not _made(found[2])]
-    if not tables:
-        runs = sorted((each for each in folder.iterdir() if _RUN.fullmatch(each.name) and each.is_dir()), reverse=True)
-        return next((found for each in runs if (found := files(each, suite))), [])
-    models = sorted({found[1] for path in tables if (found := name.fullmatch(path.name))})
+    runs = sorted((each for each in folder.iterdir() if _RUN.fullmatch(each.name) and each.is_dir()), reverse=True)
+    models = sorted(
+        {found[1] for each in (folder, *runs) for path in each.iterdir() if (found := name.fullmatch(path.name))}
+    )
     if len(models) > 1:
         raise UsageError(f"{folder}: tables of {len(models)} models ({', '.join(models[:3])}): name the file of one")
+    if not tables:
+        return next((found for each in runs if (found := files(each, suite))), [])
     graded = [path for path in tables if (found := name.fullmatch(path.name)) and found[2]]
     chosen = graded[-1:] if suite == "mm_vet" and graded else [path for path in tables if path not in graded][:1]
     if chosen and not chosen[0].resolve().is_relative_to(folder.resolve()):

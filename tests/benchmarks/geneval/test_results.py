@@ -238,6 +238,17 @@ def test_more_pictures_than_expected_are_said(tmp_path):
     assert "5 pictures of a prompt where 4" in score("geneval", write(tmp_path / "r.jsonl", rows)).extra["suite"]
 
 
+def test_pictures_of_two_folders_in_one_file_are_said(tmp_path, capsys):
+    rows = whole()[::4]
+    rows = [{**row, "filename": f"{'ab'[at % 2]}/{at:05d}/samples/0000.png"} for at, row in enumerate(rows)]
+    scored = score("geneval", write(tmp_path / "results.jsonl", rows))
+    assert scored.extra["folders"] == {"a": "(277 pictures)", "b": "(276 pictures)"}
+    assert main(["score", "-b", "geneval", str(tmp_path / "results.jsonl")]) == 0
+    assert "below several folders" in capsys.readouterr().err
+    one = [{**row, "filename": f"a/{at:05d}/samples/0000.png"} for at, row in enumerate(rows)]
+    assert "folders" not in score("geneval", write(tmp_path / "one.jsonl", one)).extra
+
+
 def test_a_coloured_prompt_without_its_boxes_cannot_be_right(tmp_path):
     name = first("colors", True)["filename"]
     path = write(tmp_path / "r.jsonl", [first("colors", True, details="{}")])

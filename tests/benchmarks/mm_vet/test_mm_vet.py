@@ -87,7 +87,17 @@ def test_an_unreadable_reply_keeps_the_official_grade_of_zero(tmp_path: Path) ->
     grades = {"v1": {"content": ["0.8"], "score": [0.8]}, "v2": {"content": ["no"], "score": [0.0]}}
     (tmp_path / "g.json").write_text(json.dumps(grades))
     data = write(tmp_path / "data.jsonl", *vet_rows())
-    assert part(MmVet().rescore(predictions=tmp_path / "g.json", data=data), "official/total") == 40
+    scored = MmVet().rescore(predictions=tmp_path / "g.json", data=data)
+    assert part(scored, "official/total") == 40 and scored.extra["grades_unread"].startswith("1 grades are 0")
+
+
+def test_a_file_of_grades_says_who_gave_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grades = {key: {"model": [name], "content": ["0.8"], "score": [0.8]} for key, name in (("v1", "a"), ("v2", "b"))}
+    (tmp_path / "g.json").write_text(json.dumps(grades))
+    answers = write(tmp_path / "p.jsonl", *vet_rows())
+    assert main(["score", "-b", "mm_vet", str(answers), "--grades", str(tmp_path / "g.json"), "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["judged_by"] == {"a": 1, "b": 1} and "changed the judge" in said.err
 
 
 def test_answers_without_grades_or_judge_are_refused(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_request_that_failed_elsewhere_is_no_wrong_answer(tmp_path: Path, told
     assert len(scored.extra["odd_rows"]) == 1 and "line 1" in scored.extra["odd_rows"][0]
 
 
-@pytest.mark.parametrize("told", [None, "", "None", "nan", False, 0, 0.25, [], {}])
+@pytest.mark.parametrize("told", [None, "", "None", "nan", "no", "0.0", False, 0, 0.25, [], {}])
 def test_a_column_of_errors_that_tells_of_none_changes_nothing(tmp_path: Path, told: object) -> None:
     scored = Gqa().rescore(predictions=write(tmp_path / "a.jsonl", *answers({"response": "dog", "error": told})))
     assert value(scored, "official/accuracy") == 80 and not scored.extra.get("odd_rows")

@@ -348,6 +348,15 @@ def test_vlmevalkits_newest_run_is_taken_and_its_scores_are_not(tmp_path: Path) 
     assert value(Pope().rescore(predictions=tmp_path), "official/random_accuracy") == 100
 
 
+def test_another_models_table_above_vlmevalkits_runs_is_said(tmp_path: Path) -> None:
+    row = {"index": 1, "question": "q", "answer": "Yes", "category": "random", "prediction": "Yes"}
+    (tmp_path / "T20260101_Gabc").mkdir()
+    write_tsv(tmp_path / "T20260101_Gabc" / "a_POPE.tsv", row)
+    write_tsv(tmp_path / "b_POPE.tsv", row)
+    with pytest.raises(UsageError, match=r"tables of 2 models \(a, b\)"):
+        take(tmp_path, "pope")
+
+
 def test_vlmevalkits_grades_of_mm_vet_are_those_of_its_table(tmp_path: Path) -> None:
     row = {"index": 0, "question": "q", "answer": "a", "category": "ocr,math", "prediction": "x"}
     write_tsv(tmp_path / "m_MMVet.tsv", row)

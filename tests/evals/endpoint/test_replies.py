@@ -40,6 +40,7 @@ EMPTY: list[dict[str, Any]] = [
     {"content": None},
     {},
     {"content": " \n"},
+    {"content": " \u200b\u200d\ufeff"},
     {"content": []},
     {"content": [{"type": "text", "text": ""}]},
 ]
@@ -261,3 +262,9 @@ def test_token_probabilities_sum_to_one_at_most() -> None:
     assert sum(first(0.9, 0.1).first.values()) == pytest.approx(1)
     with pytest.raises(NotTheApi, match="sum to more than 1"):
         first(0.9, 0.9)
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", "function_call"])
+def test_what_is_said_before_a_tool_is_called_is_no_answer(finish: str) -> None:
+    with pytest.raises(ServerError, match=f"broke the answer off .finish_reason {finish}"):
+        answer({"content": "I will look.", "tool_calls": [{"id": "x", "function": {"name": "look"}}]}, finish)
