@@ -161,7 +161,7 @@ def test_a_number_of_a_suite_that_is_gone_needs_its_run(tmp_path: Path) -> None:
         report(own=[path])
 
 
-OWN = "chartqa, colour-quiz, gedit_bench, gedit_bench_cn, genai_bench, geneval2, "
+OWN = "chartqa, colour-quiz, genai_bench, geneval2, "
 
 
 @pytest.mark.parametrize(
