@@ -195,6 +195,8 @@ def judge(name: str, before: Run, after: Run, rules: Tolerances, level: float) -
     if problem:
         return replace(result, problem=problem)
     metrics = verdicts(before.record, after.record, pair(before, after), rules, level)
+    if all(each.verdict in ("watched", "new") for each in metrics):
+        return replace(result, problem="nothing is judged: every metric is only watched (watch, in the tolerances)")
     return replace(result, metrics=tuple(metrics))
 
 

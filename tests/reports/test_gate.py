@@ -115,6 +115,12 @@ def test_less_can_be_better(base: Run) -> None:
     assert judge("m", full(2, drop=0.1), base, rules, 0.05).metrics[0].verdict == "regression"
 
 
+def test_a_gate_that_judges_nothing_does_not_pass(base: Run) -> None:
+    result = judge("m", base, full(2, drop=0.3), replace(RULES, watch=("*",)), 0.05)
+    assert "nothing is judged" in result.problem
+    assert judge("m", base, full(2, drop=0.3), RULES, 0.05).problem == ""
+
+
 def test_without_scores_the_intervals_decide(base: Run) -> None:
     bare = Run(base.record)
     assert judge("m", bare, full(2, drop=0.15), RULES, 0.05).outcome == "regression"
