@@ -57,6 +57,15 @@ def beside(model: Model, eyes: Eyes, card: Mapping[str, Json]) -> tuple[bool, st
     return True, f"yes: {told}"
 
 
+def device_of(asked: str) -> str:
+    """Return the device that a scorer's network runs on, as torch names it: `auto` is a GPU where torch has one."""
+    if asked != "auto":
+        return asked
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def on_disk(*places: Path | None) -> int:
     """Return the bytes of weight files: each a file, a folder with some, or None for what is not here."""
     files = (each for place in places if place for each in ([place] if place.is_file() else place.rglob("*")))

@@ -18,6 +18,9 @@ _OPEN: Final = re.compile(
 _CLOSE: Final = re.compile(
     rf"</(?:{_WORDS})>|\[/think\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>", re.IGNORECASE
 )
+_BEGIN: Final = re.compile(
+    r"\s*(?:</?(?:seed:)?(?:think|reason)|◁think|\[think|<\|(?:begin_of_thought|channel))", re.IGNORECASE
+)
 
 
 def answer_after(text: str) -> str | None:
@@ -29,6 +32,11 @@ def answer_after(text: str) -> str | None:
     ends = [each.end() for each in _CLOSE.finditer(text)]
     rest = text[ends[-1] :].lstrip() if ends else text
     return None if _OPEN.search(rest) else rest
+
+
+def begins(token: str) -> bool:
+    """Return whether a reply's first token, which may hold a part of a mark alone, begins reasoning."""
+    return _BEGIN.match(token) is not None
 
 
 def read(prediction: Prediction, *, strip: bool) -> Prediction:

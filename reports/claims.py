@@ -20,6 +20,7 @@ from .render import render
 from .reported import Reported
 from .standing import marks
 from .table import Cell, Format, Group, Head, Row, Table
+from .text import some
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -287,8 +288,7 @@ def check(claim: Claim, board: Board) -> Finding:
     predicate, needs, _, _ = PREDICATES[claim.check]
     lacking = needs(claim, board)
     if lacking:
-        more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-        return Finding(claim, "not enough data", ("no number for " + ", ".join(lacking[:3]) + more,), ())
+        return Finding(claim, "not enough data", (f"no number for {some(lacking, 3)}",), ())
     holds, numbers = predicate(claim, board)
     sources = dict.fromkeys(board[c][claim.model].source for c in claim.columns)
     return Finding(claim, "holds" if holds else "does not hold", tuple(numbers), tuple(sources))

@@ -48,13 +48,7 @@ class GenAiBench(Prompts):
     @cached_property
     def files(self) -> tuple[Path, ...]:
         """The makers' two files, or one table."""
-        if not self.path.is_dir():
-            return (self.path,)
-        found = tuple(self.path / each for each in FILES)
-        lacking = next((each for each in found if not each.is_file()), None)
-        if lacking:
-            raise UsageError(f"{self.path}: no {lacking.name} here; expected {' and '.join(FILES)}")
-        return found
+        return self.makers(FILES)
 
     @cached_property
     def _samples(self) -> tuple[Sample, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from ...evals import reasoning
 from ...evals.assets import fetch as data
 from ...evals.endpoint.chat import Chat, Terms
 from ...evals.endpoint.keys import read_key
@@ -27,10 +27,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 ASSET = "geneval2-vqa"
-_REASONS: Final = re.compile(
-    r"\s*(?:</?(?:seed:)?(?:think|reason)|◁think|\[think|<\|(?:begin_of_thought|channel))", re.I
-)
-"""How the likeliest first token begins where a model reasons first: then it is no answer, and no probability is."""
 
 
 def scorer_label(vqa: str) -> str:
@@ -129,9 +125,10 @@ class SoftTifa:
         except (RequestFailed, InvalidImage) as error:
             return error
         begins = (reply.text, max(reply.first, key=reply.first.__getitem__, default=""))
-        mark = next((each for each in begins if _REASONS.match(each)), None)
+        mark = next((each for each in begins if reasoning.begins(each)), None)
         if mark is None:
             return reply
+        # no answer, and so no probability
         return RequestFailed(f"{self.vqa} reasons before it answers (its first token is {mark!r:.20}): ask another")
 
     def _evidence(

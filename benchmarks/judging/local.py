@@ -11,6 +11,7 @@ from ...evals.assets import fetch as data
 from ...evals.endpoint.replies import Reply
 from ...evals.errors import EnvironmentProblem, OutOfMemory, UsageError
 from ...evals.extras import pip_line
+from ...evals.memory import device_of
 from ...evals.pictures import open_picture
 from ...evals.types import CUT, Json
 from .task import Ask
@@ -154,11 +155,7 @@ class LocalSpeaker:
 
     @cached_property
     def _place(self) -> str:
-        if self._device != "auto":
-            return self._device
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return device_of(self._device)
 
     @property
     def _type(self) -> str:

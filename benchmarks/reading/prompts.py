@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...evals.assets import fetch as sources
+from ...evals.errors import UsageError
 from ...evals.types import Json, Kind
 
 
@@ -44,6 +45,18 @@ class Prompts:
         if self.data == "official":
             return sources.fetch(self._asset, offline=self.offline)
         return sources.expanded(self.data, "--data")
+
+    def makers(self, names: Sequence[str]) -> tuple[Path, ...]:
+        """Return the makers' files in the folder, in this order, or the one table that was given in their place.
+
+        Raises UsageError for a folder that lacks one.
+        """
+        if not self.path.is_dir():
+            return (self.path,)
+        lacking = next((each for each in names if not (self.path / each).is_file()), None)
+        if lacking:
+            raise UsageError(f"{self.path}: no {lacking} here; expected {', '.join(names)}")
+        return tuple(self.path / each for each in names)
 
     def named(self, files: Sequence[Path]) -> dict[str, Json]:
         """Return what a card tells of the files: their digest, and their world or origin if not official."""

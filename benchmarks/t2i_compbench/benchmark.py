@@ -54,13 +54,7 @@ class T2ICompBench(Prompts):
     @cached_property
     def files(self) -> tuple[Path, ...]:
         """The makers' three files, or one table."""
-        if not self.path.is_dir():
-            return (self.path,)
-        found = tuple(self.path / f"{each}_val.txt" for each in CATEGORIES)
-        lacking = next((each.name for each in found if not each.is_file()), None)
-        if lacking:
-            raise UsageError(f"{self.path}: no {lacking} here; expected {', '.join(each.name for each in found)}")
-        return found
+        return self.makers([f"{each}_val.txt" for each in CATEGORIES])
 
     @cached_property
     def _samples(self) -> tuple[Sample, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...evals.assets import fetch as data
 from ...evals.errors import InvalidImage, UsageError
+from ...evals.memory import device_of
 from ...evals.pictures import open_picture
 from ...evals.types import Evidence, Json, Picture, Prediction, Sample
 from ..dpg_bench.vqa.observer import out_of_memory
@@ -123,12 +124,7 @@ class BlipVqa:
 
     @cached_property
     def _blip(self) -> Blip:
-        import torch
-
         from .blip import Blip
 
         folder = data.fetch(ASSET, offline=self.offline) if self.vqa == "official" else Path(self.vqa)
-        if self.device != "auto":
-            return Blip(folder, self.device)
-        mps = torch.backends.mps.is_available()
-        return Blip(folder, "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+        return Blip(folder, device_of(self.device))

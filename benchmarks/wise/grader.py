@@ -87,7 +87,7 @@ class WiseGrader:
 
     def _read(self, reply: str) -> Json:
         if self.form is VERIFIED:
-            return rules.verdict(rules.without_thoughts(reply))
+            return rules.verdict(reply)
         found = rules.grades(reply)
         return found if len(found) == len(rules.ASPECTS) else None
 

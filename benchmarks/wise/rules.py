@@ -75,12 +75,6 @@ def wiscore(found: Mapping[str, float]) -> float:
     return round(sum(weighed) / 2, 12)  # three twos are 1, not a little less
 
 
-def without_thoughts(reply: str) -> str:
-    """Return a reply without what stands between think marks, as vllm_eval.py cleans it."""
-    text = re.sub(r"<think>.*?</think>\s*", "", reply, flags=re.DOTALL)
-    return re.sub(r"</think>\s*", "", text).strip()
-
-
 def estimates(scores: Sequence[Score], form: Form, protocol: str) -> Mapping[str, Estimate]:
     """Return `overall` and each category from 0 to 1; `wise` also has each aspect, 0 to 2."""
     found: dict[str, Estimate] = {}

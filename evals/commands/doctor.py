@@ -20,17 +20,9 @@ Row = dict[str, Json]
 _HF = "torch transformers tokenizers safetensors accelerate"
 _JANUS = ("janus-pro-7b", "janus-pro-1b", "janus-1.3b")
 _MANY = ("mme", "mmbench", "seed-bench", "gqa", "mmmu", "mm-vet", "mmstar", "realworldqa", "ai2d", "chartqa")
-_UNIGEN = ("unigenbench-long", "unigenbench-cn", "unigenbench-cn-long")
 _SEEN = (
-    "geneval2",
-    "wise",
-    "wise-rewritten",
-    "wise-verified",
-    "tiif",
-    "tiif-mini",
-    "unigenbench",
-    "genai-bench",
-    *_UNIGEN,
+    *("geneval2", "wise", "wise-rewritten", "wise-verified", "tiif", "tiif-mini", "genai-bench"),
+    *("unigenbench", "unigenbench-long", "unigenbench-cn", "unigenbench-cn-long"),
 )
 _EDITS = ("gedit-bench", "imgedit-bench")
 _LATER = ("ocrbench", "mmbench-cn", "mmvp", "mmmu-pro", "mmmu-pro-vision", "mathvista")

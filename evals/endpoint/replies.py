@@ -16,11 +16,12 @@ AnswerFrom = Literal["content", "reasoning"]
 _ELSEWHERE = ("reasoning_content", "reasoning", "thinking")
 """Where servers put a reasoning model's text; `reasoning_content` is vLLM's, SGLang's and DeepSeek's name."""
 _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
-_BROKEN = frozenset({"abort", "aborted", "cancelled", "canceled", "error", "network_error", "pause_turn"}) | {
-    "insufficient_system_resource",
-    "tool_calls",
-    "function_call",
-}
+_BROKEN = frozenset(
+    (
+        *("abort", "aborted", "cancelled", "canceled", "error", "insufficient_system_resource", "network_error"),
+        *("pause_turn", "tool_calls", "function_call"),
+    )
+)
 """What services, vLLM and SGLang among them, call an answer that they left off in the middle, or for a tool."""
 _WITHHELD = frozenset(
     {"content_filter", "sensitive", "safety", "recitation", "blocklist", "prohibited_content", "spii", "language"}
@@ -141,16 +142,20 @@ def ended_as(finish: str) -> str:
     return finish
 
 
+def _shows(text: str) -> bool:
+    return any(not each.isspace() and each not in _UNSEEN for each in text)
+
+
 def answer_of(reply: Reply, who: str, *, remedy: str, answer_from: AnswerFrom | None = None) -> str:
     """Return what the model answered: its text, or its refusal. An empty answer is none, nor is what a filter left.
 
     `answer_from` "reasoning" takes the reasoning where the text is empty. `remedy` is what to do about
     a model that spends its tokens before it answers. Raises RequestFailed, with the reason, where there is nothing.
     """
-    if reply.finish == "content_filter" and reply.text.strip().strip(_UNSEEN):
+    if reply.finish == "content_filter" and _shows(reply.text):
         raise RequestFailed(f"{who}: the service withheld a part of the answer (finish_reason content_filter)")
     for text in (reply.text, reply.refusal, reply.reasoning if answer_from == "reasoning" else ""):
-        if text.strip().strip(_UNSEEN):
+        if _shows(text):
             return text
     if reply.finish == "content_filter":
         why = "the service withheld it (finish_reason content_filter)"

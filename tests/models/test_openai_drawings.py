@@ -14,13 +14,12 @@ from janus_eval.evals import evaluate, registry
 from janus_eval.evals.commands import cli
 from janus_eval.evals.endpoint.address import Address
 from janus_eval.evals.errors import EnvironmentProblem, Incomplete, UsageError
-from janus_eval.evals.files import unseal
 from janus_eval.evals.records import read_record
 from janus_eval.evals.stored import Stored
 from janus_eval.evals.types import RunRecord
 from janus_eval.models.services import check_alive, price_of
 from PIL import Image
-from support.images_server import Studio, painting
+from support.images_server import Studio, folder, journal, painting
 
 
 @pytest.fixture
@@ -47,16 +46,6 @@ def draw(studio: Studio, tmp_path: Path, count: int = 4, special: str = "", **mo
         model_options=options,
         **{"canary": False, **more},
     )
-
-
-def folder(tmp_path: Path) -> Path:
-    (found,) = (tmp_path / "runs").iterdir()
-    return found
-
-
-def journal(tmp_path: Path) -> list[dict[str, Any]]:
-    rows = map(unseal, (folder(tmp_path) / "service" / "journal.jsonl").read_bytes().splitlines(True))
-    return [row for row in rows if row is not None]
 
 
 def distinct(tmp_path: Path) -> int:

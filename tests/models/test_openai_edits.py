@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from janus_eval.evals import evaluate
 from janus_eval.evals.endpoint.forms import File, form
 from janus_eval.evals.errors import EnvironmentProblem, InvalidImage, UsageError
-from janus_eval.evals.files import unseal
 from janus_eval.evals.stored import Stored
 from janus_eval.evals.types import Drawn, Job, Picture, Refusal, RunRecord, Sample
 from janus_eval.models.openai import OpenAIModel
 from PIL import Image
-from support.images_server import Studio, painting
+from support.images_server import Studio, folder, journal, painting
 
 COUNT = 4
 
@@ -45,16 +44,6 @@ def edit(studio: Studio, tmp_path: Path, count: int = COUNT, **more: Any) -> Run
         model_options=options,
         **{"canary": False, **more},
     )
-
-
-def folder(tmp_path: Path) -> Path:
-    (found,) = (tmp_path / "runs").iterdir()
-    return found
-
-
-def journal(tmp_path: Path) -> list[dict[str, Any]]:
-    rows = map(unseal, (folder(tmp_path) / "service" / "journal.jsonl").read_bytes().splitlines(True))
-    return [row for row in rows if row is not None]
 
 
 def encoded(color: str = "red", format: str = "PNG") -> bytes:

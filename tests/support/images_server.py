@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from janus_eval.evals.files import unseal
 from PIL import Image
 
 
@@ -211,3 +213,15 @@ def painting(studio: Studio) -> Iterator[Studio]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def folder(tmp_path: Path) -> Path:
+    """Return the one run below a test's folder."""
+    (found,) = (tmp_path / "runs").iterdir()
+    return found
+
+
+def journal(tmp_path: Path) -> list[dict[str, Any]]:
+    """Return the lines of its journal that are whole."""
+    rows = map(unseal, (folder(tmp_path) / "service" / "journal.jsonl").read_bytes().splitlines(True))
+    return [row for row in rows if row is not None]

@@ -12,7 +12,7 @@ from ....evals.assets import fetch as data
 from ....evals.endpoint.chat import Terms
 from ....evals.endpoint.keys import no_key
 from ....evals.errors import InvalidImage, OutOfMemory, UsageError
-from ....evals.memory import on_disk
+from ....evals.memory import device_of, on_disk
 from ....evals.types import Evidence, Json, Prediction, Sample
 from ...judging.local import hub_place
 from ...toy.weights import identity, packaged
@@ -151,11 +151,7 @@ class DpgVqa:
 
     @cached_property
     def _device(self) -> str:
-        if self.device != "auto" or self.vqa.startswith("openai:"):
-            return self.device
-        import torch
-
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return self.device if self.vqa.startswith("openai:") else device_of(self.device)
 
     @cached_property
     def _model(self) -> VqaModel:

@@ -13,6 +13,7 @@ from janus_eval.benchmarks.judging.judge import Judge
 from janus_eval.benchmarks.wise import rules
 from janus_eval.benchmarks.wise.benchmark import Wise, WiseVerified
 from janus_eval.benchmarks.wise.grader import GRADER, VERIFIED_GRADER
+from janus_eval.evals import reasoning
 from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.types import Evidence, Prediction, Sample
@@ -101,7 +102,7 @@ def test_grades(reply: str, expected: dict[str, int]) -> None:
     ],
 )
 def test_verdicts(reply: str, expected: int | None) -> None:
-    assert rules.verdict(rules.without_thoughts(reply)) == expected
+    assert rules.verdict(reasoning.answer_after(reply) or "") == expected  # as the judge shows a task its replies
 
 
 def test_two_verdicts_in_one_reply_are_noticed() -> None:
