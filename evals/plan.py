@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import interpreters, members, registry
@@ -329,7 +328,7 @@ def _observer_card(made: Made, request: Request, *, tolerant: bool) -> Mapping[s
 def _data_world(benchmark: Made, request: Request) -> dict[str, str]:
     """Return {"world": ...} where the data are an embedded world's: tables never take them for the real ones."""
     chosen = request.data or benchmark.options.get("data")
-    return {"world": str(chosen)} if chosen in {point.name for point in entry_points(group="janus_eval.data")} else {}
+    return {"world": str(chosen)} if chosen in {point.name for point in registry.points("data")} else {}
 
 
 def _content(benchmark: Made, samples: Sequence[Sample], known: dict[int, str]) -> dict[str, str]:

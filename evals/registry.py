@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Collection, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,7 +82,7 @@ def resolve(group: Group, name: str) -> str:
     table = {_fold(each): each for each in _table(group)}
     folded = _fold(prefix)
     if folded not in table:
-        aliases = {_fold(point.name): point.value for point in _points("aliases")}
+        aliases = {_fold(point.name): point.value for point in points("aliases")}
         folded = _fold(aliases.get(folded, folded))
     if folded not in table:
         near = nearest(folded, table)
@@ -174,9 +174,14 @@ def call_with(function: Any, who: str, options: Mapping[str, Any]) -> Any:
     return function(**{key: _read(who, accepted[key], value) for key, value in named.items()})
 
 
+def points(group: str) -> EntryPoints:
+    """Return what installed packages offer in a group of janus_eval, twins among them."""
+    return _every().select(group=f"janus_eval.{group}")
+
+
 def forget() -> None:
     """Read the installed entry points anew (after an install within this process)."""
-    _points.cache_clear()
+    _every.cache_clear()
 
 
 def _fold(name: str) -> str:
@@ -184,14 +189,15 @@ def _fold(name: str) -> str:
 
 
 @cache
-def _points(group: str) -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=f"janus_eval.{group}"))
+def _every() -> Any:
+    """Return what all installed packages offer: they are read once, whatever group is asked for."""
+    return entry_points()
 
 
 def _table(group: str) -> dict[str, EntryPoint]:
     table: dict[str, EntryPoint] = {}
     folded: dict[str, EntryPoint] = {}
-    for point in _points(group):
+    for point in points(group):
         other = folded.setdefault(_fold(point.name), point)
         if other.value != point.value:
             raise UsageError(

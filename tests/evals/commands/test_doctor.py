@@ -61,7 +61,7 @@ def test_every_registered_model_suite_and_tracker_of_ours_is_known() -> None:
     known |= {"edit-toy", "same-picture"}  # these need nothing
     known |= {"judge", "options", "prompts", "short-answer", "yes-no"}  # of the user's own data
     for group in ("models", "benchmarks", "trackers"):
-        ours = [point.name for point in registry._points(group) if point.value.startswith("janus_eval.")]
+        ours = [point.name for point in registry.points(group) if point.value.startswith("janus_eval.")]
         assert {each.replace("_", "-") for each in ours} <= known
 
 
