@@ -165,11 +165,12 @@ def test_the_driver_killed_at_any_instant(
 def test_a_node_without_the_weights_is_not_used(
     world: World, nodes: Nodes, whole: dict[str, str], tmp_path: Path
 ) -> None:
-    nodes.fill(1)
+    nodes.fill(0)
+    nodes.join(SQUARES_PAUSE="2")  # slow: the other one says in time what it lacks
     nodes.join(SQUARES_LACKS="1")
     process = begin(world, nodes, tmp_path)
     done = ended(process, PATIENCE)
-    nodes.lose(nodes.held[-1])
+    nodes.fill(0)
     assert done.code == 0 and "is not used: the painter's weights are not on this machine" in done.err
     assert results(folder_of(tmp_path)) == whole
 
