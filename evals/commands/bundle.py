@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 from .. import screen
 from ..errors import UsageError
 from . import flags, spelling
+from .overview import Add
 
 if TYPE_CHECKING:
     from ..assets.bundle import Manifest
     from ..types import Json
 
 
-def add(bundle: argparse.ArgumentParser) -> None:
+def add(command: Add) -> None:
     """Add the command's flags."""
-    bundle.add_argument("action", choices=("create", "import", "list", "verify"))
-    bundle.add_argument("file", type=flags.path, metavar="FILE.tar", help="the bundle")
-    group = bundle.add_argument_group("create: what is carried")
+    parser = command("bundle", bundle)
+    parser.add_argument("action", choices=("create", "import", "list", "verify"))
+    parser.add_argument("file", type=flags.path, metavar="FILE.tar", help="the bundle")
+    group = parser.add_argument_group("create: what is carried")
     for letter, name, told in (("-m", "model", "what these models need"), ("-b", "bench", "what these suites need")):
         group.add_argument(letter, f"--{name}", action="append", default=[], metavar="NAME", help=f"{told} (as in run)")
     group.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
@@ -32,8 +34,8 @@ def add(bundle: argparse.ArgumentParser) -> None:
     group.add_argument("--wheels", type=flags.path, metavar="DIR", help="a folder of wheels too (from pip download)")
     group.add_argument("--offline", action="store_true", help="take what is here, fetch nothing")
     told = "import: where wheels are put (default: wheels)"
-    bundle.add_argument("--wheels-to", type=flags.path, default=Path("wheels"), metavar="DIR", help=told)
-    bundle.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--wheels-to", type=flags.path, default=Path("wheels"), metavar="DIR", help=told)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def bundle(args: argparse.Namespace) -> int:

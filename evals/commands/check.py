@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import registry, screen
 from . import flags, terminal
+from .overview import Add
 
 if TYPE_CHECKING:
     from ..smoke import Finding
@@ -19,17 +20,20 @@ FAILED = 3
 """The exit code where the model works not as it must."""
 
 
-def add(check: argparse.ArgumentParser) -> None:
+def add(command: Add) -> None:
     """Add the command's flags."""
-    check.add_argument("model", metavar="MODEL", type=flags.words, help="a model (as after `run -m`)")
-    check.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
-    check.add_argument("--base-url", type=flags.words, metavar="URL", help="an OpenAI-compatible endpoint of the model")
+    parser = command("check", check)
+    parser.add_argument("model", metavar="MODEL", type=flags.words, help="a model (as after `run -m`)")
+    parser.add_argument("-a", "--model-args", action="append", default=[], metavar="K=V", help="options of the model")
+    parser.add_argument(
+        "--base-url", type=flags.words, metavar="URL", help="an OpenAI-compatible endpoint of the model"
+    )
     told = "text, likelihood, image, edit: what is tried (default: all that the model gives)"
-    check.add_argument("--kinds", type=flags.words, metavar="A,B", help=told)
+    parser.add_argument("--kinds", type=flags.words, metavar="A,B", help=told)
     told = "begin nothing that would end later than after so many seconds, loading included (default: 60)"
-    check.add_argument("--seconds", type=float, default=60.0, metavar="N", help=told)
-    check.add_argument("--json", action="store_true", help="print one JSON object")
-    flags.add_machine(check)
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="N", help=told)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    flags.add_machine(parser)
 
 
 def check(args: argparse.Namespace) -> int:

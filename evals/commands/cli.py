@@ -6,6 +6,7 @@ import argparse
 import codecs
 import contextlib
 import errno
+import importlib
 import io
 import json
 import os
@@ -13,21 +14,12 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from .. import registry, screen
 from ..errors import EnvironmentProblem, JanusEvalError, UsageError, hint
-from . import bundle as bundling
-from . import check as checking
-from . import config, flags, history, overview, reports, shelf, spelling
-from . import convert as converting
-from . import doctor as examining
-from . import export as exporting
-from . import run as running
-from . import score as scoring
-from . import verify as verifying
-from . import view as viewing
+from . import config, flags, overview, spelling
 
 EPILOG = """\
 exit codes: 0 ok, 1 bug, 2 usage, 3 gate or check failed, 4 run locked by
@@ -63,10 +55,8 @@ class _Parser(argparse.ArgumentParser):
 class _Top(_Parser):
     """The parser of the commands: its help has them in groups."""
 
-    told: Mapping[str, str] = {}
-
     def format_help(self) -> str:
-        return overview.text(self.told, EPILOG)
+        return overview.text(EPILOG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -149,7 +139,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     arguments, file, keys = spelling.flags(arguments), None, []
     if arguments[:1] == ["run"]:
         arguments, file, keys = config.merged(arguments)
-    parser, commands = _parsers(_suite_flags(arguments))
+    parser, commands = _parsers(_asked(arguments), _suite_flags(arguments))
     if file is not None:
         config.check(file, keys, _option_names(commands["run"]))
     if arguments[:1] == ["run"] and {"-h", "--help"} & set(arguments):
@@ -195,103 +185,36 @@ def _tell_plugins(run: argparse.ArgumentParser, arguments: Sequence[str]) -> Non
             flags.add_told(run, group, name)
 
 
-def _parsers(suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Parsers]:
-    """Return the whole parser and that of each command."""
+def _parsers(asked: str | None, suite_flags: Mapping[str, Any]) -> tuple[argparse.ArgumentParser, Parsers]:
+    """Return the whole parser and that of each command; only the one asked for has its flags, and its module loaded."""
     made: Parsers = {}
     parser = _Top(prog="janus-eval", allow_abbrev=False)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.set_defaults(call=lambda args: _version() if args.version else _help(parser))  # pyright: ignore[reportUnknownLambdaType] -- argparse's defaults are untyped
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
-
-    def command(name: str, call: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        found = commands.add_parser(
-            name,
-            description=text,
-            epilog=EPILOG,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+    for name, (_, told) in overview.COMMANDS.items():
+        form = argparse.RawDescriptionHelpFormatter
+        made[name] = commands.add_parser(
+            name, description=told, epilog=EPILOG, allow_abbrev=False, formatter_class=form
         )
-        found.set_defaults(call=call)
-        made[name] = found
-        return found
 
-    run = command("run", _run, "run models on benchmarks; the same command again resumes")
-    running.add(run)
-    running.add_finish(command("finish", _finish, "take the shards of a run together and score it"))
-    score = command("score", _score, "score outputs made elsewhere, without the model")
-    scoring.add(score)
-    converting.add(command("convert", _convert, "turn what another harness left into rows that score reads"))
-    for each in (run, score):
-        flags.add_suites(each, suite_flags)
-    _list_arguments(command("list", _list, "list models, benchmarks, observers, recipes or stored runs"))
-    _show_arguments(command("show", _show, "show a run: its numbers, its knobs, or one sample"))
-    viewing.add(command("view", viewing.view, "look at runs in a browser: a site, written or served"))
-    shelf.add(command)
-    told = command("command", history.command, "print the command that made a run")
-    told.add_argument("run", type=flags.path, metavar="RUN")
-    exporting.add(command("export", _export, "write a run's answers as the suite's own server takes them"))
-    reports.add(command)
-    verifying.add(command("verify", verifying.run, "make the numbers of runs again from their outputs"))
-    examining.add(command("doctor", examining.doctor, "say what is missing on this machine, by what one wants to run"))
-    checking.add(command("check", checking.check, "try a model in under a minute: an answer, a picture, batches"))
-    _data_arguments(command("data", _data, "list, fetch, verify, locate or export data and weights"))
-    bundling.add(command("bundle", bundling.bundle, "carry weights and data to a machine without a network"))
-    _env_arguments(command("env", _env, "build, list, check or remove environments of models"))
-    _validate_arguments(command("validate", _validate, "check a plugin: its members, required and optional"))
-    completion = command("completion", _completion, "print a shell completion script")
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
-    parser.told = {name: each.description or "" for name, each in made.items()}
+    def command(name: str, call: overview.Call) -> argparse.ArgumentParser:
+        made[name].set_defaults(call=call)
+        return made[name]
+
+    if asked in made:
+        importlib.import_module(f".{overview.COMMANDS[asked][0]}", __package__).add(command)
+    if asked in ("run", "score"):
+        flags.add_suites(made[asked], suite_flags)
     return parser, made
 
 
-def _list_arguments(listing: argparse.ArgumentParser) -> None:
-    listing.add_argument("what", nargs="?", choices=("models", "benchmarks", "observers", "recipes", "runs"))
-    listing.add_argument("folder", nargs="?", type=flags.path, help="with runs: where they lie (default: runs)")
-    listing.add_argument("--json", action="store_true", help="print one JSON object")
+def _asked(arguments: Sequence[str]) -> str | None:
+    """Return the command that a command line begins with."""
+    return next((each for each in arguments if not each.startswith("-")), None)
 
 
-def _show_arguments(show: argparse.ArgumentParser) -> None:
-    show.add_argument("run", type=flags.path, metavar="RUN")
-    show.add_argument("--id", metavar="SAMPLE", help="show one sample: prompt, outputs, evidence, verdict")
-    show.add_argument("--question", action="store_true", help="with --id: read a very large table for the question too")
-    show.add_argument("--failed", action="store_true", help="list the samples that were not correct")
-    show.add_argument("--where", action="store_true", help="tell which worker made what")
-    show.add_argument("--draw", type=flags.path, metavar="FILE.png", help="draw the pictures and what was seen on them")
-    show.add_argument("--count", type=int, default=16, metavar="N", help="how many pictures to draw (default: 16)")
-    show.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _data_arguments(data: argparse.ArgumentParser) -> None:
-    data.add_argument("action", choices=("list", "fetch", "verify", "path", "export"))
-    data.add_argument("name", nargs="?", help="an asset, or the benchmark to export")
-    data.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="where `export` writes (default: stdout)")
-    data.add_argument("--seed", type=int, default=None, help="seed of an exported suite")
-    data.add_argument("--size", type=int, default=None, help="size of an exported suite")
-    data.add_argument("--offline", action="store_true", help="never touch the network")
-    data.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _env_arguments(env: argparse.ArgumentParser) -> None:
-    env.add_argument("action", choices=("create", "list", "check", "rm"))
-    env.add_argument("name", nargs="?", metavar="NAME", help="a model that runs in one: a name, or worker:FILE.py")
-    env.add_argument("--python", default="", metavar="PATH", help="create: the Python to build it on")
-    env.add_argument("--wheels", type=flags.path, metavar="DIR", help="create: take packages from this folder alone")
-    env.add_argument(
-        "--source", type=flags.path, metavar="PATH", help="create: a checkout, folder or archive of its code"
-    )
-    env.add_argument("--offline", action="store_true", help="create: never touch the network")
-    env.add_argument("--force", action="store_true", help="create: build it anew")
-    env.add_argument("--json", action="store_true", help="list: print JSON")
-
-
-def _validate_arguments(validate: argparse.ArgumentParser) -> None:
-    validate.add_argument("name", metavar="NAME", help="a registered model, benchmark or observer")
-    validate.add_argument("--group", choices=("models", "benchmarks", "observers"), help="where the name is in several")
-    validate.add_argument("--options", action="append", default=[], metavar="K=V", help="options to make it with")
-    validate.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-# -- the commands -------------------------------------------------------------------------------------
+# -- without a command --------------------------------------------------------------------------------
 
 
 def _version() -> int:
@@ -306,68 +229,6 @@ def _help(parser: argparse.ArgumentParser) -> int:
     return 0
 
 
-def _run(args: argparse.Namespace) -> int:
-    return running.run(args)
-
-
-def _finish(args: argparse.Namespace) -> int:
-    return running.finish(args)
-
-
-def _score(args: argparse.Namespace) -> int:
-    return scoring.score(args)
-
-
-def _convert(args: argparse.Namespace) -> int:
-    return converting.convert(args)
-
-
-def _export(args: argparse.Namespace) -> int:
-    return exporting.export(args)
-
-
-def _list(args: argparse.Namespace) -> int:
-    from . import plugins
-
-    return plugins.listing(args)
-
-
-def _validate(args: argparse.Namespace) -> int:
-    from . import plugins
-
-    return plugins.validate(args)
-
-
-def _show(args: argparse.Namespace) -> int:
-    from . import show
-
-    if args.draw is not None:
-        count = show.pictures(args.run, args.draw, sample=args.id, failed=args.failed, count=max(1, args.count))
-        screen.out([f"{count} pictures drawn: {args.draw}"])
-        return 0
-    asked = {"sample": args.id, "failed": args.failed, "where": args.where}
-    return show.show(args.run, **asked, as_json=args.json, patient=args.question)
-
-
-def _data(args: argparse.Namespace) -> int:
-    from . import data
-
-    return data.data(args)
-
-
-def _env(args: argparse.Namespace) -> int:
-    from . import env
-
-    return env.env(args)
-
-
-def _completion(args: argparse.Namespace) -> int:
-    from . import completion
-
-    screen.machine(completion.script(args.shell))
-    return 0
-
-
 def _complete() -> None:
     """Answer a shell that asks what may follow; nothing is run."""
     from . import completion
@@ -375,7 +236,7 @@ def _complete() -> None:
     brought: Mapping[str, Any] = {}
     with contextlib.suppress(JanusEvalError):  # a name that is still being typed
         brought = _suite_flags(completion.line())
-    completion.answer(_parsers(brought)[0])
+    completion.answer(_parsers(_asked(completion.line()), brought)[0])
 
 
 if __name__ == "__main__":

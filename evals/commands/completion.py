@@ -11,11 +11,24 @@ from contextlib import suppress
 import argcomplete
 from argcomplete.shell_integration import shellcode
 
-from .. import registry
+from .. import registry, screen
 from ..errors import JanusEvalError
 from . import doctor, flags, spelling
+from .overview import Add
 
 Completer = Callable[..., Iterable[str]]
+
+
+def add(command: Add) -> None:
+    """Add the command's flags."""
+    parser = command("completion", completion)
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def completion(args: argparse.Namespace) -> int:
+    """Print the script that a shell sources."""
+    screen.machine(script(args.shell))
+    return 0
 
 
 def script(shell: str) -> str:

@@ -10,13 +10,15 @@ from ..errors import Incomplete
 from ..files import dump, write_out
 from ..types import Json
 from . import flags
+from .overview import Add
 
 
-def add(convert: argparse.ArgumentParser) -> None:
-    """Add the command's own flags."""
-    convert.add_argument("file", type=flags.path, metavar="FILE", help="a file or folder as its harness leaves it")
-    convert.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="where the rows go (default: stdout)")
-    convert.add_argument("-b", "--bench", default="", metavar="NAME", help="the suite, where a folder holds several")
+def add(command: Add) -> None:
+    """Add the command's flags."""
+    parser = command("convert", convert)
+    parser.add_argument("file", type=flags.path, metavar="FILE", help="a file or folder as its harness leaves it")
+    parser.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="where the rows go (default: stdout)")
+    parser.add_argument("-b", "--bench", default="", metavar="NAME", help="the suite, where a folder holds several")
 
 
 def convert(args: argparse.Namespace) -> int:

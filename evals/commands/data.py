@@ -9,8 +9,21 @@ from ..assets import fetch as assets
 from ..errors import EnvironmentProblem, UsageError
 from ..files import write_out
 from ..types import Json
-from . import terminal
+from . import flags, terminal
+from .overview import Add
 from .shelf import size as in_words
+
+
+def add(command: Add) -> None:
+    """Add the command's flags."""
+    parser = command("data", data)
+    parser.add_argument("action", choices=("list", "fetch", "verify", "path", "export"))
+    parser.add_argument("name", nargs="?", help="an asset, or the benchmark to export")
+    parser.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="where `export` writes (default: stdout)")
+    parser.add_argument("--seed", type=int, default=None, help="seed of an exported suite")
+    parser.add_argument("--size", type=int, default=None, help="size of an exported suite")
+    parser.add_argument("--offline", action="store_true", help="never touch the network")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def data(args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from ..errors import UsageError, hint
 from ..extras import pip_line
 from ..types import Json
 from . import terminal
+from .overview import Add
 from .shelf import size as in_words
 
 Row = dict[str, Json]
@@ -94,13 +95,14 @@ _USES = (
 )
 
 
-def add(doctor: argparse.ArgumentParser) -> None:
+def add(command: Add) -> None:
     """Add the command's flags."""
+    parser = command("doctor", doctor)
     told = "only what these models, suites or commands need (janus-pro-7b, geneval, view ...)"
-    doctor.add_argument("names", nargs="*", metavar="NAME", help=told)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=told)
     told = "ask an OpenAI-compatible endpoint whether it answers (repeat); without it nobody is asked"
-    doctor.add_argument("--endpoint", action="append", default=[], metavar="URL", help=told)
-    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--endpoint", action="append", default=[], metavar="URL", help=told)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def doctor(args: argparse.Namespace) -> int:

@@ -7,6 +7,23 @@ import argparse
 from ...models.workers import environments
 from .. import registry, screen
 from ..errors import UsageError
+from . import flags
+from .overview import Add
+
+
+def add(command: Add) -> None:
+    """Add the command's flags."""
+    parser = command("env", env)
+    parser.add_argument("action", choices=("create", "list", "check", "rm"))
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a model that runs in one: a name, or worker:FILE.py")
+    parser.add_argument("--python", default="", metavar="PATH", help="create: the Python to build it on")
+    parser.add_argument("--wheels", type=flags.path, metavar="DIR", help="create: take packages from this folder alone")
+    parser.add_argument(
+        "--source", type=flags.path, metavar="PATH", help="create: a checkout, folder or archive of its code"
+    )
+    parser.add_argument("--offline", action="store_true", help="create: never touch the network")
+    parser.add_argument("--force", action="store_true", help="create: build it anew")
+    parser.add_argument("--json", action="store_true", help="list: print JSON")
 
 
 def env(args: argparse.Namespace) -> int:

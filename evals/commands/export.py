@@ -18,15 +18,17 @@ from ..samples import fingerprint
 from ..stored import Stored
 from ..types import PICTURES, Prediction, Sample
 from . import flags
+from .overview import Add
 
 
-def add(export: argparse.ArgumentParser) -> None:
-    """Add the command's own flags."""
-    export.add_argument("run", type=flags.path, metavar="RUN", help="a run folder; its scores are not needed")
-    export.add_argument(
+def add(command: Add) -> None:
+    """Add the command's flags."""
+    parser = command("export", export)
+    parser.add_argument("run", type=flags.path, metavar="RUN", help="a run folder; its scores are not needed")
+    parser.add_argument(
         "-o", "--out", type=flags.path, required=True, metavar="FILE", help="the file, or folder, to write"
     )
-    flags.add_reading(export)
+    flags.add_reading(parser)
 
 
 def export(args: argparse.Namespace) -> int:

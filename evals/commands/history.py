@@ -16,6 +16,7 @@ from ..files import read_json
 from ..request import Patience, Request
 from ..types import Json, RunSpec
 from . import flags
+from .overview import Add
 
 if TYPE_CHECKING:
     from ..plan import Pair
@@ -42,6 +43,11 @@ def check_same(what: str, stored: RunSpec, planned: Pair, signature: str = "") -
 
 
 # -- as a command -------------------------------------------------------------------------------------
+
+
+def add(add_command: Add) -> None:
+    """Add the command's flags."""
+    add_command("command", command).add_argument("run", type=flags.path, metavar="RUN")
 
 
 def command(args: argparse.Namespace) -> int:

@@ -8,9 +8,23 @@ from typing import Any
 
 from .. import registry, screen
 from ..errors import JanusEvalError, UsageError
-from . import terminal
+from . import flags, terminal
+from .overview import Add
 
 GROUPS: tuple[registry.Group, ...] = ("models", "benchmarks", "observers")
+
+
+def add(command: Add) -> None:
+    """Add the commands and their flags."""
+    listed = command("list", listing)
+    listed.add_argument("what", nargs="?", choices=("models", "benchmarks", "observers", "recipes", "runs"))
+    listed.add_argument("folder", nargs="?", type=flags.path, help="with runs: where they lie (default: runs)")
+    listed.add_argument("--json", action="store_true", help="print one JSON object")
+    tried = command("validate", validate)
+    tried.add_argument("name", metavar="NAME", help="a registered model, benchmark or observer")
+    tried.add_argument("--group", choices=("models", "benchmarks", "observers"), help="where the name is in several")
+    tried.add_argument("--options", action="append", default=[], metavar="K=V", help="options to make it with")
+    tried.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def listing(args: argparse.Namespace) -> int:

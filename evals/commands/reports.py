@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,14 @@ from .. import registry, screen
 from ..errors import UsageError
 from ..files import write_out
 from . import flags, terminal
-
-Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
-"""Adds one subcommand: (name, call, help)."""
+from .overview import Add
 
 FORMATS = ("text", "markdown", "latex", "html", "csv", "json")
 
 
 def add(command: Add) -> None:
-    """Add report, compare, explain, gate and claims to the command line."""
-    report = command("report", _report, "tables of measured runs beside the published numbers")
+    """Add the commands and their flags."""
+    report = command("report", _report)
     report.add_argument("runs", nargs="*", type=flags.path, metavar="RUN", help="run folders or an output folder")
     report.add_argument("-f", "--format", choices=(*FORMATS, "figure"), default="text", help="default: text")
     report.add_argument("--sort", metavar="COLUMN", help="best first within each group; --sort=-COLUMN: last first")
@@ -42,8 +39,8 @@ def add(command: Add) -> None:
         "-o", "--out", type=flags.path, metavar="FILE", help="write to a file (.pdf, .png, .svg of a figure)"
     )
 
-    compare = command("compare", _compare, "two runs sample by sample: differences, flips, knobs")
-    explain = command("explain", _explain, "each knob in which two runs differ")
+    compare = command("compare", _compare)
+    explain = command("explain", _explain)
     for pair in (compare, explain):
         pair.add_argument("first", type=flags.path, metavar="A", help="run folder")
         pair.add_argument("second", type=flags.path, metavar="B", help="run folder")
@@ -53,7 +50,7 @@ def add(command: Add) -> None:
 
     _add_planning(command)
 
-    gate = command("gate", _gate, "judge runs against a baseline, for CI (exit code 3: worse)")
+    gate = command("gate", _gate)
     gate.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders or an output folder")
     gate.add_argument("--baseline", type=flags.path, required=True, metavar="FILE", help="JSON, or gzipped with .gz")
     gate.add_argument("--update", action="store_true", help="write the baseline from the runs instead of judging")
@@ -64,7 +61,7 @@ def add(command: Add) -> None:
     gate.add_argument("--comment", type=flags.path, metavar="FILE", help="write a markdown comment for a pull request")
     gate.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
 
-    claims = command("claims", _claims, "check published claims over published numbers or runs")
+    claims = command("claims", _claims)
     claims.add_argument("runs", nargs="*", type=flags.path, metavar="RUN", help="run folders or an output folder")
     claims.add_argument(
         "--claims", action="append", default=[], type=flags.path, metavar="FILE", help="further claims (TOML)"
@@ -78,12 +75,12 @@ def add(command: Add) -> None:
 
 
 def _add_planning(command: Add) -> None:
-    again = command("repeats", _repeats, "runs that differ in their seed: means, standard errors, pass@k")
+    again = command("repeats", _repeats)
     again.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders or an output folder")
     again.add_argument("-f", "--format", choices=FORMATS, default="text", help="default: text")
     again.add_argument("-o", "--out", type=flags.path, metavar="FILE", help="write to a file")
 
-    power = command("power", _power, "what a suite can show, before it is run")
+    power = command("power", _power)
     power.add_argument("-b", "--bench", required=True, metavar="NAME", help="benchmark")
     power.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
     told = "the true difference to be found, as a share: 0.02 is two points of 100"

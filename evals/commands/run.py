@@ -16,6 +16,7 @@ from ..stored import read_lines
 from . import flags, gated, history, terminal
 from . import launch as launching
 from .estimate import estimate, hands
+from .overview import Add
 
 if TYPE_CHECKING:
     from ...integrations.trackers.telling import Trackers
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
     Check = Callable[[Pair], None]
 
 
-def add(run: argparse.ArgumentParser) -> None:
-    """Add the command's own flags."""
+def add(command: Add) -> None:
+    """Add the commands and their flags."""
+    _run_flags(command("run", run))
+    _finish_flags(command("finish", finish))
+
+
+def _run_flags(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "-m",
         "--model",
@@ -89,8 +95,7 @@ def add(run: argparse.ArgumentParser) -> None:
     flags.add_executor(run)
 
 
-def add_finish(finish: argparse.ArgumentParser) -> None:
-    """Add the flags of `janus-eval finish`."""
+def _finish_flags(finish: argparse.ArgumentParser) -> None:
     finish.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="a run that shards computed")
     finish.add_argument("--max-errors", type=int, default=10, metavar="N", help="stop after more (default: 10)")
     finish.add_argument("--allow-unscored", action="store_true", help="keep the headline number of an unwhole run")

@@ -13,6 +13,7 @@ from ..errors import Incomplete
 from ..files import write_out
 from ..types import Json
 from . import flags, terminal
+from .overview import Add
 
 _TOLD = (
     "judged_by",
@@ -45,18 +46,19 @@ _TOLD = (
 )
 
 
-def add(score: argparse.ArgumentParser) -> None:
-    """Add the command's own flags."""
-    score.add_argument("-b", "--bench", required=True, metavar="NAME")
-    score.add_argument("predictions", nargs="?", type=flags.path, help="the file of predictions")
-    score.add_argument("--images", type=flags.path, metavar="DIR", help="score a folder of pictures made by anyone")
-    score.add_argument("--pattern", metavar="TEXT", help="how they are named: '{prompt:05d}_{index}.png', or a CSV")
-    score.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
-    score.add_argument("--out", type=flags.path, metavar="FILE", help="write one JSON line a row")
-    score.add_argument("--json", action="store_true", help="print one JSON object")
-    flags.add_reading(score)
-    flags.add_machine(score)
-    score.add_argument("-o", "--output", type=flags.path, default=Path("runs"), help="where an --images run is kept")
+def add(command: Add) -> None:
+    """Add the command's flags."""
+    parser = command("score", score)
+    parser.add_argument("-b", "--bench", required=True, metavar="NAME")
+    parser.add_argument("predictions", nargs="?", type=flags.path, help="the file of predictions")
+    parser.add_argument("--images", type=flags.path, metavar="DIR", help="score a folder of pictures made by anyone")
+    parser.add_argument("--pattern", metavar="TEXT", help="how they are named: '{prompt:05d}_{index}.png', or a CSV")
+    parser.add_argument("--data", metavar="PATH", help="the benchmark's data: a path, toy or official")
+    parser.add_argument("--out", type=flags.path, metavar="FILE", help="write one JSON line a row")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    flags.add_reading(parser)
+    flags.add_machine(parser)
+    parser.add_argument("-o", "--output", type=flags.path, default=Path("runs"), help="where an --images run is kept")
 
 
 def score(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +18,11 @@ from .. import screen
 from ..errors import EnvironmentProblem, JanusEvalError, Locked, UsageError, hint
 from ..files import RECORDS, check_inside, dead_drafts, disk, lock, remove
 from . import flags
+from .overview import Add
 
 STATES = ("finished", "incomplete", "predicted", "observed", "interrupted", "unfinished", "running", "damaged")
 """Whole; without all verdicts; stopped behind a stage; stopped by a signal; without any record; held by a process;
 with a record or a spec that cannot be read."""
-
-Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,10 @@ class Shelved:
 
 
 def add(command: Add) -> None:
-    """Add `rm` and `gc` to the command line."""
-    take = command("rm", rm, "remove stored runs, after asking")
+    """Add the commands and their flags."""
+    take = command("rm", rm)
     take.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders")
-    told = "remove stored runs by state or age, and drafts of the killed"
-    prune = command("gc", gc, told)
+    prune = command("gc", gc)
     prune.add_argument("folder", nargs="?", type=flags.path, default=Path("runs"), help="default: runs")
     prune.add_argument("--state", metavar="A,B", help=f"runs in these states: {', '.join(STATES)}")
     prune.add_argument("--older", metavar="AGE", help="runs not changed for so long: 30d, 12h, 90m")

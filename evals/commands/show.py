@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 from collections.abc import Mapping
@@ -17,8 +18,36 @@ from ..remade import suite_of
 from ..stored import read_lines
 from ..types import Evidence, Json, Prediction, Score
 from ..where import workers
-from . import failures, terminal
+from . import failures, flags, terminal
 from . import sample as one
+from .overview import Add
+
+
+def add(command: Add) -> None:
+    """Add the command's flags."""
+    parser = command("show", call)
+    parser.add_argument("run", type=flags.path, metavar="RUN")
+    parser.add_argument("--id", metavar="SAMPLE", help="show one sample: prompt, outputs, evidence, verdict")
+    parser.add_argument(
+        "--question", action="store_true", help="with --id: read a very large table for the question too"
+    )
+    parser.add_argument("--failed", action="store_true", help="list the samples that were not correct")
+    parser.add_argument("--where", action="store_true", help="tell which worker made what")
+    parser.add_argument(
+        "--draw", type=flags.path, metavar="FILE.png", help="draw the pictures and what was seen on them"
+    )
+    parser.add_argument("--count", type=int, default=16, metavar="N", help="how many pictures to draw (default: 16)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def call(args: argparse.Namespace) -> int:
+    """Print or draw what is asked for, and return the exit code."""
+    if args.draw is not None:
+        count = pictures(args.run, args.draw, sample=args.id, failed=args.failed, count=max(1, args.count))
+        screen.out([f"{count} pictures drawn: {args.draw}"])
+        return 0
+    asked = {"sample": args.id, "failed": args.failed, "where": args.where}
+    return show(args.run, **asked, as_json=args.json, patient=args.question)
 
 
 def show(

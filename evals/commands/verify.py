@@ -10,6 +10,7 @@ from .. import screen
 from ..errors import Incomplete, JanusEvalError
 from ..records import find_runs
 from . import flags
+from .overview import Add
 
 if TYPE_CHECKING:
     from ..verify import Verified
@@ -18,8 +19,9 @@ _MOST = 10
 """Lines about one run; `--json` has all."""
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Add the command's own flags."""
+def add(command: Add) -> None:
+    """Add the command's flags."""
+    parser = command("verify", run)
     parser.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders, or folders of runs")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     flags.add_reading(parser)

@@ -9,15 +9,17 @@ import webbrowser
 from .. import screen
 from ..errors import UsageError
 from . import flags
+from .overview import Add
 
 
-def add(view: argparse.ArgumentParser) -> None:
-    """Add the flags of `view`."""
-    view.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders or an output folder")
-    view.add_argument("-o", "--out", type=flags.path, metavar="DIR", help="write the site there; default: serve it")
-    view.add_argument("--port", type=int, default=0, metavar="N", help="serve on 127.0.0.1:N (default: a free one)")
-    view.add_argument("--no-open", action="store_true", help="open no browser")
-    view.add_argument(
+def add(command: Add) -> None:
+    """Add the command's flags."""
+    parser = command("view", view)
+    parser.add_argument("runs", nargs="+", type=flags.path, metavar="RUN", help="run folders or an output folder")
+    parser.add_argument("-o", "--out", type=flags.path, metavar="DIR", help="write the site there; default: serve it")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="serve on 127.0.0.1:N (default: a free one)")
+    parser.add_argument("--no-open", action="store_true", help="open no browser")
+    parser.add_argument(
         "--reported", action="append", default=[], type=flags.path, metavar="FILE", help="numbers of your own (CSV)"
     )
 
