@@ -5,12 +5,16 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from contextlib import suppress
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 
 _LONGEST = 1 << 20
 """Bytes of a source file that is read."""
+_DEFINED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_NAMED = re.compile(r"^(?:(?:class|def|async def)\s+(\w+)|(\w+)[^=\n]*=)", re.MULTILINE)
+"""Where a name of a module begins."""
 
 
 def abstract(point: EntryPoint) -> str:
@@ -42,24 +46,26 @@ def _source(module: str) -> str | None:
 
 def _docstring(source: str, name: str) -> str:
     """Return the docstring of a class or function, or the text that an assignment calls `about`, or has below it."""
-    start = re.search(
-        rf"^(?:class|def|async def)\s+{re.escape(name)}\b|^{re.escape(name)}\b[^=\n]*=", source, re.MULTILINE
-    )
+    start = next((each for each in _NAMED.finditer(source) if name in each.groups()), None)
     if start is None:
         return ""
     rest = source[start.start() :]
+    with suppress(SyntaxError, ValueError):  # most have a docstring: what is behind it need not be parsed
+        head = ast.parse(rest[: rest.index('"""', rest.index('"""') + 3) + 3]).body
+        if len(head) == 1 and isinstance(head[0], _DEFINED) and (told := ast.get_docstring(head[0])):
+            return told
     nodes: list[ast.stmt] = []
     for end in (*(each.start() for each in re.finditer(r"^(?=[^\s)\]}#])", rest, re.MULTILINE)), len(rest)):
         try:
             nodes = ast.parse(rest[:end]).body if end else []
         except SyntaxError:  # in the midst of a statement
             continue
-        if len(nodes) > 1 or (nodes and isinstance(nodes[0], ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)):
+        if len(nodes) > 1 or (nodes and isinstance(nodes[0], _DEFINED)):
             break
     if not nodes:
         return ""
     first, *more = nodes
-    if isinstance(first, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+    if isinstance(first, _DEFINED):
         return ast.get_docstring(first) or ""
     made = first.value if isinstance(first, ast.Assign | ast.AnnAssign) else None
     for each in made.keywords if isinstance(made, ast.Call) else ():
