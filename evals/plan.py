@@ -226,6 +226,8 @@ def _eyes(suite: Made, request: Request, world: str, *, strict: bool) -> Made | 
     if not isinstance(name, str):
         return Made(type(name).__name__, members.observer(name), {}, {})
     machine, accepted = request.machine, registry.parameters("observers", name)
+    if world == "official":  # an embedded world's data are looked at by its own scorers, whoever drew
+        world = _data_world(suite, request).get("world", world)
     device = machine.device.split(",")[0] if machine.device else None
     given = {"world": world, "task": suite.plugin.name.partition(":")[0], "device": device, "dtype": machine.dtype}
     options = _only(accepted, given | {"offline": machine.offline or None}) | _only(accepted, request.options)

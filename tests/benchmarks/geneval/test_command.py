@@ -91,3 +91,13 @@ def test_a_folder_made_by_anyone_is_scored_and_what_is_wrong_with_it_is_counted(
         "errors": 0,
     }
     assert printed["metrics"]["official/overall"]["value"] is None
+
+
+@pytest.mark.parametrize("data", ["toy", "official"])
+def test_who_looks_is_of_the_world_that_the_data_are_of(data, tmp_path, capsys):
+    for package in ("torch", "transformers", "pycocotools"):
+        pytest.importorskip(package)
+    asked = ["run", "-m", "noise-image", "-b", "geneval", "--data", data, "--offline", "-o", str(tmp_path), "-n"]
+    main(asked)
+    printed = capsys.readouterr().out
+    assert ("o.detector:toy-" in printed) == (data == "toy") and "o.detector:" in printed
