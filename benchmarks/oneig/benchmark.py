@@ -134,7 +134,7 @@ class OneIgText(_OneIg):
             names = ("ed", "cr", "matched", "words")
             details: dict[str, Json] = {name: sum(getattr(e, name) for e in found) / len(found) for name in names}
             value = lettering.worth(details["ed"], details["cr"], details["matched"] / details["words"], self.most)
-            return value, details, f"read: {str(said[0])[:120]}"
+            return value, details, f"read: {said[0]!r:.120}"
 
         return graded(TEXT, sample, prediction, evidence, worth, str)
 

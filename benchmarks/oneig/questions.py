@@ -19,6 +19,8 @@ CATEGORIES: Final[Mapping[str, str]] = {
     "multilingualism": "Multilingualism",
 }
 """The makers' folders of pictures that are asked about, and what their table calls them."""
+_OTHERS: Final = ("Text_Rendering", "Knowledge_Reasoning", "Multilingualism")
+"""The categories of their table that other scores are made of."""
 _CALLED: Final = {**{title: name for name, title in CATEGORIES.items()}, **{name: name for name in CATEGORIES}}
 
 
@@ -31,11 +33,11 @@ def asked(files: Sequence[Path], prompt: str, categories: Sequence[str]) -> Iter
     for row in read_rows(files[0]):
         category = _CALLED.get(row.text("category"), "")
         if category not in categories:
-            if told is None:
+            if told is None or row.fields["category"] not in _OTHERS:
                 raise row.wrong("category", row.fields["category"], f"one of {', '.join(categories)}")
-            continue  # the makers' table has the prompts of their other scores too
+            continue
         number = row.identity("id")
-        cells: Mapping[str, Any] = row.fields if told is None else told[category].get(number, {})
+        cells: Mapping[str, Any] = row.fields if told is None else told[category].pop(number, {})
         where = row.where if told is None else f"{files[1 + list(categories).index(category)]}, {number}"
         questions, parents = _questions(cells, where)
         tags = {"category": category}
@@ -51,6 +53,9 @@ def asked(files: Sequence[Path], prompt: str, categories: Sequence[str]) -> Iter
         name = f"{category}_{number}"
         target = {"questions": questions, "parents": parents}
         yield Sample(name, row.text(prompt), target=target, tags=tags, cluster=name)
+    for path, left in zip(files[1:], (told or {}).values(), strict=True):
+        if left:
+            raise UsageError(f"{path}: {next(iter(left))} has questions and no prompt in {files[0].name}")
 
 
 def written(path: Path, prompt: str) -> Iterator[Sample]:
@@ -102,11 +107,11 @@ def _numbered(cells: Mapping[str, Any], name: str, where: str) -> dict[int, Any]
     raise UsageError(f'{where}: {name} holds {cell!r:.40}, expected {{"1": ..., "2": ...}}')
 
 
-def _object(path: Path) -> Mapping[str, Any]:
+def _object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(found, dict) or not found:
         raise UsageError(f"{path}: expected an object that is not empty")
-    return found
+    return {str(key): value for key, value in found.items()}

@@ -200,6 +200,10 @@ def test_the_makers_folder_is_read_by_category(tmp_path: Path) -> None:
 
 def test_a_folder_that_lacks_a_file_or_a_prompt_says_so(tmp_path: Path) -> None:
     folder = makers(tmp_path)
+    whole = (folder / "human.json").read_text()
+    (folder / "human.json").write_text(json.dumps({**json.loads(whole), "008": {}}))
+    with pytest.raises(UsageError, match=r"human\.json: 008 has questions and no prompt in OneIG-Bench\.csv"):
+        OneIgAlignment(str(folder)).samples()
     (folder / "human.json").write_text('{"008": {}}')
     with pytest.raises(UsageError, match=r"human\.json, 007: question holds None"):
         OneIgAlignment(str(folder)).samples()
@@ -207,6 +211,11 @@ def test_a_folder_that_lacks_a_file_or_a_prompt_says_so(tmp_path: Path) -> None:
         (folder / "human.json").write_text(broken)
         with pytest.raises(UsageError, match=r"human\.json"):
             OneIgAlignment(str(folder)).samples()
+    (folder / "human.json").write_text(whole)
+    table = (folder / "OneIG-Bench.csv").read_text()
+    (folder / "OneIG-Bench.csv").write_text(table.replace("Portrait", "Portraits"))
+    with pytest.raises(UsageError, match=r"line 3: column 'category' holds 'Portraits'"):
+        OneIgAlignment(str(folder)).samples()
     (folder / "human.json").unlink()
     with pytest.raises(UsageError, match=r"no human\.json here"):
         OneIgAlignment(str(folder)).samples()

@@ -126,7 +126,7 @@ def test_the_text_score_by_hand(tmp_path: Path) -> None:
             for sample, said in zip(bench.samples(), ("Big Sale Now", "big Sale"), strict=True)
             for score in bench.score(sample, Prediction(sample.id, kind="image"), seen(said))
         ]
-        assert scores[1].value == pytest.approx(1 - 5 / most * 2 / 3) and scores[1].reason == "read: big Sale"
+        assert scores[1].value == pytest.approx(1 - 5 / most * 2 / 3) and scores[1].reason == "read: 'big Sale'"
         found = bench.aggregate(scores)
         assert (found["official/ed"].value, found["official/cr"].value) == (2.5, 0.5)
         assert found["official/wac"].value == pytest.approx(4 / 6)
