@@ -18,6 +18,7 @@ SUITES = (
     *("mmvp", "mmmu_pro", "mmmu_pro_vision", "mathvista", "geneval2"),
     *("wise", "wise_rewritten", "wise_verified", "tiif", "tiif_mini", "unigenbench", "genai_bench"),
     *("t2i_compbench", "unigenbench_long", "unigenbench_cn", "unigenbench_cn_long"),
+    *("oneig_alignment", "oneig_alignment_cn", "oneig_text", "oneig_text_cn"),
     *("gedit_bench", "gedit_bench_cn", "imgedit_bench"),
 )
 TRIES = 12
@@ -72,6 +73,11 @@ def answered(suite: Any, sample: Sample, index: int, chance: random.Random) -> t
     if suite.name.startswith("unigenbench"):
         met = [chance.randrange(2) for _ in sample.target["checkpoints"]]
         return prediction, Evidence(sample.id, index, {"runs": [{"value": met}]})
+    if suite.name.startswith("oneig_alignment"):
+        said = [chance.choice(("Yes", "No", "yes", "no")) for _ in sample.target["questions"]]
+        return prediction, Evidence(sample.id, index, {"runs": [{"value": said}]})
+    if suite.name.startswith("oneig_text"):
+        return prediction, Evidence(sample.id, index, {"runs": [{"value": chance.choice(("cat dog", "bus", "x"))}]})
     if suite.name == "mm_vet":
         return prediction, Evidence(sample.id, index, {"runs": [{"value": chance.choice((0.0, 0.5, 1.0))}]})
     return prediction, None

@@ -189,7 +189,9 @@ class Judge:
         temperature, max_tokens = terms_of(ask, self._temperature, self._max_tokens)
         reply = speaker.ask(ask, temperature, max_tokens)
         return {
-            "reply": grade_of(reply, "judge", remedy="give the judge more tokens (--judge-max-tokens)"),
+            "reply": grade_of(
+                reply, "judge", remedy="give the judge more tokens (--judge-max-tokens)", whole=not ask.text
+            ),
             "model": reply.model,
             "prompt_sha256": prompt_digest(ask),
             "temperature": temperature,

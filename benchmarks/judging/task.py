@@ -19,7 +19,8 @@ class Ask:
     """The next request of a judgement.
 
     `pictures` stand behind the text, or before it where they come `first`. With `words` no text is wanted, but how
-    likely the reply begins with each of them: then one token is asked for.
+    likely the reply begins with each of them: then one token is asked for. A reply that is a `text` and no grade may
+    be cut by the limit of tokens: what is left of it counts.
     """
 
     prompt: str
@@ -29,6 +30,7 @@ class Ask:
     pictures: tuple[Picture, ...] = ()
     first: bool = False
     words: tuple[str, ...] = ()
+    text: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from ...evals.assets.digests import SUMS, file_digests, sums
 from ...evals.assets.fetch import cache_root
 from ...evals.errors import EnvironmentProblem, UsageError
-from . import editing, further, tables, tiif, unigenbench
+from . import editing, further, oneig, tables, tiif, unigenbench
 
 VERSION = "1"
 """Counts changes of what the tables hold, so that an older copy is not taken for a new one."""
@@ -47,6 +47,11 @@ _FILES: Mapping[str, tuple[str, Callable[[], list[tables.Row]]]] = {
         suite: (f"{suite}.csv", partial(unigenbench.rows, suite))
         for suite in ("unigenbench_long", "unigenbench_cn", "unigenbench_cn_long")
     },
+    **{
+        f"oneig_alignment{each}": (f"oneig_alignment{each}.jsonl", partial(oneig.alignment, each))
+        for each in ("", "_cn")
+    },
+    **{f"oneig_text{each}": (f"oneig_text{each}.csv", partial(oneig.text, each)) for each in ("", "_cn")},
     "t2i_compbench": ("t2i_compbench.jsonl", further.t2i_compbench),
     "genai_bench": ("genai_bench.jsonl", further.genai_bench),
     "geneval_long": ("evaluation_metadata.jsonl", further.geneval_long),

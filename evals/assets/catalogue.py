@@ -7,38 +7,10 @@ the one that arrives and holds the next fetch to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from dataclasses import replace
 
-AssetKind = Literal["file", "folder", "dataset", "weights"]
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One thing to fetch.
-
-    A `file` has `urls` (tried in order) and a `filename` relative to the cache; `sha256` may be a
-    prefix; `git_blob` is git's object id of the content. `size` is about how many bytes are fetched, None
-    where that is not known. A `folder` has `files`. A `dataset` or `weights` has `hub`, repository ids
-    tried in order, `revision`, and `patterns`, the files taken from it (none: all but duplicate weight formats).
-    """
-
-    name: str
-    kind: AssetKind = "file"
-    urls: tuple[str, ...] = ()
-    filename: str = ""
-    sha256: str | None = None
-    md5: str | None = None
-    git_blob: str | None = None
-    size: int | None = None
-    hub: tuple[str, ...] = ()
-    revision: str | None = None
-    patterns: tuple[str, ...] = ()
-    files: tuple[Asset, ...] = ()
-    licence: str = "not stated"
-    note: str = ""
-
+from .asset import Asset
+from .judged import JUDGED
 
 _OPENMMLAB = "https://download.openmmlab.com/mmdetection"
 _COMPASS = "https://opencompass.openxlab.space/utils"
@@ -83,49 +55,6 @@ def _dataset(name: str, repo: str, patterns: tuple[str, ...], licence: str, note
     return Asset(name=name, kind="dataset", hub=hub, patterns=patterns, licence=licence, note=note)
 
 
-def _wise(name: str, folder: str, digests: Mapping[str, str]) -> Asset:
-    """Return WISE's three files of prompts, at one commit of its makers' repository."""
-    files = tuple(
-        Asset(
-            name=f"{name}/{each}",
-            urls=(f"{_RAW}/PKU-YuanGroup/WISE/eb51174483a5de2e34e8614cf9dfb3319ee7fcd0/{folder}/{each}.json",),
-            filename=f"{name}/{each}.json",
-            sha256=digest,
-        )
-        for each, digest in digests.items()
-    )
-    return Asset(name=name, kind="folder", filename=name, files=files, note="1000 prompts with their explanations")
-
-
-def _tiif(name: str, split: str) -> Asset:
-    """Return TIIF-Bench's files of one split, prompts and questions; tiif.txt has git's ids of their content."""
-    listed = (Path(__file__).with_name("tiif.txt")).read_text(encoding="utf-8").split("\n")
-    rows = [each.split(" ", 1) for each in listed if f" {split}_" in each]
-    files = tuple(
-        Asset(
-            name=f"{name}/{path}",
-            urls=(f"{_RAW}/A113N-W3I/TIIF-Bench/3aae7504d2546516eaec2fea82fde9ae445dfea3/data/{path}",),
-            filename=f"{name}/{path}",
-            git_blob=blob,
-        )
-        for blob, path in rows
-    )
-    return Asset(name=name, kind="folder", filename=name, files=files, note="prompts, short and long, and questions")
-
-
-def _unigenbench(suffix: str, table: str, digest: str) -> Asset:
-    """Return one of UniGenBench's four tables of 600 prompts."""
-    filename = f"test_prompts_{table}.csv"
-    return Asset(
-        name=f"unigenbench{suffix}",
-        urls=(f"{_RAW}/CodeGoat24/UniGenBench/49d0bcebb0b9418d975d3957c2fee10f34811d14/data/{filename}",),
-        filename=f"unigenbench/{filename}",
-        sha256=digest,
-        licence="CC BY 4.0",
-        note="UniGenBench's 600 prompts with their checkpoints",
-    )
-
-
 def _weights(name: str, repo: str, licence: str, note: str = "", patterns: tuple[str, ...] = ()) -> Asset:
     return Asset(name=name, kind="weights", hub=(repo,), licence=licence, note=note, patterns=patterns)
 
@@ -159,6 +88,10 @@ _MEGABYTES: Mapping[str, float] = {
     "unigenbench-long": 0.76,
     "unigenbench-cn": 0.31,
     "unigenbench-cn-long": 0.64,
+    "oneig-alignment": 1.03,
+    "oneig-alignment-cn": 1.21,
+    "oneig-text": 0.097,
+    "oneig-text-cn": 0.089,
     "t2i-compbench": 0.042,
     "tiif": 2.6,
     "tiif-mini": 0.32,
@@ -233,37 +166,7 @@ _ENTRIES: tuple[Asset, ...] = (
         licence="CC BY-NC 4.0",
         note="GenEval 2's 800 prompts with their 6012 questions",
     ),
-    _wise(
-        "wise",
-        "WISE_legacy/data",
-        {
-            "cultural_common_sense": "7a59216c768698280cea37caa574b52f3faf054d73b398b9bb6b3161baf8e3aa",
-            "natural_science": "b262fae58e413c7a4bd3c3d5a089f8c6529feac227e4b6606be261a949035544",
-            "spatio-temporal_reasoning": "e27d797885ad86e64d857d0cc93d33e04be572a8dcae95692a2c7e7876233f9a",
-        },
-    ),
-    _wise(
-        "wise-rewritten",
-        "WISE_legacy/data",
-        {
-            "cultural_common_sense_rewrite": "4383290c349703776c24cfa864bfa3e065dae2e3f408cf46af702f2b7affea9f",
-            "natural_science_rewrite": "6aee690e100ffb65b292de3fbe35ce89fa1ca2b92063a99d227d04eaa51af2b3",
-            "spatio-temporal_reasoning_rewrite": "f63c98fff301e81c3ca6d3918683fb49757c3159d9b9e45dda8b2c9cf6a75d64",
-        },
-    ),
-    _wise(
-        "wise-verified",
-        "data_verified",
-        {
-            "cultural_common_sense_verified": "23482925266e2784b2ba24b75239fdc6691bf85ae253d2c4aa38b71b45fefa89",
-            "natural_science_verified": "6f346c336f16f611e5c73e0fcacdccb336c200d534cf111526b22d50ea912555",
-            "spatio-temporal_reasoning_verified": "42c0b9d829365e392c2d4af283850dc76b1f922ab0c79198366de4f306eaf2b6",
-        },
-    ),
-    _unigenbench("", "en", "f82e8ce854985ef963378eaaf8ce12f2e3a57dd6f53e1aea84a61fbeadfe4459"),
-    _unigenbench("-long", "en_long", "5d2c3d642cc4923504b662ad15b425c2d161a137884701881e00c2691a697253"),
-    _unigenbench("-cn", "zh", "7ff2d2131e68e6182f43a28ecf03d070f7735788f3c5420db3f83141492e8cb3"),
-    _unigenbench("-cn-long", "zh_long", "6e281a5781878584db932a3bfd16dc51afb195566eb7a30c17fb9c09fd3b1776"),
+    *JUDGED,
     Asset(
         name="t2i-compbench",
         kind="folder",
@@ -313,8 +216,6 @@ _ENTRIES: tuple[Asset, ...] = (
         "not stated",
         "1600 prompts and the skills that each wants",
     ),
-    _tiif("tiif", "test"),
-    _tiif("tiif-mini", "testmini"),
     _weights("geneval2-vqa", "Qwen/Qwen3-VL-8B-Instruct", "Apache-2.0", "GenEval 2's VQA model"),
     Asset(
         name="mplug",

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import EnvironmentProblem, UsageError
+from .asset import Asset
 from .cache import cache_root, expanded
-from .catalogue import CATALOGUE, Asset
+from .catalogue import CATALOGUE
 from .digests import Digests, digests, file_digests, fingerprint, sha256
 from .download import Patience, Unreachable, download
 from .hub import hub_cache, hub_folder, is_offline

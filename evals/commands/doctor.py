@@ -24,6 +24,7 @@ _MANY = ("mme", "mmbench", "seed-bench", "gqa", "mmmu", "mm-vet", "mmstar", "rea
 _SEEN = (
     *("geneval2", "wise", "wise-rewritten", "wise-verified", "tiif", "tiif-mini", "genai-bench"),
     *("unigenbench", "unigenbench-long", "unigenbench-cn", "unigenbench-cn-long"),
+    *("oneig-alignment", "oneig-alignment-cn", "oneig-text", "oneig-text-cn"),
 )
 _EDITS = ("gedit-bench", "imgedit-bench")
 _LATER = ("ocrbench", "mmbench-cn", "mmvp", "mmmu-pro", "mmmu-pro-vision", "mathvista")

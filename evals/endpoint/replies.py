@@ -169,14 +169,15 @@ def answer_of(reply: Reply, who: str, *, remedy: str, answer_from: AnswerFrom | 
     raise RequestFailed(f"{who}: the answer is empty: {why}")
 
 
-def grade_of(reply: Reply, who: str, *, remedy: str) -> str:
+def grade_of(reply: Reply, who: str, *, remedy: str, whole: bool = True) -> str:
     """Return what a judge said; "" where it refused. Raises RequestFailed for what is no reply of its own.
 
-    A part of a reply that the service withheld is not one: it could be read as a grade.
+    A part of a reply that the service withheld is not one: it could be read as a grade. A `whole` one is not cut
+    where a number may go on.
     """
     if reply.finish == "content_filter":
         raise RequestFailed(f"{who}: the service withheld the reply (finish_reason content_filter)")
-    if reply.finish == "length" and reply.text.rstrip().endswith((".", "-", "+")):
+    if whole and reply.finish == "length" and reply.text.rstrip().endswith((".", "-", "+")):
         raise RequestFailed(f"{who}: the limit of tokens cut a number ({reply.text.strip()[-20:]!r}): {remedy}")
     answer_of(reply, who, remedy=remedy)
     return reply.text

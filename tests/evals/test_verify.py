@@ -244,6 +244,8 @@ MODELS = {"gedit_bench": "same-picture", "imgedit_bench": "same-picture", "mm_ve
         ("tiif_mini", lambda value: [{"yes": "no", "no": "yes"}[each] for each in value]),
         ("unigenbench", lambda value: [1 - each for each in value]),
         ("unigenbench_cn_long", lambda value: [1 - each for each in value]),
+        ("oneig_alignment", lambda value: ["Yes" if each == "No" else "No" for each in value]),
+        ("oneig_text_cn", lambda value: f"{value} and more"),
         ("gedit_bench", lambda value: {**value, "semantics": 9.0, "quality": 9.0}),
         ("imgedit_bench", lambda value: {**value, "grades": [4, 4, 4]}),
     ],

@@ -48,6 +48,10 @@ TABLES = {
     "unigenbench_long": "e09e88c455460367",
     "unigenbench_cn": "471138b0cd8e6941",
     "unigenbench_cn_long": "450bfa94e8a110a3",
+    "oneig_alignment": "4d10d5201b225b35",
+    "oneig_alignment_cn": "2c51686f3e8ebe3a",
+    "oneig_text": "166172d50d61ecdc",
+    "oneig_text_cn": "20b3b7fad9601e69",
     "tiif": "f044812ef2646adc",
     "tiif_mini": "f77c39ba319b5716",
     "geneval_long": "03fb4fdeb212eaa4",
@@ -89,6 +93,7 @@ DRAWN = (
     *("geneval", "geneval_long", "geneval2", "dpg_bench", "wise", "wise_rewritten", "wise_verified"),
     *("tiif", "tiif_mini", "unigenbench", "genai_bench", "t2i_compbench"),
     *("unigenbench_long", "unigenbench_cn", "unigenbench_cn_long"),
+    *("oneig_alignment", "oneig_alignment_cn", "oneig_text", "oneig_text_cn"),
 )
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from janus_eval.evals.assets import fetch as data
-from janus_eval.evals.assets.catalogue import CATALOGUE, Asset
+from janus_eval.evals.assets.asset import Asset
+from janus_eval.evals.assets.catalogue import CATALOGUE
 from janus_eval.evals.assets.download import Patience, download, retry_after, shown
 from janus_eval.evals.assets.hub import doubles
 from janus_eval.evals.errors import EnvironmentProblem, UsageError

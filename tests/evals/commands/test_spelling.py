@@ -45,7 +45,8 @@ def test_groups_are_the_published_suites_of_a_kind() -> None:
     assert edited == ["gedit_bench", "gedit_bench_cn", "imgedit_bench"]
     seen = ["wise", "wise_rewritten", "wise_verified"]
     assert drawn == [
-        *("dpg_bench", "genai_bench", "geneval", "geneval2", "geneval_long", "t2i_compbench", "tiif", "tiif_mini"),
+        *("dpg_bench", "genai_bench", "geneval", "geneval2", "geneval_long"),
+        *("oneig_alignment", "oneig_alignment_cn", "oneig_text", "oneig_text_cn", "t2i_compbench", "tiif", "tiif_mini"),
         *("unigenbench", "unigenbench_cn", "unigenbench_cn_long", "unigenbench_long"),
         *seen,
     ]
