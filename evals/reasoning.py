@@ -11,7 +11,8 @@ from .types import Prediction
 
 NO_ANSWER: Final = "no answer: its reasoning is not closed, or nothing follows it"
 """Why an output without an answer has no verdict."""
-_WORDS: Final = "think|thinking|thought|thoughts|reason|reasoning|reflection|analysis|scratchpad|seed:think"
+_WORDS: Final = "think|thinking|thought|thoughts|reason|reasoning|reflection|scratchpad|seed:think"
+"""Not `analysis`: judges are asked for that part of a verdict by name (UniGenBench)."""
 _OPEN: Final = re.compile(
     rf"<\s*(?:{_WORDS})\s*>|\[think\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>analysis<\|message\|>", re.IGNORECASE
 )
