@@ -219,6 +219,8 @@ def read_reply(row: Mapping[str, Any]) -> Reply:
     ended = ended_as(finish)
     if ended == BROKEN:
         raise ServerError(f"the service broke the answer off (finish_reason {finish})")
+    if message.get("tool_calls"):
+        raise ServerError("the model called a tool in the place of an answer (tool_calls)")
     beside = next((name for name in _ELSEWHERE if isinstance(message.get(name), str) and message[name].strip()), "")
     usage = row.get("usage")
     usage = usage if isinstance(usage, dict) else {}
