@@ -20,7 +20,7 @@ from .reading.agreement import agreeing
 from .reading.answers import PROTOCOLS, YES_NO_VLMEVALKIT, yes_no_mme, yes_no_mme_lmms
 from .reading.cells import shown
 from .reading.choices import SHORT_LINE
-from .reading.elsewhere import Answers, asked_by, elsewhere, given, hint_for, must_be_few, placed, readable
+from .reading.elsewhere import Answers, asked_by, bare, elsewhere, given, hint_for, must_be_few, placed, readable
 from .reading.importers import take
 from .reading.importers.official import MME_FILES
 from .reading.rows import Row
@@ -131,8 +131,23 @@ def _rescored(suite: TableBenchmark, *, predictions: Path | None = None, data: s
     answers = Counter((each.cluster, each.tags["answer"]) for each in samples)
     alike = [name for (name, _), count in answers.items() if count > 1]
     extra |= {"same_answers": alike} if alike else {}  # of a picture's two questions one is to be answered by yes
+    extra |= _told_of(samples, counts)
     extra |= {"rows_absent": {name: f"{counts[name]} of {SIZES[name]}" for name in fewer}} if fewer else {}
     return elsewhere(suite, Answers(file, taken, rows, samples, odd), absent=lonely, gaps=gaps, extra=extra)
+
+
+def _told_of(samples: Sequence[Sample], counts: Mapping[str, int]) -> dict[str, Json]:
+    """Return what is said of subtasks that hold more rows than the official ones, and of those that ask the same
+    questions about the same pictures: a file under another's name."""
+    more = {name: f"{count} of {SIZES[name]}" for name, count in counts.items() if count > SIZES[name]}
+    asked: dict[tuple[str, str], list[str]] = {}
+    for each in samples:
+        if isinstance(each.target, str):
+            file = _stem(each.cluster.partition("/")[2])
+            asked.setdefault((file, bare(each.target)), []).append(each.tags["category"])
+    both = Counter(tuple(sorted({*names})) for names in asked.values())
+    shared = {" and ".join(names): f"{count} questions" for names, count in both.items() if len(names) > 1}
+    return {**({"rows_too_many": more} if more else {}), **({"in_two_subtasks": shared} if shared else {})}
 
 
 def _stem(picture: str) -> str:

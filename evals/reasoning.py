@@ -9,29 +9,44 @@ from typing import Final
 
 from .types import Prediction
 
-NO_ANSWER: Final = "no answer: its reasoning is begun and not closed"
+NO_ANSWER: Final = "no answer: its reasoning is not closed, or nothing follows it"
 """Why an output without an answer has no verdict."""
-_WORDS: Final = "think|thinking|thought|thoughts|reason|reasoning|seed:think"
+_WORDS: Final = "think|thinking|thought|thoughts|reason|reasoning|reflection|scratchpad|seed:think"
+"""Not `analysis`: judges are asked for that part of a verdict by name (UniGenBench)."""
 _OPEN: Final = re.compile(
-    rf"<(?:{_WORDS})>|\[think\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>analysis<\|message\|>", re.IGNORECASE
+    rf"<\s*(?:{_WORDS})\s*>|\[think\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>analysis<\|message\|>", re.IGNORECASE
 )
 _CLOSE: Final = re.compile(
-    rf"</(?:{_WORDS})>|\[/think\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>", re.IGNORECASE
+    rf"</\s*(?:{_WORDS})\s*>|\[/think\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>", re.IGNORECASE
 )
 _BEGIN: Final = re.compile(
     r"\s*(?:</?(?:seed:)?(?:think|reason)|◁think|\[think|<\|(?:begin_of_thought|channel))", re.IGNORECASE
 )
 
 
+def shows(text: str) -> bool:
+    """Return whether a text holds anything that can be seen: no blank, and none of the characters that show nothing."""
+    return any(not each.isspace() and each not in _UNSEEN for each in text)
+
+
+_UNSEEN: Final = "\u200b\u200c\u200d\u2060\ufeff"
+
+
 def answer_after(text: str) -> str | None:
     """Return what follows the last closing mark, without the blanks before it; a text without marks as it is.
 
     An opening mark may be missing: chat templates write it into the prompt. None where reasoning is begun and
-    not closed: the text holds no answer.
+    not closed, or nothing follows it: the text holds no answer.
     """
+    rest = _rest(text)
+    if _OPEN.search(rest) or (len(rest) < len(text) and not shows(rest)):
+        return None
+    return rest.lstrip() if len(rest) < len(text) else text
+
+
+def _rest(text: str) -> str:
     ends = [each.end() for each in _CLOSE.finditer(text)]
-    rest = text[ends[-1] :].lstrip() if ends else text
-    return None if _OPEN.search(rest) else rest
+    return text[ends[-1] :] if ends else text
 
 
 def begins(token: str) -> bool:
@@ -48,7 +63,7 @@ def read(prediction: Prediction, *, strip: bool) -> Prediction:
     if text is None or not (_OPEN.search(text) or _CLOSE.search(text)):
         return prediction
     answer = answer_after(text)
-    found = replace(prediction, reasoning="unclosed" if answer is None else "closed")
+    found = replace(prediction, reasoning="unclosed" if _OPEN.search(_rest(text)) else "closed")
     return replace(found, text=answer) if strip else found
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .environment import installed
 from .errors import UsageError
 from .files import read_json, unseal
 from .types import Json
@@ -38,6 +43,38 @@ def _row(who: Who, count: Counter[str], batches: set[int]) -> dict[str, Json]:
     told: dict[str, Json] = {"outputs": int(count["outputs"]), "seconds": round(count["seconds"], 4)}
     more = {_MOST: count[_MOST]} if count[_MOST] else {}
     return {**dict(who), **told, **more, "batches": _ranges(batches)}
+
+
+def here() -> dict[str, Json]:
+    """Return what tells this process: host, id and, where torch is loaded, its device and the versions of what moves
+    last digits of a model."""
+    found: dict[str, Json] = {"host": socket.gethostname(), "pid": os.getpid()}
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return found
+    if torch.cuda.is_available():
+        found["device"] = torch.cuda.get_device_name()
+    return found | {"with": _packages()}
+
+
+@cache
+def _packages() -> str:
+    return ", ".join(f"{name} {told}" for name in _MOVING if (told := installed(name)))
+
+
+_MOVING = ("torch", "transformers", "diffusers")
+
+
+def mixed(rows: object) -> list[str]:
+    """Return a text for each kind of device or package under more than one of which one stage's outputs were made."""
+    told = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in told:
+        packages = [each.rpartition(" ")[::2] for each in str(row.get("with", "")).split(", ") if " " in each]
+        for kind, name in (*packages, *((("device", str(row["device"])),) if "device" in row else ())):
+            found.setdefault((str(row.get("stage")), kind), set()).add(name)
+    several = {kind: sorted(names) for (_, kind), names in found.items() if len(names) > 1}
+    return [f"{kind} {' and '.join(names)}" for kind, names in several.items()]
 
 
 def others_than(version: str, rows: object) -> tuple[str, ...]:

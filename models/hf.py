@@ -17,6 +17,7 @@ from ..evals.assets import fetch as data
 from ..evals.errors import EnvironmentProblem, JanusEvalError, UsageError
 from ..evals.pictures import open_picture
 from ..evals.types import CUT, Answer, Job, Json, Kind, Output
+from .adapters import must_be_alone
 from .device import Dtype, at_least, bytes_of, loading, memory, place
 from .prefixes import behind, image_token, rests, shares
 
@@ -90,11 +91,13 @@ class VisionLanguageModel:
 
     @cached_property
     def folder(self) -> Path:
-        """Return the model's folder, fetched first where it is not on this machine."""
+        """Return the model's folder, fetched first where it is not on this machine. Raises EnvironmentProblem where an
+        adapter lies in it."""
         if self._path is None:
             return data.hub_folder(self._name, revision=self._revision, offline=self._offline)
         if not (self._path / "config.json").is_file():
             raise UsageError(f"hf:{self._name}: no model at {self._path}: give path=FOLDER with config.json")
+        must_be_alone(self._path)
         return self._path
 
     def assets(self) -> Sequence[str]:

@@ -13,13 +13,11 @@ from ..evals.errors import UsageError
 from ..evals.records import read_record, read_scores
 from ..evals.stats import Difference, Estimate
 from ..evals.types import PART, Json, Metric, RunRecord, RunSpec, Score
+from .joined import by_key, key_of, must_be_alike, other_data, shared_scores
 from .judges import agreement, judged_twice
 from .render import render
 from .standing import asides, marks, protocol
 from .table import Cell, Format, Group, Head, Row, Table
-
-Key = tuple[str, int, str]
-"""(sample id, index, protocol): what one score is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +51,13 @@ class Pairing:
 def pair(first: Run, second: Run) -> Pairing:
     """Compare second with first on what both have: paired by cluster where the benchmark says how.
 
-    Raises UsageError where the runs are of different benchmarks.
+    Raises UsageError where the runs are of different benchmarks, or an id names another sample in each.
     """
     names = [each.record.spec.benchmark for each in (first, second)]
     if names[0] != names[1]:
         raise UsageError(f"the runs are of different benchmarks: {names[0]} and {names[1]}")
-    shared = _shared(first.scores, second.scores)
+    shared = shared_scores(first.scores, second.scores)
+    must_be_alike(*shared)
     parts = [_estimates(run, each) if each else {} for run, each in zip((first, second), shared, strict=True)]
     differences: dict[str, Difference | None] = {}
     reasons: dict[str, str] = {}
@@ -121,38 +120,6 @@ def _over(metric: Metric) -> str:
     return f"without {', '.join(metric.absent)}" if metric.absent else "whole"
 
 
-def _key(score: Score) -> Key:
-    return (score.sample_id, score.index, score.protocol)
-
-
-def _in_order(scores: Sequence[Score]) -> Sequence[Score]:
-    """Return scores by key; those of a run's file are so already."""
-    keys = map(_key, scores)
-    before = next(keys, None)
-    for key in keys:
-        if before is not None and key < before:
-            return sorted(scores, key=_key)
-        before = key
-    return scores
-
-
-def _shared(first: Sequence[Score], second: Sequence[Score]) -> tuple[list[Score], list[Score]]:
-    """Return the scores of each that both have, by key; neither is put into a table."""
-    found: tuple[list[Score], list[Score]] = ([], [])
-    one, two = iter(_in_order(first)), iter(_in_order(second))
-    a, b = next(one, None), next(two, None)
-    while a is not None and b is not None:
-        if _key(a) == _key(b):
-            found[0].append(a)
-            found[1].append(b)
-            a, b = next(one, None), next(two, None)
-        elif _key(a) < _key(b):
-            a = next(one, None)
-        else:
-            b = next(two, None)
-    return found
-
-
 def _estimates(run: Run, shared: Sequence[Score]) -> Mapping[str, Estimate]:
     """Return what the benchmark makes the metrics of, on the shared scores.
 
@@ -168,7 +135,7 @@ def _estimates(run: Run, shared: Sequence[Score]) -> Mapping[str, Estimate]:
     found = suite.estimates(shared)
     if found is None:
         return {}
-    whole = found if len(shared) == len(run.scores) else suite.estimates(_in_order(run.scores)) or {}
+    whole = found if len(shared) == len(run.scores) else suite.estimates(by_key(run.scores)) or {}
     agree: dict[str, Estimate] = {}
     for key, metric in run.record.metrics.items():
         base = key.removesuffix(PART)
@@ -311,12 +278,15 @@ def _differences(first: Run, second: Run, pairing: Pairing) -> Table:
         rows.append(Row((Cell(key), Cell(shown[0]), Cell(shown[1]), *blanks, Cell(said))))
     notes = [
         f"On the {pairing.shared} scores that both runs have (A has {len(first.scores)}, B has {len(second.scores)}).",
+        *other_data(first.record.spec, second.record.spec),
         "Paired by what samples share (prompt, image); p: two-sided, each metric by itself.",
         "Could have shown: the smallest true difference that this pair finds 4 times in 5.",
     ]
     if judged_twice(first.record.spec, second.record.spec):
         under = _protocol(first)
-        both = _shared(*([each for each in run.scores if each.protocol in (under, "")] for run in (first, second)))
+        both = shared_scores(
+            *([each for each in run.scores if each.protocol in (under, "")] for run in (first, second))
+        )
         notes.append(f"The same outputs under two judges: {agreement(*both).text}")
     for name, run in zip("AB", (first, second), strict=True):
         flags = [*marks(run.record), *asides(run.record)]
@@ -347,10 +317,10 @@ def _protocol(run: Run) -> str:
 
 def _flips(first: Run, second: Run, most: int) -> Table:
     under = _protocol(first)
-    before = {_key(each): each for each in first.scores if each.protocol in (under, "")}
+    before = {key_of(each): each for each in first.scores if each.protocol in (under, "")}
     found: dict[str, list[Row]] = {"Worse in B": [], "Better in B": [], "A verdict in one run only": []}
-    for score in sorted(second.scores, key=_key):
-        old = before.get(_key(score))
+    for score in sorted(second.scores, key=key_of):
+        old = before.get(key_of(score))
         if old is None or old.value == score.value:
             continue
         if old.value is None or score.value is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from ..evals import members, registry
@@ -18,6 +18,19 @@ def layouts_for(records: Sequence[RunRecord], numbers: Sequence[Reported]) -> li
     named |= {each.column for each in numbers if each.suite == OWN and ":" not in each.column}
     columns = tuple(_column(name, [each for each in records if each.spec.benchmark == name]) for name in sorted(named))
     return [*layouts(), *([Layout(OWN, "Other suites", (), "", (), columns)] if columns else [])]
+
+
+def unheld(numbers: Iterable[Reported], records: Sequence[RunRecord]) -> list[str]:
+    """Return a line for each number of the user's whose metric none of its suite's runs has: misspelt, it would stand
+    beside nothing in silence."""
+    suites = {(layout.key, column.key): column.benchmark for layout in layouts() for column in layout.columns}
+    told: list[str] = []
+    for each in numbers:
+        suite = suites.get((each.suite, each.column.partition(":")[0]), each.column)
+        metrics = {key for record in records if record.spec.benchmark == suite for key in record.metrics}
+        if each.metric and metrics and each.metric not in metrics:
+            told.append(f"{each.source}: no run of {suite} has the metric {each.metric!r} of {each.model}")
+    return told
 
 
 def _column(name: str, records: Sequence[RunRecord]) -> Column:

@@ -18,7 +18,7 @@ from . import dates
 from . import reported as published
 from .judges import standings
 from .names import apart, label, renamed
-from .own import layouts_for
+from .own import layouts_for, unheld
 from .paper import fragment, widths
 from .render import render
 from .reported import Column, Layout, Reported
@@ -82,9 +82,12 @@ class Paper:
 
 
 def gathered(runs: Iterable[Path], own: Iterable[Path]) -> tuple[list[RunRecord], list[Reported]]:
-    """Return the records of runs, and the published numbers with those of the user's files."""
+    """Return the records of runs, and the published numbers with the user's; warn of what fits no run."""
     records = _without_stages([read_record(each) for each in find_runs(runs)])
-    return records, published.load(own, {record.spec.benchmark for record in records})
+    files, ran = list(own), {record.spec.benchmark for record in records}
+    for each in unheld((row for path in files for row in published.read(path, ran)), records):
+        warn(each)
+    return records, published.load(files, ran)
 
 
 def sources(own: Iterable[Path]) -> list[str]:

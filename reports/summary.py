@@ -12,7 +12,7 @@ from ..evals.files import STREAMS, named_digests
 from ..evals.records import iter_scores
 from ..evals.stored import Stored
 from ..evals.types import CUT, PART, Json, Metric, RunRecord
-from ..evals.where import others_than
+from ..evals.where import mixed, others_than
 from .fit import fold
 from .text import short, some
 
@@ -83,9 +83,11 @@ _NOTHING = hashlib.sha256().hexdigest()
 
 
 def _versions(record: RunRecord) -> list[str]:
-    """Return a line where another version of the harness made a part of what the numbers are of."""
+    """Return lines where another version of the harness, of a package or another device made a part of the outputs."""
     others = record.versions or others_than(record.spec.version, record.environment.get("workers"))
-    return [f"VERSIONS: {', '.join(others)} made outputs of it, {record.spec.version} the numbers"] if others else []
+    told = [f"VERSIONS: {', '.join(others)} made outputs of it, {record.spec.version} the numbers"] if others else []
+    several = mixed(record.environment.get("workers"))
+    return told + ([f"MIXED: its outputs were made under {'; '.join(several)}"] if several else [])
 
 
 def _paid(paid: Mapping[str, Json]) -> str:

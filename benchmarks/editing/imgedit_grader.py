@@ -16,7 +16,7 @@ from typing import Final
 
 from ...evals.types import Prediction, Sample
 from ..judging.calibration import Fixed
-from ..judging.task import Ask, Verdict
+from ..judging.task import Ask, Cut, Verdict
 from . import imgedit_rules as rules
 from . import shown
 
@@ -38,7 +38,7 @@ class ImgEditGrader:
     """The judge's task. `sample.target` holds "type", the prompt is the instruction, the first picture the source.
 
     The verdict is {"grades": those of the reply, "done": whether the first is 3 or more}; None where three replies
-    hold none from 1 to 5.
+    hold none from 1 to 5, or a limit of tokens cut grades off.
     """
 
     name: str = "imgedit_bench"
@@ -55,7 +55,8 @@ class ImgEditGrader:
 
     def step(self, sample: Sample, prediction: Prediction, replies: Sequence[str]) -> Ask | Verdict:
         found = rules.grades(replies[-1]) if replies else []
-        if rules.readable(found):
+        lacks = bool(replies) and isinstance(replies[-1], Cut) and len(found) < rules.ASPECTS
+        if rules.readable(found) and not lacks:
             odd = "" if len(found) == rules.ASPECTS else f"{len(found)} grades instead of {rules.ASPECTS}"
             return Verdict({"grades": found, "done": found[0] >= DONE}, odd)
         if len(replies) >= CALLS:

@@ -174,7 +174,7 @@ class Judge:
         """Return one run; with "error" where a request failed, and the calls made until then."""
         calls: list[dict[str, Json]] = []
         while True:
-            step = step_of(self._task, sample, prediction, [call["reply"] for call in calls])
+            step = step_of(self._task, sample, prediction, calls)
             if isinstance(step, Verdict):
                 return {"value": step.value, "reason": step.reason, "calls": calls}
             try:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...evals import reasoning
-from ...evals.types import Evidence, Json, Prediction, Sample
-from .task import Ask, JudgeTask, Verdict, runs_of
+from ...evals.types import CUT, Evidence, Json, Prediction, Sample
+from .task import Ask, Cut, JudgeTask, Verdict, runs_of
 
 
 def prompt_digest(ask: Ask) -> str:
@@ -22,12 +22,19 @@ def terms_of(ask: Ask, temperature: float | None, max_tokens: int | None) -> tup
     return temperature if first else ask.temperature, ask.max_tokens if max_tokens is None else max_tokens
 
 
-def step_of(task: JudgeTask, sample: Sample, prediction: Prediction, replies: Sequence[str]) -> Ask | Verdict:
-    """Return a task's next step behind some replies, of which it reads what follows a judge's own reasoning.
+def step_of(
+    task: JudgeTask, sample: Sample, prediction: Prediction, calls: Sequence[Mapping[str, Json]]
+) -> Ask | Verdict:
+    """Return a task's next step behind some calls, of whose replies it reads what follows a judge's own reasoning.
 
     What stands between <think> and </think> is no verdict; of a reply that ends within it nothing is read.
     """
-    return task.step(sample, prediction, [reasoning.answer_after(each) or "" for each in replies])
+    return task.step(sample, prediction, [_said(each) for each in calls])
+
+
+def _said(call: Mapping[str, Json]) -> str:
+    text = reasoning.answer_after(call["reply"]) or ""
+    return Cut(text) if call.get("finish") == CUT else text
 
 
 def doubt(
@@ -47,16 +54,16 @@ def doubt(
         return "it is no judgement"
     if run.get("value") is None and str(run.get("reason", "")).startswith("invalid image"):
         return ""
-    replies: list[str] = []
+    read: list[Mapping[str, Json]] = []
     for call in calls:
-        step = step_of(task, sample, prediction, replies)
+        step = step_of(task, sample, prediction, read)
         if isinstance(step, Verdict):
             return "it has more replies than were asked for"
         why = _other(step, call, terms)
         if why:
             return why
-        replies.append(call["reply"])
-    step = step_of(task, sample, prediction, replies)
+        read.append(call)
+    step = step_of(task, sample, prediction, read)
     if isinstance(step, Ask):
         return "it ends before a verdict"
     told: Json = run.get("value")

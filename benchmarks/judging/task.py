@@ -41,11 +41,17 @@ class Verdict:
     reason: str = ""
 
 
+class Cut(str):
+    """A reply that a limit of tokens ended: what stands behind it, a grade perhaps, is not known."""
+
+    __slots__ = ()
+
+
 class JudgeTask(Protocol):
     """What is asked of a judge and how its replies are read: pure, no network.
 
-    `step` receives the raw replies so far and returns the next request or the verdict. `digest`
-    names the bytes of the prompts: it enters the signature.
+    `step` receives the raw replies so far, `Cut` where a limit ended one, and returns the next request or the
+    verdict. `digest` names the bytes of the prompts: it enters the signature.
     """
 
     @property

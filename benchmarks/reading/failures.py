@@ -9,6 +9,7 @@ from typing import Final
 
 from ...evals.endpoint.replies import BROKEN, ended_as
 from ...evals.errors import UsageError
+from ...evals.reasoning import shows
 from ...evals.types import Json
 from .cells import missing, nowhere, shown
 from .rows import Row
@@ -16,6 +17,8 @@ from .rows import Row
 MARKS: Final = ("Failed to obtain answer via API", "[LMMS_EVAL_REQUEST_FAILED")
 """How harnesses begin what they write in the place of an answer that did not come: open-compass/VLMEvalKit e8e78f05,
 vlmeval/api/base.py (fail_msg); EvolvingLMMs-Lab/lmms-eval 75571cfe, its models behind an API."""
+_NANS: Final = frozenset(("nan", "NaN"))
+"""What pandas and JavaScript write in the place of no value."""
 _ERRORS: Final = ("error", "exception")
 _ENDS: Final = ("finish_reason", "stop_reason", "finish")
 _MODELS: Final = ("model_id", "model")
@@ -32,6 +35,8 @@ def text_that_came(row: Row, text_of: Callable[[Row], str]) -> str:
     text = text_of(row)
     if text.lstrip().startswith(MARKS):
         raise UsageError(f"{row.where}: its request failed: {shown(text.strip()[:_LONGEST])}")
+    if text.strip() in _NANS:
+        raise UsageError(f"{row.where}: its answer is {text.strip()}: what a table writes where there was none")
     finish = _finish(row)
     if ended_as(finish) in ("content_filter", BROKEN):
         raise UsageError(f"{row.where}: the service left the answer off ({shown(finish)})")
@@ -43,6 +48,15 @@ def cut(rows: Sequence[Row]) -> dict[str, Json]:
     count = sum(ended_as(_finish(row)) == "length" for row in rows)
     told = f"{count:,} of {len(rows):,} answers end at the token limit and are scored as they are"
     return {"cut": told} if count else {}
+
+
+def blank(texts: Sequence[str]) -> dict[str, Json]:
+    """Return what is said of answers without a word; {} where none is.
+
+    A model may say nothing; lmms-eval and others write the same where a request failed.
+    """
+    count = sum(not shows(each) for each in texts)
+    return {"blank": f"{count:,} of {len(texts):,} answers hold no word and are scored as they are"} if count else {}
 
 
 def models(rows: Sequence[Row]) -> dict[str, Json]:

@@ -38,6 +38,7 @@ ADVANCED: Final[Mapping[str, tuple[str, ...]]] = {
 REAL: Final[Mapping[str, tuple[str, ...]]] = {"real_world": ("real_world",)}
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {**BASIC, **ADVANCED, **REAL}
 TYPES: Final = tuple(each for types in GROUPS.values() for each in types)
+"""The types that both of the makers' splits have: the names of their files at that commit (evals/assets/tiif.txt)."""
 _ANSWER: Final = re.compile(r"(yes|no)\b", re.IGNORECASE)
 
 
@@ -52,11 +53,11 @@ def right(said: Sequence[str], expected: Sequence[str]) -> int:
     return sum(one.strip().lower() == two.strip().lower() for one, two in zip(said, expected, strict=True))
 
 
-def estimates(scores: Sequence[Score], protocol: str) -> Mapping[str, Estimate]:
+def estimates(scores: Sequence[Score], protocol: str, expected: Collection[str] = TYPES) -> Mapping[str, Estimate]:
     """Return `overall_short`, the mean of its nine groups, and `overall_long`; then each group in both lengths.
 
-    A group is the mean of its types, a type the share of its questions with the expected answer. A type that has no
-    prompt here is left out, as in the original (testmini may lack some); what lacks a whole group is a part.
+    A group is the mean of its types, a type the share of its questions with the expected answer. What lacks a group,
+    or one of the `expected` types of a group, is a part.
     """
     kinds: dict[tuple[str, str], list[Score]] = {}
     for each in scores:
@@ -69,15 +70,18 @@ def estimates(scores: Sequence[Score], protocol: str) -> Mapping[str, Estimate]:
         for name, members in GROUPS.items():
             found = [types[each, length] for each in members if (each, length) in types]
             if found:
-                groups[name] = stats.average(found)
+                lost = [each for each in members if each in expected and (each, length) not in types]
+                groups[name] = stats.lacking(stats.average(found), lost)
         if groups:
             heads[f"{protocol}/overall_{length}"] = stats.lacking(
                 stats.average(groups.values()), _without(groups, GROUPS)
             )
         rest |= {f"{protocol}/{name}_{length}": each for name, each in groups.items()}
         for title, part in (("basic", BASIC), ("advanced", ADVANCED)):
-            found = [types[each, length] for members in part.values() for each in members if (each, length) in types]
-            mean = stats.lacking(stats.average(found), _without(groups, part))
+            members = [each for name in part if name in groups for each in part[name]]
+            found = [types[each, length] for each in members if (each, length) in types]
+            lost = [each for each in members if each in expected and (each, length) not in types]
+            mean = stats.lacking(stats.average(found), [*_without(groups, part), *lost])
             rest |= {f"{protocol}/{title}_{length}": mean} if found else {}
     return {key: each.times(100) for key, each in {**heads, **rest}.items()}
 

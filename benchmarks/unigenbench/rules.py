@@ -9,7 +9,7 @@ import ast
 import re
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from ...evals import stats
@@ -58,11 +58,14 @@ def _literal(text: str) -> Json:
         return None
 
 
-def estimates(scores: Sequence[Score], protocol: str) -> Mapping[str, Estimate]:
+def estimates(
+    scores: Sequence[Score], protocol: str, expected: Collection[str] = tuple(ENGLISH.checkpoints)
+) -> Mapping[str, Estimate]:
     """Return `overall`, the mean of the ten dimensions, then each dimension and each kind, in percent of checkpoints.
 
     The makers' script prints dimensions and kinds; their leaderboard's overall number is the mean of the dimensions.
-    Where one of these has no checkpoint here, it is a part.
+    Where a dimension has no checkpoint here, or none of one of its `expected` kinds (all 27, which each of the makers'
+    four tables has), they are parts.
     """
     known = [each for each in scores if each.value is not None]
     found: dict[str, Estimate] = {}
@@ -76,8 +79,14 @@ def estimates(scores: Sequence[Score], protocol: str) -> Mapping[str, Estimate]:
         found.setdefault(f"{protocol}/{slug(kind)}", _share(known, [kind]))
     found = {f"{protocol}/overall": overall, **found}
     made = {key: stats.over(scores, lambda _, each=each: each).times(100) for key, each in found.items()}
-    lacking = stats.lacking(made[f"{protocol}/overall"], map(slug, lost) if known else ())
-    return {**made, f"{protocol}/overall": lacking}
+    if not known:
+        return made
+    short = {f"{protocol}/overall": list(map(slug, lost))}
+    if len(known) == len(scores):  # else the pictures without a verdict tell what lacks
+        for kind in (each for each in expected if each not in kinds and primary(each) not in lost):
+            short.setdefault(f"{protocol}/{slug(primary(kind))}", []).append(slug(kind))
+            short[f"{protocol}/overall"].append(slug(kind))
+    return {**made, **{key: stats.lacking(made[key], names) for key, names in short.items()}}
 
 
 def _share(scores: Sequence[Score], kinds: Sequence[str]) -> Estimate:

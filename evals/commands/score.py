@@ -34,8 +34,11 @@ _TOLD = (
     "missing",
     "unused",
     "odd_rows",
+    "blank",
     "cut",
     "rows_absent",
+    "rows_too_many",
+    "in_two_subtasks",
     "absent_subtasks",
     "absent",
     "unparsed_by_protocol",
@@ -107,9 +110,8 @@ def score(args: argparse.Namespace) -> int:
         told = [f"{key.replace('_', ' ')}: {_short(scored.extra[key])}" for key in _TOLD if scored.extra.get(key)]
         first = f"{scored.bench}: n={scored.n} unparsed={scored.unparsed} unscored={scored.unscored}"
         screen.out([first, *metric_lines(scored.metrics, width=terminal.width()), *told])
-    # A folder that lacks pictures or verdicts is an incomplete run; a file of answers says itself what it holds.
-    unwhole = args.images is not None and scored.unscored
-    return Incomplete.exit_code if missing or unwhole or scored.extra.get("odd_rows") else 0
+    # As of a run: what was asked and has no verdict is incomplete. How much of a suite a file holds it says itself.
+    return Incomplete.exit_code if missing or scored.unscored or scored.extra.get("odd_rows") else 0
 
 
 def _short(value: Any) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import JanusEvalError
+from ..reasoning import shows
 
 AnswerFrom = Literal["content", "reasoning"]
 _ELSEWHERE = ("reasoning_content", "reasoning", "thinking")
@@ -27,8 +28,6 @@ _WITHHELD = frozenset(
     {"content_filter", "sensitive", "safety", "recitation", "blocklist", "prohibited_content", "spii", "language"}
 )
 """What services call an answer that a filter left off."""
-_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
-"""Characters that show nothing and are no blanks."""
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 """What equal requests have in common; cache hits and times differ between them."""
 _LONGEST = 40_000
@@ -142,20 +141,16 @@ def ended_as(finish: str) -> str:
     return finish
 
 
-def _shows(text: str) -> bool:
-    return any(not each.isspace() and each not in _UNSEEN for each in text)
-
-
 def answer_of(reply: Reply, who: str, *, remedy: str, answer_from: AnswerFrom | None = None) -> str:
     """Return what the model answered: its text, or its refusal. An empty answer is none, nor is what a filter left.
 
     `answer_from` "reasoning" takes the reasoning where the text is empty. `remedy` is what to do about
     a model that spends its tokens before it answers. Raises RequestFailed, with the reason, where there is nothing.
     """
-    if reply.finish == "content_filter" and _shows(reply.text):
+    if reply.finish == "content_filter" and shows(reply.text):
         raise RequestFailed(f"{who}: the service withheld a part of the answer (finish_reason content_filter)")
     for text in (reply.text, reply.refusal, reply.reasoning if answer_from == "reasoning" else ""):
-        if _shows(text):
+        if shows(text):
             return text
     if reply.finish == "content_filter":
         why = "the service withheld it (finish_reason content_filter)"
@@ -225,6 +220,8 @@ def read_reply(row: Mapping[str, Any]) -> Reply:
     ended = ended_as(finish)
     if ended == BROKEN:
         raise ServerError(f"the service broke the answer off (finish_reason {finish})")
+    if message.get("tool_calls"):
+        raise ServerError("the model called a tool in the place of an answer (tool_calls)")
     beside = next((name for name in _ELSEWHERE if isinstance(message.get(name), str) and message[name].strip()), "")
     usage = row.get("usage")
     usage = usage if isinstance(usage, dict) else {}

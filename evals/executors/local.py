@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +12,7 @@ from .. import memory, screen
 from ..errors import EnvironmentProblem, OutOfMemory
 from ..plugins import Eyes, Model
 from ..types import Job, Json
+from ..where import here
 from . import Batch, Done, Making, Plugin
 from .worker import Worker, shown
 
@@ -100,7 +99,7 @@ class Local:
         with shown(batch) as given:
             outputs, cost = self._workers[batch.stage].work(given)
         self._warm.add(batch.stage)
-        return Done(batch, outputs, {"host": socket.gethostname(), "pid": os.getpid(), **cost})
+        return Done(batch, outputs, {**here(), **cost})
 
     def _careful(self, call: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], Any]:
         """Return `call` that is not the worse for memory that the other one takes at the same time."""

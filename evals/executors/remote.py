@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +16,7 @@ from ..environment import harness_version
 from ..pictures import Made, picture_bytes
 from ..plugins import Model
 from ..types import PICTURES, Drawn, Job, Json, Picture, Sample
+from ..where import here
 from . import Batch, Making, Pair
 from .worker import Worker
 
@@ -41,7 +39,7 @@ class Remote:
     def ready(self) -> Mapping[str, Json]:
         """Return the plugin's card here, and whose answer it is."""
         card = dict(self._worker.plugin.card)
-        return {"card": card, "version": harness_version(), "where": self._where()}
+        return {"card": card, "version": harness_version(), "where": here()}
 
     def batch_size(self, jobs: Sequence[Job]) -> int:
         """Return the largest batch of these jobs that is expected to fit here."""
@@ -64,13 +62,6 @@ class Remote:
                 for number, (pair, at) in enumerate(zip(cast("Sequence[Pair]", batch.items), places, strict=True))
             ]
             return self._worker.work(replace(batch, items=pairs))
-
-    def _where(self) -> Mapping[str, Json]:
-        found: dict[str, Json] = {"host": socket.gethostname(), "pid": os.getpid()}
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_available():
-            found["device"] = torch.cuda.get_device_name()
-        return found
 
 
 def encoded(output: Any) -> Any:

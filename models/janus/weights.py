@@ -14,20 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...evals.errors import EnvironmentProblem
+from ..adapters import CONFIG, MERGE, must_be_alone
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _STEMS = ("model.safetensors", "pytorch_model.bin")
 _SHARD = re.compile(r"(model|pytorch_model)-(\d{5})-of-(\d{5})\.(safetensors|bin)", re.ASCII)
-_WRAPPERS = re.compile(r"^(?:module\.|base_model\.model\.|_forward_module\.)+|\b_orig_mod\.")
-"""Of DistributedDataParallel and DeepSpeed, of PEFT, of Fabric, and of torch.compile."""
+_WITHIN = re.compile(r"\b(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""Of torch.compile, of FSDP and of its checkpointing: at any place in a name."""
+_WRAPPERS = re.compile(r"^(?:module\.|base_model\.model\.|_forward_module\.)+")
+"""Of DistributedDataParallel and DeepSpeed, of PEFT, and of Fabric."""
 _COMPUTED = re.compile(r"\.embeddings\.position_ids$|\.rotary_emb\.inv_freq$")
 """Buffers that older transformers wrote beside the weights; the network makes them anew."""
 _TABLES = ("state_dict", "model_state_dict", "model", "module")
 """Under which a training's own checkpoint holds the weights (Lightning, plain torch, DeepSpeed)."""
 _ADAPTER = re.compile(r"\.(?:lora_[A-Z]|lora_embedding_[A-Z]|lora_magnitude_vector|modules_to_save|base_layer)\b")
-_MERGE = "merge the adapter into its base model first (PEFT's merge_and_unload, then save_pretrained)"
 
 
 def files(folder: Path) -> tuple[Path, ...]:
@@ -41,8 +43,10 @@ def files(folder: Path) -> tuple[Path, ...]:
             table = read_table(index).get("weight_map")
             if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
                 raise EnvironmentProblem(f"{index} has no weight_map: fetch it again")
+            must_be_alone(folder)
             return tuple(_inside(folder, name) for name in sorted(set(table.values())))
         if (folder / single).is_file():
+            must_be_alone(folder)
             return (folder / single,)
     return _shards(folder)
 
@@ -53,6 +57,7 @@ def _shards(folder: Path) -> tuple[Path, ...]:
     kinds = {(match[1], match[3], match[4]) for match, _ in found}
     if not found:
         raise EnvironmentProblem(_nothing(folder))
+    must_be_alone(folder)
     if len(kinds) > 1:
         raise EnvironmentProblem(f"{folder} holds shards of several models ({found[0][1].name}, {found[-1][1].name})")
     count = int(found[0][0][3])
@@ -66,10 +71,10 @@ def _shards(folder: Path) -> tuple[Path, ...]:
 
 def _nothing(folder: Path) -> str:
     """Return what is said of a folder without weights."""
-    if (folder / "adapter_config.json").is_file():
-        base = read_table(folder / "adapter_config.json").get("base_model_name_or_path")
+    if (folder / CONFIG).is_file():
+        base = read_table(folder / CONFIG).get("base_model_name_or_path")
         of = f" for {base}" if isinstance(base, str) and base else ""
-        return f"{folder} is a LoRA adapter{of}, no whole model: {_MERGE}"
+        return f"{folder} is a LoRA adapter{of}, no whole model: {MERGE}"
     if any(folder.glob("*.distcp")) or any(folder.glob("pytorch_model_fsdp*")):
         return f"{folder} is a distributed checkpoint of FSDP: merge it first (accelerate merge-weights)"
     if any(folder.glob("global_step*")) or (folder / "zero_to_fp32.py").is_file():
@@ -84,8 +89,8 @@ def tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     """
     for name, tensor in _safetensors(path) if path.suffix == ".safetensors" else _torch(path):
         if _ADAPTER.search(name):
-            raise EnvironmentProblem(f"{path} holds a LoRA adapter ({name!r}): {_MERGE}")
-        plain = _WRAPPERS.sub("", name)
+            raise EnvironmentProblem(f"{path} holds a LoRA adapter ({name!r}): {MERGE}")
+        plain = _WRAPPERS.sub("", _WITHIN.sub("", name))
         if not _COMPUTED.search(plain):
             yield plain, tensor
 
@@ -119,24 +124,39 @@ def _torch(path: Path) -> Iterator[tuple[str, Tensor]]:
         ) from error
     except Exception as error:  # torch raises a dozen types for a damaged file
         raise _damaged(path, error) from error
-    weights = _weights(table)
+    weights = _weights(path, table)
     if weights is None:
         raise EnvironmentProblem(f"{path} is no table of tensors: fetch it again")
     for name in list(weights):
         yield name, weights.pop(name)
 
 
-def _weights(table: Any) -> dict[str, Tensor] | None:
-    """Return the table of tensors, or the one that a training's checkpoint holds; None where there is none."""
+def _weights(path: Path, table: Any) -> dict[str, Tensor] | None:
+    """Return the table of tensors, or the one that a training's checkpoint holds; None where there is none.
+
+    Raises EnvironmentProblem where it holds a second set, such as their moving average.
+    """
     import torch
 
     if not isinstance(table, dict):
         return None
-    nested = [table[name] for name in _TABLES if isinstance(table.get(name), Mapping)]
-    for each in [table, *nested]:
-        if each and all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in each.items()):
-            return dict(each)
-    return None
+
+    def holds(value: Any) -> bool:
+        return bool(value) and all(
+            isinstance(key, str) and isinstance(each, torch.Tensor) for key, each in value.items()
+        )
+
+    if holds(table):
+        return dict(table)
+    sets = {name: each for name, each in table.items() if isinstance(each, Mapping) and holds(each)}
+    known = [name for name in _TABLES if name in sets]
+    if not known:
+        return None
+    others = [name for name, each in sets.items() if name != known[0] and each.keys() == sets[known[0]].keys()]
+    if others:
+        both = f"{known[0]!r} and {others[0]!r}"
+        raise EnvironmentProblem(f"{path} holds two sets of weights, {both}: which is meant? Save one of them alone")
+    return dict(sets[known[0]])
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -52,6 +52,18 @@ def test_a_picture_with_one_right_answer_to_both_questions_is_named(tmp_path: Pa
     assert scored.extra["same_answers"] == ["color/a.jpg"]
 
 
+def test_a_subtask_s_file_under_another_name_is_told(tmp_path: Path) -> None:
+    lines = "".join(f"{n}.txt\tq{n}?\tYes\tyes\n{n}.txt\tr{n}?\tNo\tno\n" for n in range(30))
+    (tmp_path / "color.txt").write_text(lines)
+    (tmp_path / "count.txt").write_text(lines.replace("q", "how q").replace("r", "how r"))
+    fair = Mme().rescore(predictions=tmp_path).extra
+    assert "in_two_subtasks" not in fair and "rows_too_many" not in fair
+    (tmp_path / "count.txt").write_text(lines)
+    assert Mme().rescore(predictions=tmp_path).extra["in_two_subtasks"] == {"color and count": "60 questions"}
+    (tmp_path / "color.txt").write_text(lines + lines.replace(".txt", "x.txt"))
+    assert Mme().rescore(predictions=tmp_path).extra["rows_too_many"] == {"color": "120 of 60"}
+
+
 def test_the_missing_half_of_a_pair_is_counted_and_named(tmp_path: Path) -> None:
     scored = Mme().rescore(predictions=write(tmp_path / "p.jsonl", mme_rows("color", "a.jpg", "yes", "no")[0]))
     assert scored.extra["missing"] == ["color/a.jpg/1"]

@@ -24,11 +24,15 @@ from support.suite_rows import PNG
         ("<THINK>no</THINK>Yes", "Yes"),
         ("no, not</think>Yes", "Yes"),  # the chat template wrote the opening mark
         ("<think>a</think>B<think>c</think>D", "D"),
-        ("<think></think>", ""),
+        ("<think></think>", None),  # nothing was answered: POPE would read a yes
+        ("<think>no</think> \u200b\n", None),
         ("<think>no, not", None),
         ("<think>a</think>Yes <think>but", None),
         ("<thinking>x</thinking>C", "C"),
         ("<reasoning>x</reasoning>C", "C"),
+        ("<reflection>x</reflection>C", "C"),
+        ("<scratchpad >x</ scratchpad>C", "C"),
+        ("<analysis>x</analysis><score>[1]</score>", "<analysis>x</analysis><score>[1]</score>"),
         ("<|begin_of_thought|>x<|end_of_thought|>C", "C"),
         ("◁think▷x◁/think▷C", "C"),
         ("[THINK]x[/THINK]C", "C"),
@@ -66,8 +70,15 @@ def test_an_unclosed_block_is_no_answer(tmp_path: Path) -> None:
         "category": "random",
         "read": {},
         "correct": {},
-        "reason": "no answer: its reasoning is begun and not closed",
+        "reason": "no answer: its reasoning is not closed, or nothing follows it",
     }
+
+
+def test_reasoning_that_nothing_follows_is_no_answer(tmp_path: Path) -> None:
+    rows = [row(0, "yes", "Yes"), row(1, "yes", "<think>No cat here.</think>\n"), row(2, "yes", "<think>no")]
+    scored = Pope(reasoning="strip").rescore(predictions=write(tmp_path / "p.jsonl", *rows))
+    assert scored.unscored == 2 and value(scored, "official/random_yes_ratio") is None
+    assert scored.extra["reasoning"] == {"stripped": 2, "unclosed": 1}
 
 
 def test_a_judge_is_shown_the_answer_alone(tmp_path: Path) -> None:

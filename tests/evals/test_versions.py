@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from janus_eval.evals import environment, evaluate, plan
+from janus_eval.evals import environment, evaluate, plan, where
 from janus_eval.evals.commands import cli
 
 
@@ -53,6 +53,27 @@ def test_a_run_whose_outputs_another_version_made_says_so(
     assert record.spec.version == "0.9"
     assert cli.main(["show", str(folder)]) == 0
     assert "VERSIONS: 0.8 made outputs of it, 0.9 the numbers" in capsys.readouterr().out
+
+
+def test_a_run_resumed_under_another_torch_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask() -> None:
+        evaluate("janus-toy", "pope", data="toy", limit="4", batch_size=2, output=tmp_path)
+
+    ask()
+    (folder,) = tmp_path.iterdir()
+    (path,) = (folder / "predictions").glob("*.jsonl")
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    (folder / "record.json").unlink()
+    monkeypatch.setattr(where, "_packages", lambda: "torch 1.0, transformers 9.9")
+    ask()
+    assert cli.main(["show", str(folder)]) == 0
+    told = capsys.readouterr().out
+    assert f"torch 1.0 and {environment.installed('torch')}" in told and "MIXED: its outputs were made under" in told
+    assert where.mixed([{"stage": "predict", "with": "torch 2.1"}, {"stage": "observe", "with": "torch 2.2"}]) == []
+    cards = [{"stage": "predict", "device": each} for each in ("A100", "H100")]
+    assert where.mixed(cards) == ["device A100 and H100"]
 
 
 def test_the_record_itself_tells_of_other_versions(

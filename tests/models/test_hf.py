@@ -163,6 +163,13 @@ def test_the_card_changes_with_the_weights(folder: Path, tmp_path: Path) -> None
     assert model(copy).card != model(folder).card
 
 
+def test_an_adapter_beside_the_model_is_not_passed_over(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "tuned")
+    (copy / "adapter_config.json").write_text("{}")
+    with pytest.raises(EnvironmentProblem, match="a whole model and a LoRA adapter"):
+        _ = model(copy).card
+
+
 def test_a_missing_tensor_is_an_error_not_a_random_one(folder: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

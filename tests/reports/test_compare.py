@@ -12,6 +12,8 @@ from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.reports.compare import Run, compare, differing, explain, knobs, pair
 from support import runs
+from support.predictions import write
+from support.suite_rows import PNG
 
 
 @pytest.fixture
@@ -53,6 +55,26 @@ def test_only_shared_samples_are_compared(two: tuple[Path, Path]) -> None:
     assert values[0] is not None and values[1] is not None
     assert overall.value == pytest.approx(values[1] - values[0])  # the table's three numbers belong together
     assert values[0] != first.record.metrics["official/overall"].value
+
+
+def test_ids_that_name_other_samples_are_not_joined(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [
+        {"id": str(at), "category": "random", "question": f"Is it {at}?", "answer": "yes", "image": PNG}
+        for at in range(6)
+    ]
+    for name, golds in (("a", "yyyyyy"), ("b", "yyynyy"), ("c", "yyyyyy")):
+        rows = [{**row, "answer": "yes" if gold == "y" else "no"} for row, gold in zip(asked, golds, strict=True)]
+        rows = [{**row, "question": "Is it else?"} for row in rows] if name == "c" else rows
+        data = write(tmp_path / f"{name}.jsonl", *rows)
+        evaluate("always-yes", "pope", data=data, output=tmp_path / name)
+    folders = {name: str(*(tmp_path / name).iterdir()) for name in "abc"}
+    assert cli.main(["compare", folders["a"], folders["b"]]) == 2
+    told = capsys.readouterr().err
+    assert "random/3 is not one sample in both runs (answer: yes in the first, no in the second)" in told
+    assert cli.main(["compare", folders["a"], folders["c"]]) == 0  # no tag tells, so that a line does
+    assert "OTHER DATA OR PROMPTS" in capsys.readouterr().out
+    assert cli.main(["compare", folders["a"], folders["a"]]) == 0
+    assert "OTHER DATA OR PROMPTS" not in capsys.readouterr().out
 
 
 def test_a_protocol_that_the_other_run_lacks_is_no_forgery(tmp_path: Path) -> None:

@@ -147,6 +147,17 @@ def test_a_number_of_another_metric_differs_in_protocol_unless_the_run_has_it(tm
     ]
 
 
+def test_a_metric_that_no_run_has_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = str(tmp_path / "runs")
+    assert cli.main(["run", "-m", "always-yes", "-b", "gqa", "--data", "toy", "-o", output]) == 0
+    path = tmp_path / "mine.csv"
+    for metric, said in (("official/acuracy", True), ("official/accuracy", False), ("", False)):
+        path.write_text(f"{HEAD}und,gqa:mine,always-yes,15,theirs,{metric}\n".replace("und", reported.layouts()[0].key))
+        capsys.readouterr()
+        assert cli.main(["report", output, "--reported", str(path)]) == 0
+        assert ("theirs: no run of gqa has the metric 'official/acuracy'" in capsys.readouterr().err) is said
+
+
 def test_a_number_needs_no_run(tmp_path: Path, installed: None) -> None:
     shown = report(own=[file(tmp_path, "colour-quiz,,theirs,91.5,their page,")])
     assert "Other suites" in shown and "theirs [their page]" in shown and "91.5" in shown

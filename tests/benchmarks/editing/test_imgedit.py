@@ -184,6 +184,20 @@ def test_another_number_of_grades_is_averaged_as_the_makers_do_and_counted(tmp_p
     assert score.details["average"] == 3.5 and score.unparsed and score.reason == "2 grades instead of 3"
 
 
+def test_grades_that_the_limit_cut_off_leave_no_verdict(tmp_path: Path, service: Service) -> None:
+    two = "Prompt Compliance: 4\nVisual Naturalness: 3\nPhysical"
+    service.reply = lambda body: {"choices": [{"message": {"content": two}, "finish_reason": "length"}]}
+    task = Judge("imgedit_bench", judge="vlm", judge_base_url=service.url, judge_timeout=5.0, judge_retries=0)
+    (evidence,) = task.observe([edit(tmp_path)])
+    (score,) = ImgEditBench().score(*edit(tmp_path), evidence)
+    assert score.value is None and "no grades in 3 replies" in score.reason
+    run = evidence.data["runs"][0]
+    for call in run["calls"]:
+        call["finish"] = "stop"  # then the first reply was one, and no other would have been asked for
+    (score,) = ImgEditBench().score(*edit(tmp_path), evidence)
+    assert score.value is None and "more replies than were asked for" in score.reason
+
+
 def test_the_prompts_are_the_makers() -> None:
     # SHA-256 of PKU-YuanGroup/ImgEdit 547185d, Benchmark/Basic/prompts.json.
     assert GRADER.digest == "f9468dc8" and set(prompts()) == set(rules.TYPES)

@@ -34,13 +34,28 @@ def test_circular_needs_every_roll(tmp_path: Path) -> None:
     assert value(scored, "official/circular_lr") == 0
 
 
-def test_a_question_may_have_fewer_rolls_than_options_but_no_gap(tmp_path: Path) -> None:
+def test_a_question_has_as_many_rolls_as_options_that_move(tmp_path: Path) -> None:
     three = rolled(1, ("B", "C", "D"))
-    assert value(MmBench().rescore(predictions=write(tmp_path / "a.jsonl", *three)), "official/circular") == 100
-    for rows in ([three[0], three[2]], [three[0]]):
+    stays = [{**row, "D": "all of these"} for row in rolled(2, ("B", "C"))]
+    stays.append({**stays[0], "index": 2_000_002, "A": "banana", "B": "cherry", "C": "apple", "answer": "A"})
+    stays[2]["response"] = "A"
+    whole = MmBench().rescore(predictions=write(tmp_path / "a.jsonl", *rolled(1, ("B", "C", "D", "A")), *stays))
+    assert value(whole, "official/circular") == 100
+    for rows in ([three[0], three[1], rolled(1, ("B", "C", "D", "A"))[3]], [three[0]]):
         scored = MmBench().rescore(predictions=write(tmp_path / "b.jsonl", *rows))
         assert part(scored, "official/circular") == 100
         assert scored.metrics["official/circular"].absent == ("1 rolls without a row",)
+    scored = MmBench().rescore(predictions=write(tmp_path / "c.jsonl", *three))
+    assert scored.metrics["official/circular"].absent == ("1 without a row",)
+    assert value(scored, "vlmevalkit-2024/vanilla_all") is None  # right in three rows of four
+
+
+@pytest.mark.parametrize("lost", range(1, 4))
+def test_a_file_without_one_roll_of_each_question_is_a_part(tmp_path: Path, lost: int) -> None:
+    rows = [row for at in range(8) for row in rolled(at, ("B", "C", "D", "B" if at % 2 else "A"))]
+    left = [row for row in rows if row["index"] // 1_000_000 != lost]
+    found = MmBench().rescore(predictions=write(tmp_path / "p.jsonl", *left)).metrics["official/circular"]
+    assert found.value is None and found.absent[0].startswith("8 ")
 
 
 def test_an_answer_that_is_no_option_is_a_wrong_label(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ def answers(*odd: dict[str, Any], count: int = 4) -> list[dict[str, Any]]:
         {"response": "[LMMS_EVAL_REQUEST_FAILED after 5 retries] Connection refused"},
         {"response": "do", "finish_reason": "content_filter"},
         {"response": "do", "stop_reason": "abort"},
+        {"response": "nan"},
+        {"response": float("nan")},
+        {"response": "NaN "},
     ],
 )
 def test_a_request_that_failed_elsewhere_is_no_wrong_answer(tmp_path: Path, told: dict[str, Any]) -> None:
@@ -104,3 +107,19 @@ def test_answers_that_are_numbered_from_another_number_are_refused(tmp_path: Pat
 def test_a_whole_number_that_a_table_made_a_float_is_its_text(tmp_path: Path) -> None:
     rows = [{"id": 0, "answer": "3", "response": 3.0}, {"id": 1, "answer": "2.5", "response": 2.5}]
     assert value(Gqa().rescore(predictions=write(tmp_path / "a.jsonl", *rows)), "official/accuracy") == 100
+
+
+def test_answers_without_a_word_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "a.jsonl", *answers({}, {"response": " \n"}, {"response": "\u200b"}))
+    scored = Gqa().rescore(predictions=path)
+    assert value(scored, "official/accuracy") == pytest.approx(100 * 4 / 7)  # a model may say nothing
+    assert main(["score", "-b", "gqa", str(path)]) == 0
+    assert "blank: 3 of 7 answers hold no word and are scored as they are" in capsys.readouterr().out
+    assert "blank" not in Gqa().rescore(predictions=write(tmp_path / "b.jsonl", *answers())).extra
+
+
+def test_a_file_with_answers_without_a_verdict_is_incomplete(tmp_path: Path) -> None:
+    cut = {"response": "<think>a cat, no"}
+    path = write(tmp_path / "a.jsonl", *answers(cut))
+    assert main(["score", "-b", "gqa", str(path), "--reasoning", "strip"]) == 5
+    assert main(["score", "-b", "gqa", str(path)]) == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from janus_eval.benchmarks.tiif.grader import GRADER, texts
 from janus_eval.evals.assets.catalogue import CATALOGUE
 from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
-from janus_eval.evals.types import Evidence, Prediction, Sample
+from janus_eval.evals.types import Evidence, Prediction, Sample, Score
 from PIL import Image
 from support.chat_server import Service, serving
 
@@ -81,6 +81,25 @@ def test_answers(reply: str, expected: list[str] | None) -> None:
 def test_the_39_types_stand_in_nine_groups() -> None:
     """36 of them count: the makers' groups name texture+color and color+texture, and shape+texture."""
     assert len(rules.GROUPS) == 9 and len({*rules.TYPES}) == len(rules.TYPES) == 39
+
+
+@pytest.mark.parametrize("lost", rules.TYPES)
+def test_a_number_that_lacks_one_type_is_a_part(lost: str) -> None:
+    def made(types: Sequence[str]) -> set[str]:
+        tags = [{"type": each, "length": length} for each in types for length in rules.LENGTHS]
+        known = {"questions": 2}
+        scores = [Score(str(at), 0, "o", 1.0, tags=each, details=known) for at, each in enumerate(tags)]
+        found = rules.estimates(scores, "o")
+        return {key for key, each in found.items() if {lost, *group} & each.absent.keys()}
+
+    group = [name for name, types in rules.GROUPS.items() if types == (lost,)]
+    assert not made(rules.TYPES)
+    (name,) = [name for name, types in rules.GROUPS.items() if lost in types]
+    mean = [title for title, part in (("basic", rules.BASIC), ("advanced", rules.ADVANCED)) if name in part]
+    short = {
+        f"o/{each}_{length}" for each in ("overall", *mean, *([] if group else [name])) for length in rules.LENGTHS
+    }
+    assert made([each for each in rules.TYPES if each != lost]) == short
 
 
 def test_groups_and_overall_by_hand(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from janus_eval.benchmarks.unigenbench.grader import CHINESE_GRADER, GRADER
 from janus_eval.benchmarks.unigenbench.wording import CHINESE, ENGLISH
 from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
-from janus_eval.evals.types import Evidence, Prediction, Sample
+from janus_eval.evals.stats import Estimate
+from janus_eval.evals.types import Evidence, Prediction, Sample, Score
 from PIL import Image
 from support.chat_server import Service, serving
 
@@ -93,6 +94,21 @@ def test_27_kinds_in_ten_dimensions() -> None:
     assert {*map(CHINESE.english, CHINESE.checkpoints)} == {*ENGLISH.checkpoints}
 
 
+@pytest.mark.parametrize("lost", ENGLISH.checkpoints)
+def test_a_number_that_lacks_one_kind_is_a_part(lost: str) -> None:
+    def made(kinds: Sequence[str]) -> Mapping[str, Estimate]:
+        details = {"checkpoints": list(kinds), "met": [1.0] * len(kinds)}
+        return rules.estimates([Score("0", 0, "official", 1.0, details=details)], "official")
+
+    whole = made(tuple(ENGLISH.checkpoints))
+    assert len(whole) == 1 + 10 + 27 - 4 and not any(each.absent for each in whole.values())
+    found = made([each for each in ENGLISH.checkpoints if each != lost])
+    short = {key for key, each in found.items() if each.absent}
+    dimension = f"official/{rules.slug(rules.primary(lost))}"
+    assert short == {"official/overall", dimension} & found.keys()
+    assert rules.slug(lost) in found["official/overall"].absent
+
+
 def test_dimensions_and_overall_by_hand(tmp_path: Path) -> None:
     """Checkpoints are counted: of two pictures style 1 of 2, colour 0 of 2, size 2 of 2: attribute 2 of 4."""
     bench = suite(tmp_path)
@@ -104,7 +120,7 @@ def test_dimensions_and_overall_by_hand(tmp_path: Path) -> None:
     ]
     assert [each.value for each in scores] == pytest.approx([2 / 3, 1 / 3])
     metrics = {key: each.value for key, each in bench.aggregate(scores).items()}
-    assert metrics["official/style"] == 50.0 and metrics["official/attribute"] == 50.0
+    assert metrics["official/style"] == 50.0 and metrics["official/attribute (part)"] == 50.0
     assert (metrics["official/attribute_color"], metrics["official/attribute_size"]) == (0.0, 100.0)
     assert metrics["official/overall (part)"] == 50.0 and metrics["official/overall"] is None
     assert "grammar" in bench.aggregate(scores)["official/overall"].absent

@@ -268,3 +268,9 @@ def test_token_probabilities_sum_to_one_at_most() -> None:
 def test_what_is_said_before_a_tool_is_called_is_no_answer(finish: str) -> None:
     with pytest.raises(ServerError, match=f"broke the answer off .finish_reason {finish}"):
         answer({"content": "I will look.", "tool_calls": [{"id": "x", "function": {"name": "look"}}]}, finish)
+
+
+def test_a_tool_that_is_called_is_no_answer_whatever_the_finish_reason() -> None:
+    with pytest.raises(ServerError, match="called a tool in the place of an answer"):
+        answer({"content": "I will look.", "tool_calls": [{"id": "x", "function": {"name": "look"}}]}, "stop")
+    assert answer({"content": "Yes", "tool_calls": []}, "stop") == "Yes"

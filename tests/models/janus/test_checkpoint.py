@@ -193,6 +193,7 @@ def tensors(native: Path) -> dict[str, torch.Tensor]:
 
 
 WRAPPERS = ["module.", "_orig_mod.", "base_model.model.", "module._orig_mod.", "_forward_module."]
+WRAPPERS += ["_orig_mod.module.", "_fsdp_wrapped_module.", "module._fsdp_wrapped_module._orig_mod.base_model.model."]
 
 
 @pytest.mark.parametrize("prefix", WRAPPERS)
@@ -217,6 +218,18 @@ def test_names_that_are_one_without_their_wrapper_are_refused(bare, tensors, tok
 def test_a_trainings_own_checkpoint_is_opened(bare, tensors, whole, tokens, key: str) -> None:
     torch.save({key: tensors, "epoch": 3, "optimizer": {"state": {}, "param_groups": []}}, bare / "pytorch_model.bin")
     assert same(read(bare, tokens), whole)
+
+
+def test_two_sets_of_weights_are_not_chosen_from(bare, tensors, tokens) -> None:
+    torch.save({"state_dict": tensors, "state_dict_ema": tensors}, bare / "pytorch_model.bin")
+    with pytest.raises(EnvironmentProblem, match=r"two sets of weights, 'state_dict' and 'state_dict_ema': which"):
+        read(bare, tokens)
+
+
+def test_an_adapter_beside_a_whole_model_is_not_passed_over(single: Path) -> None:
+    (single / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
+    with pytest.raises(EnvironmentProblem, match=r"a whole model and a LoRA adapter .*: which of them is meant"):
+        Checkpoint(single)
 
 
 def test_a_checkpoint_without_weights_is_none(bare, tokens) -> None:
@@ -259,6 +272,7 @@ def test_an_adapter_is_told_apart(bare, tensors, tokens) -> None:
     (bare / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "deepseek-ai/Janus-Pro-1B"}))
     with pytest.raises(EnvironmentProblem, match=r"a LoRA adapter for deepseek-ai/Janus-Pro-1B, no whole model: merge"):
         Checkpoint(bare)
+    (bare / "adapter_config.json").unlink()
     lora = {"base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight": torch.zeros(2, 2)}
     save_file({**tensors, **lora}, bare / "model.safetensors")
     with pytest.raises(EnvironmentProblem, match=r"holds a LoRA adapter .*: merge"):
