@@ -40,6 +40,10 @@ class Verdict:
     value: Json
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        if isinstance(self.value, str):  # a text is what remains of a reply, also of one that was Cut
+            object.__setattr__(self, "value", str(self.value))
+
 
 class Cut(str):
     """A reply that a limit of tokens ended: what stands behind it, a grade perhaps, is not known."""
