@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ...evals import stats
 from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Metric, Prediction, Sample, Score
 from ..geneval2.observer import scorer_label
-from ..reading.prompts import Prompts
+from ..reading.prompts import Prompts, object_of
 from ..reading.tables import read_rows
 
 MODEL: Final = "qwen3-vl-8b"
@@ -116,7 +115,7 @@ def _table(path: Path) -> dict[str, tuple[str, list[str]]]:
 
 def _makers(prompts: Path, skills: Path) -> dict[str, tuple[str, list[str]]]:
     """Return (prompt, skills) by id. Raises UsageError for what is not of the makers' form."""
-    asked, wanted = _object(prompts), _object(skills)
+    asked, wanted = object_of(prompts), object_of(skills)
     if not all(isinstance(each, dict) and isinstance(each.get("prompt"), str) for each in asked.values()):
         raise UsageError(f'{prompts}: expected {{"00000": {{"prompt": ...}}, ...}}')
     if not all(isinstance(each, list) and all(isinstance(n, int) for n in each) for each in wanted.values()):
@@ -128,13 +127,3 @@ def _makers(prompts: Path, skills: Path) -> dict[str, tuple[str, list[str]]]:
                 raise UsageError(f"{skills}: {skill} names prompt {number}, which {prompts.name} has not")
             found[f"{number:05d}"][1].append(skill)
     return found
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(found, dict) or not found:
-        raise UsageError(f"{path}: expected an object that is not empty")
-    return {str(key): value for key, value in found.items()}

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ...evals.errors import UsageError
 from ...evals.types import Sample
+from ..reading.prompts import object_of
 from ..reading.tables import read_rows
 from . import lettering, rules
 
@@ -29,7 +30,7 @@ def asked(files: Sequence[Path], prompt: str, categories: Sequence[str]) -> Iter
 
     `prompt` is the column. Raises UsageError naming file and line for what has not the makers' form.
     """
-    told = {name: _object(path) for name, path in zip(categories, files[1:], strict=True)} if len(files) > 1 else None
+    told = {name: object_of(path) for name, path in zip(categories, files[1:], strict=True)} if len(files) > 1 else None
     for row in read_rows(files[0]):
         category = _CALLED.get(row.text("category"), "")
         if category not in categories:
@@ -105,13 +106,3 @@ def _numbered(cells: Mapping[str, Any], name: str, where: str) -> dict[int, Any]
     except (ValueError, RecursionError):
         pass
     raise UsageError(f'{where}: {name} holds {cell!r:.40}, expected {{"1": ..., "2": ...}}')
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(found, dict) or not found:
-        raise UsageError(f"{path}: expected an object that is not empty")
-    return {str(key): value for key, value in found.items()}

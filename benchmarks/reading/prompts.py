@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ...evals.assets import fetch as sources
 from ...evals.errors import UsageError
@@ -67,3 +69,14 @@ class Prompts:
         if self.data in ("toy", "official"):
             return {"world": "toy"} if self.data == "toy" else {}
         return {} if sources.is_published(self._asset, self.path) else {"origin": "given"}
+
+
+def object_of(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a makers' file holds. Raises UsageError where it is none, or an empty one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(found, dict) or not found:
+        raise UsageError(f"{path}: expected an object that is not empty")
+    return {str(key): value for key, value in found.items()}
