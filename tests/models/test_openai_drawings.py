@@ -193,9 +193,10 @@ def test_too_fast_is_no_failure_and_costs_nothing(studio: Studio, tmp_path: Path
 
 
 def test_no_more_run_at_once_than_the_service_has_left(studio: Studio, tmp_path: Path) -> None:
-    studio.delay = 0.05
+    studio.delay = 0.2
     draw(studio, tmp_path, 8, model_options={"concurrency": "8"})
     assert studio.most_at_once > 2
+    studio.delay = 0.05
     studio.most_at_once, studio.headers = 0, {"x-ratelimit-remaining-requests": "2"}
     # The canary's first picture goes alone: from then on it is known.
     draw(studio, tmp_path, 24, seed=1, canary=True, model_options={"concurrency": "8"})

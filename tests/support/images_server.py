@@ -93,6 +93,7 @@ class Studio:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     studio: Studio
+    counted: bool = False
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -103,6 +104,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             number = len(self.studio.asked)
             self.studio.running += 1
             self.studio.most_at_once = max(self.studio.most_at_once, self.studio.running)
+        self.counted = True
         try:
             if self.studio.hold_from is not None and number >= self.studio.hold_from:
                 self.studio.go.wait(60)
@@ -112,8 +114,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(self.studio.late.get(number, self.studio.delay))
             self.answer(body, number)
         finally:
-            with self.studio.lock:
-                self.studio.running -= 1
+            self.leave()
+
+    def leave(self) -> None:
+        """No longer run: before the reply is written, as who has it may ask again at once."""
+        with self.studio.lock:
+            self.studio.running -= self.counted
+            self.counted = False
 
     def read(self) -> dict[str, Any]:
         """Return a request's fields, a form's as texts with its `files`: (name, media type, bytes)."""
@@ -181,6 +188,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send(status, json.dumps(row).encode(), headers or {})
 
     def send(self, status: int, data: bytes, headers: dict[str, str], *, half: bool = False) -> None:
+        self.leave()
         with suppress(OSError):  # the client gave up waiting, as it was meant to
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", **headers}.items():
