@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
+from zlib import crc32
 
 from ...evals import stats
 from ...evals.stats import Estimate
@@ -38,7 +39,7 @@ def score(sample: Sample, prediction: Prediction, evidence: Evidence | None = No
         letter = matched(MMBENCH, sample, prediction, evidence)
         value = None if letter is None else float(letter == sample.target["answer"])
         reads["official-judge"] = (letter, value, letter in (None, "Z"))
-    return scores_of(sample, prediction, reads, {"rolls": len(sample.target["options"])})
+    return scores_of(sample, prediction, reads, {"order": [crc32(each.encode()) for each in _texts(sample)]})
 
 
 def read(text: str, target: Mapping[str, Json]) -> dict[str, Read]:
@@ -58,8 +59,7 @@ def _circular(unrolled: Sequence[Score], rolls: Mapping[str, Sequence[Score]]) -
     """Return the share of questions that are right in every roll.
 
     A question with a roll that has no verdict counts where another roll is wrong already. Rolls of which
-    the table has no row are absent: those before the last one, and the second of a question with options.
-    (53 questions of the official data have four options and three rolls: "all above are not right" stays last.)
+    the table has no row are absent (`_rolls`).
     """
     values: dict[str, float] = {}
     absent: list[Score] = []
@@ -68,13 +68,29 @@ def _circular(unrolled: Sequence[Score], rolls: Mapping[str, Sequence[Score]]) -
         mine = rolls[name]
         unknown = [each for each in mine if each.value is None]
         absent += unknown
-        options = max((each.details["rolls"] for each in mine if each.details), default=1)
         last = max(int(each.sample_id) // ROLL for each in mine)
-        fewer += max(last + 1, min(2, options)) - len(mine)
+        fewer += max(last + 1, _rolls([each.details["order"] for each in mine if each.details])) - len(mine)
         if not unknown or any(each.value == 0 for each in mine):
             values[name] = float(all(each.value == 1 for each in mine))
     lost = {**stats.lost(absent), **({"rolls without a row": fewer} if fewer else {})}
     return replace(stats.mean(list(values.values()), list(values)).times(100), absent=lost)
+
+
+def _texts(sample: Sample) -> Sequence[str]:
+    options: Mapping[str, str] = sample.target["options"]
+    return tuple(options.values())
+
+
+def _rolls(orders: Sequence[Sequence[Json]]) -> int:
+    """Return in how many rolls a question must have been asked, of the orders of its options that were.
+
+    As many as options, without those at the end that stay where they are ("all above are not right"). In the
+    official data of July 2023 that holds for each of the 1176 questions, of which 53 have four options and three
+    rolls. Of a question with one roll it is known that a second is lost, where there are options to roll.
+    """
+    if len(orders) < 2:
+        return min(2, max(map(len, orders), default=1))
+    return max((at for at, texts in enumerate(zip(*orders, strict=False), 1) if len({*texts}) > 1), default=1)
 
 
 def _question(score: Score) -> str:
@@ -100,20 +116,15 @@ def estimates(scores: Sequence[Score]) -> Mapping[str, Estimate]:
 
 
 def lost_rolls(answers: Answers) -> list[Sample]:
-    """Return what stands for the last rolls of questions that rolled further: their options tell.
-
-    As many rolls as options, without those at the end that stay where they are. In the official data of July 2023
-    that holds for each of the 1176 questions; of a question with one roll nothing is known.
-    """
+    """Return what stands for the last rolls of questions that rolled further: their options tell."""
     found: dict[str, list[Sample]] = {}
     for each in (*answers.samples, *(odd.sample for odd in answers.odd if odd.sample is not None)):
         found.setdefault(each.cluster, []).append(each)
     lost: list[Sample] = []
     for name, rolls in found.items():
-        ways: list[tuple[str, ...]] = [tuple(each.target["options"].values()) for each in rolls]
-        moving = max((at for at, texts in enumerate(zip(*ways, strict=False), 1) if len({*texts}) > 1), default=0)
         last = max(int(each.id) // ROLL for each in rolls)
-        ids = (str(int(name) + number * ROLL) for number in range(last + 1, moving))
+        rolled = _rolls([_texts(each) for each in rolls]) if len(rolls) > 1 else 0  # one roll: nothing is known
+        ids = (str(int(name) + number * ROLL) for number in range(last + 1, rolled))
         lost += [replace(rolls[0], id=each) for each in ids]
     return lost
 

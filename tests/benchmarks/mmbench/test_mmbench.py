@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from janus_eval.benchmarks.mmbench.benchmark import MmBench
 from janus_eval.evals.errors import UsageError
+from janus_eval.evals.types import Prediction
+from PIL import Image
 from support.chat_server import Service, serving
 from support.predictions import lines, on_the_hub, part, picture, value, write
 
@@ -56,6 +58,20 @@ def test_a_file_without_one_roll_of_each_question_is_a_part(tmp_path: Path, lost
     left = [row for row in rows if row["index"] // 1_000_000 != lost]
     found = MmBench().rescore(predictions=write(tmp_path / "p.jsonl", *left)).metrics["official/circular"]
     assert found.value is None and found.absent[0].startswith("8 ")
+
+
+def test_a_table_that_is_asked_without_its_last_rolls_is_a_part(tmp_path: Path) -> None:
+    whole = [row for at in range(3) for row in rolled(at, ("", "", "", ""))]
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    two = [{"index": 9, "question": "q", "A": "yes", "B": "no", "answer": "A"}]
+    two.append({**two[0], "index": 1_000_009, "A": "no", "B": "yes", "answer": "B"})
+    for left, fewer in ((0, None), (1, 1), (2, 2), (3, 1)):  # of one roll it is known that a second is lost
+        rows = [*two, *(row for row in whole if row["index"] % 1_000_000 or row["index"] // 1_000_000 < 4 - left)]
+        suite = MmBench(data=str(write(tmp_path / "rows.jsonl", *({**row, "image_path": "a.png"} for row in rows))))
+        asked = [(each, Prediction(each.id, text=each.target["answer"])) for each in suite.samples()]
+        found = suite.estimates([score for each, said in asked for score in suite.score(each, said, None)])
+        assert found["official/circular"].value == 100
+        assert found["official/circular"].absent == ({"rolls without a row": fewer} if fewer else {})
 
 
 def test_an_answer_that_is_no_option_is_a_wrong_label(tmp_path: Path) -> None:
