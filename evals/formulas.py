@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from statistics import NormalDist
+
+
+def _normal() -> NormalDist:
+    from statistics import NormalDist  # brings exact fractions and decimals
+
+    return NormalDist()
 
 
 def proportion_interval(value: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return Wilson's interval of a share `value` (0 to 1) among `n` independent trials."""
-    quantile = NormalDist().inv_cdf(0.5 + confidence / 2)
+    quantile = _normal().inv_cdf(0.5 + confidence / 2)
     return score_interval(value, value * (1 - value) / n, n, quantile, 0.0, 1.0)
 
 
@@ -38,7 +47,7 @@ def score_interval(
 def student_quantile(probability: float, degrees: float) -> float:
     """Return the quantile of Student's t; of the normal distribution where `degrees` is infinite."""
     if math.isinf(degrees):
-        return NormalDist().inv_cdf(probability)
+        return _normal().inv_cdf(probability)
     if probability < 0.5:
         return -student_quantile(1 - probability, degrees)
     low, high = 0.0, 1.0
@@ -55,7 +64,7 @@ def student_quantile(probability: float, degrees: float) -> float:
 def student_cdf(t: float, degrees: float) -> float:
     """Return the distribution function of Student's t through the incomplete beta function."""
     if math.isinf(degrees) or math.isinf(t):
-        return NormalDist().cdf(t) if math.isinf(degrees) else float(t > 0)
+        return _normal().cdf(t) if math.isinf(degrees) else float(t > 0)
     tail = 0.5 * _incomplete_beta(degrees / (degrees + t * t), degrees / 2, 0.5)
     return 1 - tail if t > 0 else tail
 

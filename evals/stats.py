@@ -24,7 +24,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import NormalDist
 from typing import TYPE_CHECKING, TypeVar
 
 from .formulas import score_interval, student_cdf, student_quantile
@@ -339,7 +338,9 @@ def unpaired(first: Metric, second: Metric) -> Difference | None:
 
 def noise(metric: Metric) -> float | None:
     """Return how far two runs like this one differ by chance, 95 times in 100; None where untold."""
-    return None if (error := standard_error(metric)) is None else NormalDist().inv_cdf(0.975) * math.sqrt(2) * error
+    return (
+        None if (error := standard_error(metric)) is None else student_quantile(0.975, math.inf) * math.sqrt(2) * error
+    )
 
 
 def holm(ps: Mapping[K, float], alpha: float) -> set[K]:
@@ -356,7 +357,7 @@ def standard_error(metric: Metric) -> float | None:
     """Return a metric's standard error, of which its interval is made; None where it has no interval."""
     if metric.low is None or metric.high is None:
         return None
-    return (metric.high - metric.low) / (2 * NormalDist().inv_cdf(0.975))
+    return (metric.high - metric.low) / (2 * student_quantile(0.975, math.inf))
 
 
 def _tail(excess: float, deviation: float, degrees: float) -> float:

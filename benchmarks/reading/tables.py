@@ -17,7 +17,6 @@ from ...evals.extras import pip_line
 from ...evals.types import Json
 from .json_rows import json_rows, pictures_in
 from .rows import HEAVY, Deferred, Row, is_picture_column
-from .sheets import sheet_rows
 
 SUFFIXES = (".jsonl", ".json", ".tsv", ".csv", ".parquet", ".arrow", ".xlsx")
 _ARROW: Final = b"\xff\xff\xff\xff"
@@ -270,11 +269,17 @@ def _arrow_reader(table: Any, number: int, column: str) -> Callable[[], Json]:
     return lambda: only[number][column]
 
 
+def _sheet(path: Path) -> Iterator[Row]:
+    from .sheets import sheet_rows
+
+    return sheet_rows(path)
+
+
 _READERS: Final[Mapping[str, Callable[[Path], Iterator[Row]]]] = {
     "JSON": json_rows,
     "TSV": lambda path: _delimited(path, "\t"),
     "CSV": lambda path: _delimited(path, ","),
     "Parquet": partial(_columns, name="Parquet"),
     "Arrow": partial(_columns, name="Arrow"),
-    "xlsx": sheet_rows,
+    "xlsx": _sheet,
 }

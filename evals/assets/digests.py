@@ -6,7 +6,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -124,6 +123,8 @@ def _mark(place: str) -> cache.Mark:
 
 def _read_all(places: Sequence[str], ways: Sequence[str], size: int) -> Iterator[tuple[str, cache.Mark, cache.Hex]]:
     """Yield each file with its mark and its digests, several being read at a time."""
+    from concurrent.futures import ThreadPoolExecutor
+
     stop = Event()
     with _shown(size) as tick, ThreadPoolExecutor(_READERS) as pool:
         try:

@@ -11,15 +11,17 @@ import re
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import EnvironmentProblem, UsageError
 from .asset import Asset
 from .cache import cache_root, expanded
 from .catalogue import CATALOGUE
 from .digests import Digests, digests, file_digests, fingerprint, sha256
-from .download import Patience, Unreachable, download
 from .hub import hub_cache, hub_folder, is_offline
+
+if TYPE_CHECKING:
+    from .download import Patience
 
 __all__ = [
     "Asset",
@@ -154,6 +156,8 @@ def is_published(name: str | Asset, path: Path) -> bool:
 
 
 def _fetch_file(item: Asset, progress: bool, patience: Patience | None) -> Path:
+    from .download import Unreachable, download  # brings http and ssl
+
     target = cache_root() / item.filename
     part = target.with_name(target.name + ".part")
     trusted = _is_published(item)

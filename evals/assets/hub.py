@@ -6,7 +6,6 @@ import errno
 import fnmatch
 import os
 import socket
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -130,10 +129,12 @@ def _unreachable(endpoint: str) -> str | None:
 
     huggingface_hub itself goes on asking for the better part of a minute.
     """
+    from urllib.request import getproxies, proxy_bypass  # brings http and ssl
+
     parts = urlsplit(endpoint)
     host = parts.hostname or ""
-    proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and not urllib.request.proxy_bypass(host):
+    proxy = getproxies().get(parts.scheme)
+    if proxy and not proxy_bypass(host):
         parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:

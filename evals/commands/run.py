@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 from .. import interpreters, memory, screen
 from ..errors import EnvironmentProblem, Incomplete, JanusEvalError, UsageError
 from ..records import read_spec
-from ..stored import read_lines
 from . import flags, gated, history, terminal
 from . import launch as launching
-from .estimate import estimate, hands
 from .overview import Add
 
 if TYPE_CHECKING:
@@ -277,7 +275,9 @@ def _say_plan(planned: Sequence[Pair], lacks: Sequence[Lack], args: argparse.Nam
 def _preview(pair: Pair, args: argparse.Namespace) -> dict[str, Json]:
     """Return the plan of one run: what it will make, where, and how large."""
     from ..members import disk_need
+    from ..stored import read_lines
     from ..types import PICTURES
+    from .estimate import estimate, hands
 
     outputs = len(pair.samples) * pair.suite.outputs
     lines: dict[str, Json] = {
