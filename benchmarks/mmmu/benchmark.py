@@ -9,6 +9,7 @@ import json
 import random
 import re
 import string
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -298,9 +299,17 @@ def _in_order(answers: Answers) -> Answers:
 
 
 def _told(answers: Answers, scored: Scored) -> Scored:
-    """Return the result; where guesses were drawn in the order of the file's rows, it says so."""
+    """Return the result; it says so where guesses were drawn in the order of the file's rows, or where these are of
+    another split than validation."""
+    if answers.known is not None:
+        return scored
+    splits = Counter(match[1] for each in answers.samples if (match := _ID.fullmatch(each.id)))
+    if splits.keys() - {"validation"}:
+        told = " and ".join(f"{count:,} of {split}" for split, count in sorted(splits.items()))
+        before = f"{scored.extra['holds']}; " if "holds" in scored.extra else ""
+        scored = replace(scored, extra={**scored.extra, "holds": f"{before}{told}, where mmmu is the validation split"})
     guesses = scored.metrics.get("official/fallbacks")
-    if answers.known is not None or guesses is None or not guesses.value:
+    if guesses is None or not guesses.value:
         return scored
     order = "guesses were drawn in the order of the file's rows; with --data PATH in that of the data set"
     return replace(scored, extra={**scored.extra, "order": order})

@@ -147,6 +147,8 @@ def _delimited(path: Path, delimiter: str) -> Iterator[Row]:
             return
         if any(map(_no_text, header)):
             raise UsageError(f"{path} line 1: not UTF-8 text")
+        if len(header) == 1 and (other := next((each for each in ";|" if header[0].count(each) > 1), None)):
+            raise UsageError(f"{path} line 1: its columns are separated by {other!r}, expected a comma or a tab")
         if len(set(header)) < len(header):
             raise UsageError(f"{path} line 1: a column name occurs twice: {', '.join(map(repr, header))}")
         start = lines.taken

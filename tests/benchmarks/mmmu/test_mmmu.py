@@ -48,6 +48,14 @@ def test_mmmu_by_subject_and_domain(tmp_path: Path) -> None:
     assert part(scored, "official/domain_science") == 100
 
 
+def test_questions_of_another_split_are_said(tmp_path: Path) -> None:
+    rows = [mmmu_row(n, "A") for n in range(700)] + [{**mmmu_row(n, "A"), "id": f"test_Art_{n}"} for n in range(200)]
+    scored = Mmmu().rescore(predictions=write(tmp_path / "p.jsonl", *rows))
+    assert scored.extra["holds"] == "200 of test and 700 of validation, where mmmu is the validation split"
+    few = Mmmu().rescore(predictions=write(tmp_path / "p.jsonl", *rows[-3:]))
+    assert few.extra["holds"].endswith("; 3 of test, where mmmu is the validation split")
+
+
 def test_an_open_question_of_mmmu(tmp_path: Path) -> None:
     row = {"id": "validation_Math_2", "question_type": "short-answer", "answer": "['24/7', '3.429']"}
     scored = Mmmu().rescore(predictions=write(tmp_path / "p.jsonl", {**row, "response": "It is 3.43"}))

@@ -113,6 +113,7 @@ def test_what_unicode_calls_a_line_break_is_a_character_of_its_cell(tmp_path: Pa
         (b'id\tresponse\n1\t"yes\n2\t"no\n', "line 2: a cell begins with a quote that does not close it"),
         (b'id\tresponse\n1\tyes\n2\t"no', "line 3: a cell begins with a quote that does not close it"),
         (b"id\tresponse\n1\tyes\nid\tresponse\n2\tno\n", "line 3: the header stands here again: take it out"),
+        (b"id;question;response\n1;q;yes\n", "line 1: its columns are separated by ';', expected a comma or a tab"),
         (b"id\tid\n1\tyes\n", "line 1: a column name occurs twice: 'id', 'id'"),
         (b"id\tresponse\n1\n", "line 2: 1 cells, the header has 2 columns"),
         (b"id\tresponse\n1\tyes\tno\n", "line 2: 3 cells, the header has 2 columns"),
