@@ -52,6 +52,28 @@ def test_a_model_that_says_nothing_needs_nothing() -> None:
     assert memory.need(model(Silent())) == ""
 
 
+@pytest.mark.parametrize(
+    "flags, able", [("flags\t\t: fpu avx2 avx512_bf16 amx_bf16", True), ("flags : fpu avx2", False)]
+)
+def test_a_cpu_tells_whether_it_computes_bfloat16(tmp_path: Path, flags: str, able: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\nvmx flags : bf16\n")
+    assert memory.computes_bfloat16(tmp_path / "cpuinfo") is able
+    assert memory.computes_bfloat16(tmp_path / "none")  # a system that does not say
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_bfloat16_is_called_slow_where_the_cpu_has_no_instructions_for_it(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wide(Huge):
+        card = {**Huge.card, "dtype": dtype}
+
+    slow = "(2 to 6 times as long as float32: this CPU has no instructions for bfloat16)"
+    for able in (True, False):
+        monkeypatch.setattr(memory, "computes_bfloat16", lambda able=able: able)
+        assert memory.need(model(Wide())).endswith(slow) is not able
+
+
 def test_the_tightest_group_counts_and_files_that_were_read_are_free(tmp_path: Path) -> None:
     (tmp_path / "self").write_text("0::/outer/inner\n")
     group(tmp_path / "outer", "1000", 700, 100)
