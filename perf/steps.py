@@ -35,7 +35,7 @@ def official(model: Any, shape: Shape, depth: int) -> Callable[[], None]:
     cache = DynamicCache()
     for layer in range(shape.layers):
         size = (PICTURES * 2, shape.heads, depth, shape.hidden // shape.heads)
-        cache.update(torch.randn(size), torch.randn(size), layer)
+        cache.update(*torch.randn((2, *size), dtype=model.dtype), layer)
     core = model.model
     x = [core.language_model.embed_tokens(torch.full((PICTURES * 2, 1), PAD))]
 
@@ -52,10 +52,15 @@ def official(model: Any, shape: Shape, depth: int) -> Callable[[], None]:
 def engine(network: Network, batch: int, depth: int, steps: int) -> Callable[[], None]:
     """Return one step of this package's loop for `batch` pictures, behind `depth` positions."""
     cache = Cache.empty(network, 2 * batch, depth + steps)
-    cache.store[..., :depth, :] = torch.randn((depth, network.head_dim))  # the same for all rows: numbers all the same
+    cache.store[..., :depth, :] = torch.randn(
+        (depth, network.head_dim), dtype=network.dtype
+    )  # the same for all rows: numbers all the same
     choose = Sampler(WEIGHT, 1.0, noise_for([*range(batch)], network.codes, network.device))
     lengths = torch.full((2 * batch,), depth)
-    state: dict[str, Any] = {"hidden": network.normed(torch.randn((2 * batch, cache_width(network)))), "at": 0}
+    state: dict[str, Any] = {
+        "hidden": network.normed(torch.randn((2 * batch, cache_width(network)), dtype=network.dtype)),
+        "at": 0,
+    }
 
     def step() -> None:
         logits = network.code_logits(state["hidden"])
@@ -89,10 +94,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--depths", type=int, nargs="+", default=[20, 164, 308, 452, 590])
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"], help="of both ways alike")
     given = parser.parse_args()
+    dtype = getattr(torch, given.dtype)
     shape = replace(SHAPES["1b"], layers=given.layers)
-    speed = device_speed(torch.device("cpu"), torch.float32)
-    model = build(shape, TOKENS, torch.device("cpu"), torch.float32)
+    speed = device_speed(torch.device("cpu"), dtype)
+    model = build(shape, TOKENS, torch.device("cpu"), dtype)
     network = Network(copy.deepcopy(model))
     rows: list[dict[str, float]] = []
     for depth in given.depths:
@@ -101,10 +108,11 @@ def main() -> None:
         rows.append({"depth": depth, "official_s": theirs, "engine_s": ours, "ratio": theirs / ours})
     theirs, ours = (sum(row[key] for row in rows) / len(rows) * TOKENS for key in ("official_s", "engine_s"))
     mean = sum(len(each.conditional) for each in prompts(32, shape)) / 32
-    least = floor(shape, given.batch, TOKENS, mean, 4, speed)
+    least = floor(shape, given.batch, TOKENS, mean, dtype.itemsize, speed)
     told = {
         "shape": asdict(shape),
         "batch": given.batch,
+        "dtype": given.dtype,
         "device": device_name(torch.device("cpu")),
         "measured": {"read GB/s": round(speed[0] / 1e9, 1), "product GFLOP/s": round(speed[1] / 1e9, 1)},
         "a step of a picture": [{key: round(value, 4) for key, value in row.items()} for row in rows],

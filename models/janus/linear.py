@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...evals.memory import computes_bfloat16
+
 Linear = Callable[[Tensor], Tensor]
 
 _ROWS = 64
@@ -55,20 +57,22 @@ def can_pack(weight: Tensor) -> bool:
 
     The operators are those that torch.compile emits; they are not public, so they are tried.
     """
-    if weight.device.type != "cpu" or weight.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
-    return _tried()
+    if weight.dtype == torch.bfloat16:
+        return computes_bfloat16() and _tried(weight.dtype)
+    return weight.dtype == torch.float32 and _tried(weight.dtype)
 
 
 @cache
-def _tried() -> bool:
-    x, weight = torch.arange(12.0).view(3, 4), torch.arange(20.0).view(5, 4)
+def _tried(dtype: torch.dtype) -> bool:
+    x, weight = torch.arange(12.0, dtype=dtype).view(3, 4), torch.arange(20.0, dtype=dtype).view(5, 4)
     try:
         packed = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
-        found = _Packed(packed, torch.ones(5))(x)
+        found = _Packed(packed, torch.ones(5, dtype=dtype))(x)
     except (AttributeError, RuntimeError, TypeError):
         return False
-    return bool(torch.allclose(found, F.linear(x, weight, torch.ones(5))))
+    return bool(torch.allclose(found, F.linear(x, weight, torch.ones(5, dtype=dtype))))
 
 
 class _Plain:
