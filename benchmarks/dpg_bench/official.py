@@ -145,9 +145,7 @@ def read_results(path: Path) -> Scored:
         if match:
             item, values = _item(match[1]), [float(each) for each in match[2][2:].split(", ")]
             if item in scores and scores[item] != values[:-1]:
-                raise UsageError(
-                    f"{where}: {shown(item)} stands above with other scores: two runs in one file"
-                )
+                raise UsageError(f"{where}: {shown(item)} stands above with other scores: two runs in one file")
             if not math.isclose(sum(values[:-1]) / len(values[:-1]), values[-1], abs_tol=1e-9):
                 odd[item] = f"{where}: {shown(item)}: its mean is not that of its scores"
             scores[item] = values[:-1]

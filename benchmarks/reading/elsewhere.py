@@ -14,7 +14,7 @@ from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from .cells import plain, shown, whole
-from .failures import blank, cut, models, text_that_came
+from .failures import blank, cut, models, text_that_came, tokens
 from .importers import Taken
 from .rows import Row
 from .scores import GUESSED
@@ -181,7 +181,7 @@ def elsewhere(
     held = reasoning.counted(said, strip=strip)
     told: dict[str, Json] = {"read_as": answers.taken.told, **answers.told}
     told |= _measured(rules, answers) if answers.known is None else {}
-    told |= {**blank(texts), **cut(answers.rows), **models(answers.rows)}
+    told |= {**blank(texts), **tokens(texts), **cut(answers.rows), **models(answers.rows)}
     told |= {"data_read_as": answers.data.told} if answers.data else {}
     told |= {"odd_rows": [each.why for each in answers.odd]} if answers.odd else {}
     return Scored(
