@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -127,6 +128,8 @@ def response_of(row: Row) -> str:
     value = row.find(*RESPONSE)
     if isinstance(value, float) and (number := whole(value)) is not None:
         return str(number)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{row.where}: its answer is {value}: what a program writes where there was none")
     return str(value) if plain(value) else row.text(*RESPONSE)
 
 

@@ -34,6 +34,7 @@ def answers(*odd: dict[str, Any], count: int = 4) -> list[dict[str, Any]]:
         {"response": "do", "stop_reason": "abort"},
         {"response": "nan"},
         {"response": float("nan")},
+        {"response": float("inf")},
         {"response": "NaN "},
     ],
 )
