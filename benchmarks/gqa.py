@@ -30,11 +30,14 @@ def read(text: str, gold: Json) -> dict[str, Read]:
 def _sample(row: Row, asked: Asked) -> Sample:
     types = row.find("types")
     kind = Row(types, row.file, row.line).label("structural") if isinstance(types, dict) else None
+    right = asked.gold(row, "answer", "gold")
+    if not isinstance(right, str) and not asked.unanswered:
+        raise row.wrong("answer", right, "a text")
     return Sample(
         id=_key(row),
         prompt=asked.text(lambda: row.text("question") + SHORT_LINE),
         images=asked.pictures(row),
-        target=None if asked.unanswered else row.text("answer", "gold", hint=asked.hint),
+        target=right,
         tags={"type": kind} if kind else {},
         cluster=row.name("imageId", "image_path", "image"),
     )
@@ -64,7 +67,7 @@ Gqa = TableSuite(
     key=_key,
     golds=("answer", "gold"),
     # The official file lists unbalanced questions too; its script leaves them out.
-    rows=lambda rows, asked: [row for row in rows if row.fields.get("isBalanced") is not False],
+    rows=lambda rows, asked: [row for row in rows if str(row.fields.get("isBalanced")).lower() != "false"],
     pictures_apart=(_HUB[1], "imageId"),
     submission=submission,
     sample=_sample,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from .blanks import shows
 from .types import Prediction
 
 NO_ANSWER: Final = "no answer: its reasoning is not closed, or nothing follows it"
@@ -22,14 +23,6 @@ _CLOSE: Final = re.compile(
 _BEGIN: Final = re.compile(
     r"\s*(?:</?(?:seed:)?(?:think|reason)|◁think|\[think|<\|(?:begin_of_thought|channel))", re.IGNORECASE
 )
-
-
-def shows(text: str) -> bool:
-    """Return whether a text holds anything that can be seen: no blank, and none of the characters that show nothing."""
-    return any(not each.isspace() and each not in _UNSEEN for each in text)
-
-
-_UNSEEN: Final = "\u200b\u200c\u200d\u2060\ufeff"
 
 
 def answer_after(text: str) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from . import reasoning, stats
+from .blanks import shows
 from .packs import unpacked
 from .plugins import Suite
 from .slim import slim
@@ -145,7 +146,7 @@ def record_of(
     served = {
         "other_model": _others(models),
         "other_judge": _others(judges, joined=", "),
-        "blank": sum(each.text is not None and not each.text.strip() for each in predictions.values()),
+        "blank": sum(each.text is not None and not shows(each.text) for each in predictions.values()),
         REWRITTEN: sum(REWRITTEN in each.notes for each in predictions.values()),
         RESIZED: sum(RESIZED in each.notes for each in predictions.values()),
     }

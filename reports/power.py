@@ -49,11 +49,11 @@ class Design:
 
     def prompts_for(self, difference: float) -> int:
         """Return how many prompts find the difference between paired runs."""
-        return math.ceil(self.prompts * (self.detectable(paired=True) / _share(difference)) ** 2)
+        return math.ceil(self.prompts * (self.detectable(paired=True) / share(difference)) ** 2)
 
     def repeats_for(self, difference: float) -> int | None:
         """Return how many runs with other seeds find it between paired runs; None where no number does."""
-        _share(difference)
+        share(difference)
         if replace(self, outputs=math.inf).detectable(paired=True) >= difference:
             return None
         count = 1
@@ -72,13 +72,14 @@ class Design:
             "standard_error": self.error,
             "detectable": self.detectable(paired=False),
             "detectable_paired": self.detectable(paired=True),
-            "difference": _share(difference),
+            "difference": share(difference),
             "prompts_needed": self.prompts_for(difference),
             "repeats_needed": self.repeats_for(difference),
         }
 
 
-def _share(difference: float) -> float:
+def share(difference: float) -> float:
+    """Return the difference. Raises UsageError for one that is no share."""
     if not 0 < difference < 1:
         raise UsageError(f"--difference {difference}: expected a share between 0 and 1 (0.02 is two points of 100)")
     return difference

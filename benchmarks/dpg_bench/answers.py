@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...evals.errors import UsageError
 from ..reading.cells import shown, whole
+from ..reading.failures import text_that_came
 from ..reading.rows import Row
 from ..reading.tables import read_rows
 from .scoring import MPLUG
@@ -63,12 +64,16 @@ def read_answers(path: Path) -> StoredAnswers:
     return stored
 
 
+def _answer(row: Row) -> str:
+    return row.text("answer")
+
+
 def _add(stored: StoredAnswers, row: Row) -> tuple[str, int | str, int]:
     """Add a row and return its place: item, picture, question."""
     for name in ("item_id", "image", "proposition_id", "answer"):
         if name not in row.fields:
             raise row.lacks((name,))
-    item, answer, image = row.identity("item_id"), row.text("answer"), row.fields["image"]
+    item, answer, image = row.identity("item_id"), text_that_came(row, _answer), row.fields["image"]
     if not isinstance(image, str):
         image = whole(image)
     proposition = whole(row.fields["proposition_id"])

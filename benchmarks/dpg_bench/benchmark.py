@@ -196,7 +196,7 @@ class DpgBench:
             if is_a == "results":
                 return official.read_results(answers)
             if is_a == "detail":
-                return rescore.detail(suite.items, answers)
+                return rescore.detail(suite.items, answers, self.outputs)
             given = read_answers(answers)  # before the questions, which may have to be fetched
             return rescore.stored(suite.items, given, self.outputs)
         pictures.need_folder(images)

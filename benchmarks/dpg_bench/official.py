@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
@@ -26,6 +27,7 @@ _DETAIL: Final = re.compile(r"(.+?), \((\d+), (\d+), (\d+), (\d+)\), (.+)", re.A
 _SCORES: Final = re.compile(r"(.+?)((?:, (?:0|1|0\.\d+|1\.0|\d(?:\.\d+)?e-\d+)){2,5})", re.ASCII)
 _TOTAL: Final = re.compile(r"DPG-Bench score: (\S+)")
 _CATEGORY: Final = re.compile(r"\t(.+): (\S+)")
+_PICTURE: Final = re.compile(r"\.(?:png|jpe?g|webp|bmp), ", re.IGNORECASE)
 _SCORED_ITEMS: Final = 1064
 """Items that the script scores of its 1065: it skips a row on which the first one depends."""
 
@@ -46,11 +48,15 @@ def _lines(path: Path) -> list[str]:
     try:
         if not path.is_file():
             raise UsageError(f"{path}: no such file")
-        return path.read_text(encoding="utf-8-sig").split("\n")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: no UTF-8 text ({error.reason})") from error
+    if "\0" in text:
+        line = text.partition("\0")[0].count("\n") + 1
+        raise UsageError(f"{path} line {line}: a NUL byte: the file is damaged")
+    return text.split("\n")
 
 
 def _item(path: str) -> str:
@@ -127,37 +133,57 @@ def _split(text: str, item: Item) -> tuple[str, str] | None:
 def read_results(path: Path) -> Scored:
     """Count a results file again: the overall score alone, because its categories are not told by item.
 
-    It lacks items where fewer than 1064 are there. `printed` holds the summary as the file has it.
+    It lacks items where fewer than 1064 are there, and those whose line is odd: damaged, or of another number of
+    pictures. `printed` holds the summary as the file has it. Raises UsageError where half of the lines are odd.
     """
     scores: dict[str, list[float]] = {}
     printed: dict[str, Json] = {}
-    odd: list[str] = []
+    odd: dict[str, str] = {}
     for number, line in enumerate(_lines(path), 1):
         match, total, category = _SCORES.fullmatch(line), _TOTAL.fullmatch(line), _CATEGORY.fullmatch(line)
+        where = f"{path} line {number}"
         if match:
             item, values = _item(match[1]), [float(each) for each in match[2][2:].split(", ")]
             if item in scores and scores[item] != values[:-1]:
-                raise UsageError(
-                    f"{path} line {number}: {shown(item)} stands above with other scores: two runs in one file"
-                )
+                raise UsageError(f"{where}: {shown(item)} stands above with other scores: two runs in one file")
             if not math.isclose(sum(values[:-1]) / len(values[:-1]), values[-1], abs_tol=1e-9):
-                odd.append(f"{path.name} line {number}: {shown(item)}: its mean is not that of its scores")
+                odd[item] = f"{where}: {shown(item)}: its mean is not that of its scores"
             scores[item] = values[:-1]
         elif total or category:
             printed |= {"overall": total[1]} if total else {category[1]: category[2]} if category else {}
+        elif _PICTURE.search(line):
+            odd[line] = f"{where}: {shown(line)}: no picture's scores"
+    usual = Counter(map(len, scores.values())).most_common(1)[0][0]
+    odd |= {
+        item: f"{path}: {shown(item)}: {len(each)} scores, where the others have {usual}"
+        for item, each in scores.items()
+        if len(each) != usual
+    }
+    good = {item: each for item, each in scores.items() if item not in odd}
+    if len(odd) >= len(good):
+        more = f" (and so for {len(odd) - 1} more)" if len(odd) > 1 else ""
+        raise UsageError(next(iter(odd.values())) + more)
+    return _counted(good, list(odd.values()), printed, usual)
+
+
+def _counted(
+    scores: Mapping[str, Sequence[float]], odd: Sequence[str], printed: Mapping[str, Json], pictures: int
+) -> Scored:
+    """Return the overall score of the items; short of those that are `odd`, and of those that 1064 lack."""
     means = [rule.item_mean(each) for each in scores.values()]
     estimate = stats.mean(means, list(scores)).times(100)
-    more = len(scores) > _SCORED_ITEMS
-    absent = {"items": _SCORED_ITEMS - len(scores)} if len(scores) < _SCORED_ITEMS else {}
-    estimate = replace(estimate, value=rule.official_mean(means), absent=absent)
+    lacks = max(_SCORED_ITEMS - len(scores), len(odd))
+    estimate = replace(estimate, value=rule.official_mean(means), absent={"items": lacks} if lacks else {})
+    holds = [f"{len(scores):,} items, where the suite has {_SCORED_ITEMS:,}"] if len(scores) > _SCORED_ITEMS else []
+    holds += [f"{pictures} pictures an item, where 4 are asked for"] if pictures != 4 else []
     return Scored(
         bench="dpg_bench",
         n=len(scores),
         metrics=stats.metrics({"official/overall": estimate}),
         rows=_rows(scores),
-        extra={"read_as": "the official results.txt", "printed": printed, "problems": {"odd_line": odd} if odd else {}}
-        | ({"problem_counts": {"odd_line": len(odd)}} if odd else {})
-        | ({"holds": f"{len(scores):,} items, where the suite has {_SCORED_ITEMS:,}"} if more else {}),
+        extra={"read_as": "the official results.txt", "printed": dict(printed)}
+        | ({"odd_rows": list(odd)} if odd else {})
+        | ({"holds": "; ".join(holds)} if holds else {}),
     )
 
 

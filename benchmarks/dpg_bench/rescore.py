@@ -40,18 +40,23 @@ def stored(items: Sequence[Item], answers: StoredAnswers, pictures: int) -> Scor
 
     Where those are not the `pictures` of the suite, `holds` says so.
     """
-    found = _scored(items, answers, {}, {}, "absent", whole=True)
-    most = max(map(len, answers.by_item.values()), default=0)
-    if most == pictures:
-        return found
-    return replace(found, extra={"holds": f"{most} pictures an item, where {pictures} are asked for", **found.extra})
+    return _held(_scored(items, answers, {}, {}, "absent", whole=True), answers, pictures)
 
 
-def detail(items: Sequence[Item], file: Path) -> Scored:
-    """Score the answers in the official script's detail file, bug for bug and fixed."""
+def detail(items: Sequence[Item], file: Path, pictures: int) -> Scored:
+    """Score the answers in the official script's detail file, bug for bug and fixed; `pictures` as in `stored`."""
     found = read_detail(file, items)
-    amiss = {"odd_line": found.odd} if found.odd else {}
-    return _scored(items, found.answers, found.missing, amiss, "absent", whole=True)
+    scored = _scored(items, found.answers, found.missing, {}, "absent", whole=True)
+    return _held(scored, found.answers, pictures, found.odd)
+
+
+def _held(found: Scored, answers: StoredAnswers, pictures: int, odd: Sequence[str] = ()) -> Scored:
+    """Say of a file whether it holds another number of pictures than the suite's, and which lines are odd."""
+    most = max(map(len, answers.by_item.values()), default=0)
+    told: dict[str, Json] = {"odd_rows": list(odd)} if odd else {}
+    if most != pictures:
+        told["holds"] = f"{most} pictures an item, where {pictures} are asked for"
+    return replace(found, extra={**told, **found.extra})
 
 
 def folder(
@@ -171,6 +176,10 @@ def _scored(
     unknown = [each for each in answers.by_item if each not in known]
     if unknown:
         notes["unknown_item"] = unknown
+    strange = {each.id: set[int]().union(*answers.by_item.get(each.id, {}).values()) for each in items}
+    strange = {each.id: sorted(strange[each.id] - {q.id for q in each.questions}) for each in items}
+    if any(strange.values()):
+        notes["unknown_question"] = [f"{item}: {each}" for item, ids in strange.items() for each in ids]
     if absent:
         notes["item_without_picture"] = [each.id for each in items if each.id in absent]
     if answers.repeated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from ...evals.errors import UsageError
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Prediction, Sample, Score, Scored
 from .cells import plain, shown, whole
-from .failures import blank, cut, models, text_that_came
+from .failures import blank, cut, models, text_that_came, tokens
 from .importers import Taken
 from .rows import Row
 from .scores import GUESSED
@@ -127,6 +128,8 @@ def response_of(row: Row) -> str:
     value = row.find(*RESPONSE)
     if isinstance(value, float) and (number := whole(value)) is not None:
         return str(number)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{row.where}: its answer is {value}: what a program writes where there was none")
     return str(value) if plain(value) else row.text(*RESPONSE)
 
 
@@ -181,7 +184,7 @@ def elsewhere(
     held = reasoning.counted(said, strip=strip)
     told: dict[str, Json] = {"read_as": answers.taken.told, **answers.told}
     told |= _measured(rules, answers) if answers.known is None else {}
-    told |= {**blank(texts), **cut(answers.rows), **models(answers.rows)}
+    told |= {**blank(texts), **tokens(texts), **cut(answers.rows), **models(answers.rows)}
     told |= {"data_read_as": answers.data.told} if answers.data else {}
     told |= {"odd_rows": [each.why for each in answers.odd]} if answers.odd else {}
     return Scored(

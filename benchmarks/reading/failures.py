@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from ...evals.blanks import shows, without_tokens
 from ...evals.endpoint.replies import BROKEN, ended_as
 from ...evals.errors import UsageError
-from ...evals.reasoning import shows
 from ...evals.types import Json
 from .cells import missing, nowhere, shown
 from .rows import Row
@@ -57,6 +57,13 @@ def blank(texts: Sequence[str]) -> dict[str, Json]:
     """
     count = sum(not shows(each) for each in texts)
     return {"blank": f"{count:,} of {len(texts):,} answers hold no word and are scored as they are"} if count else {}
+
+
+def tokens(texts: Sequence[str]) -> dict[str, Json]:
+    """Return what is said of answers around which a chat template's tokens were left; {} where none were."""
+    count = sum(shows(each) and without_tokens(each) != each for each in texts)
+    told = f"{count:,} of {len(texts):,} answers hold a chat template's tokens and are scored as they are"
+    return {"tokens": told} if count else {}
 
 
 def models(rows: Sequence[Row]) -> dict[str, Json]:

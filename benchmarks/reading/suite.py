@@ -49,7 +49,10 @@ class Asked:
 
     def gold(self, row: Row, *names: str) -> Json:
         """Return the right answer, in the first of the named columns; None where the table has none for any row."""
-        return None if self.unanswered else row.need(*names, hint=self.hint)
+        value = None if self.unanswered else row.need(*names, hint=self.hint)
+        if isinstance(value, str) and not value.strip():
+            raise row.wrong(next(each for each in names if row.fields.get(each) == value), value, "a right answer")
+        return value
 
     def golds(self, row: Row, *names: str, in_brackets: bool = True) -> list[str]:
         """Return the right answers, of which any will do: a list, a text that holds one `in_brackets`, or a text."""

@@ -167,9 +167,11 @@ def _repeats(args: argparse.Namespace) -> int:
 
 
 def _power(args: argparse.Namespace) -> int:
-    from ...reports.power import Design, told
+    from ...reports.power import Design, share, told
     from .. import members
 
+    share(args.difference)  # what was typed is judged before the data are sought
+    Design(2, 1, args.value, args.correlation, args.likeness)
     name = registry.resolve("benchmarks", args.bench)
     data = {} if args.data is None else {"data": args.data}
     suite = members.benchmark(registry.create("benchmarks", name, **data), name)

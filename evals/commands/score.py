@@ -35,6 +35,7 @@ _TOLD = (
     "unused",
     "odd_rows",
     "blank",
+    "tokens",
     "cut",
     "rows_absent",
     "rows_too_many",

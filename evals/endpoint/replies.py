@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..blanks import shows, without_tokens
 from ..errors import JanusEvalError
-from ..reasoning import shows
 
 AnswerFrom = Literal["content", "reasoning"]
 _ELSEWHERE = ("reasoning_content", "reasoning", "thinking")
@@ -159,6 +159,8 @@ def answer_of(reply: Reply, who: str, *, remedy: str, answer_from: AnswerFrom | 
         why += ", or take those: -a answer_from=reasoning" if answer_from else ""
     elif reply.finish == "length":
         why = f"no token was left for it (finish_reason length): {remedy}"
+    elif without_tokens(reply.text) != reply.text:
+        why = f"it holds a chat template's tokens alone: {reply.text.strip()!r:.60}"
     else:
         why = f"finish_reason {reply.finish}" if reply.finish else "no finish_reason"
     raise RequestFailed(f"{who}: the answer is empty: {why}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from janus_eval.benchmarks.gqa import Gqa
-from support.predictions import on_the_hub, picture, value, write
+from support.predictions import on_the_hub, part, picture, value, write
 
 
 def test_gqa_has_a_number_for_each_normalisation(tmp_path: Path) -> None:
@@ -35,6 +35,21 @@ def test_gqa_reads_its_official_file(tmp_path: Path) -> None:
         predictions=write(tmp_path / "p.jsonl", {"questionId": "1", "prediction": "yes"}), data=tmp_path
     )
     assert value(scored, "official/verify") == 100
+
+
+@pytest.mark.parametrize("right", ["", " ", "nan", None, 3])
+def test_a_row_without_a_right_answer_is_no_wrong_one(tmp_path: Path, right: object) -> None:
+    rows = [{"id": n, "answer": "dog", "response": "dog"} for n in range(3)]
+    path = write(tmp_path / "p.jsonl", *rows, {"id": 9, "answer": right, "response": "dog"})
+    scored = Gqa().rescore(predictions=path)
+    assert part(scored, "official/accuracy") == 100 and len(scored.extra["odd_rows"]) == 1
+
+
+def test_what_a_table_calls_not_balanced_in_a_text_is_left_out_too(tmp_path: Path) -> None:
+    rows = [{"id": n, "answer": "dog", "imageId": "n", "question": "q", "isBalanced": n == "1"} for n in "12"]
+    data = write(tmp_path / "q.jsonl", *({**each, "isBalanced": str(each["isBalanced"])} for each in rows))
+    scored = Gqa().rescore(predictions=write(tmp_path / "p.jsonl", {"id": "1", "response": "dog"}), data=data)
+    assert value(scored, "official/accuracy") == 100
 
 
 def test_gqa_joins_the_hubs_two_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

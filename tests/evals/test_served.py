@@ -217,7 +217,7 @@ def test_blank_answers_are_scored_as_they_are_and_said(tmp_path: Path, capsys: p
         card = {"weights": "w"}
 
         def predict(self, jobs: Any) -> Any:
-            return [" \n" if job.sample.id.endswith("1") else "yes" for job in jobs]
+            return [" \n\u3164" if job.sample.id.endswith("1") else "yes" for job in jobs]
 
     record = evaluate(Silent(), "pope", data="toy", output=tmp_path, tag="t")
     blank = record.counts["blank"]

@@ -152,3 +152,11 @@ def test_the_command_tells_what_geneval_can_show(capsys: pytest.CaptureFixture[s
     assert "553 prompts, 4 outputs each" in out and "± 0.0264" in out
     assert cli.main(["power", "-b", "geneval", "--difference", "0.02", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["repeats_needed"] is None
+
+
+@pytest.mark.parametrize("typed", [("--difference", "nan"), ("--difference", "0.1", "--value", "2")])
+def test_what_is_typed_for_power_is_judged_before_the_data_are_sought(
+    typed: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["power", "-b", "short_answer", "--data", str(tmp_path / "none.csv"), *typed]) == 2
+    assert f"{typed[-2]} {float(typed[-1])}" in capsys.readouterr().err

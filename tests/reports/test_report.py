@@ -90,6 +90,8 @@ def test_the_papers_pope_is_the_random_split() -> None:
         (HEAD + "geneval,overall,,Mine,,,0.9,,,,\n", "line 2: a number without a source"),
         (HEAD + "geneval,overall,,Mine,,,ninety,,,,me\n", "'ninety' is no number"),
         (HEAD + "geneval,overall,,Mine,,,nan,,,,me\n", "'nan' is no number"),
+        (HEAD + "geneval,overall,,Mine,,,0_8,,,,me\n", "'0_8' is no number"),
+        (HEAD + "geneval,overall,,Mine,,,０.８,,,,me\n", "'０.８' is no number"),
         (HEAD + "geneval,total,,Mine,,,0.9,,,,me\n", "unknown column 'total'"),
         (HEAD + "genevil,overall,,Mine,,,0.9,,,,me\n", "unknown suite 'genevil'"),
         (HEAD + "geneval,overall,,,,,0.9,,,,me\n", "no model"),

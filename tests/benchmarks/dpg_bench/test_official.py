@@ -57,7 +57,7 @@ def by_hand(item: str) -> float:
 def test_the_answers_are_those_of_the_file(tmp_path: Path) -> None:
     found = read(tmp_path, lines())
     assert found.metrics["official/overall"].value == pytest.approx(100 * (by_hand("a") + by_hand("b")) / 2)
-    assert found.extra["failed_items"] == [] and "odd_line" not in found.extra["problems"]
+    assert found.extra["failed_items"] == [] and "odd_rows" not in found.extra and "holds" not in found.extra
 
 
 def test_lines_of_several_processes_may_be_mixed(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_an_item_that_failed_half_way_is_left_out_as_officially(tmp_path: Path) 
 
 def test_odd_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
     found = read(tmp_path, [*lines(), "half a li", "out/z.png, (0, 0, 8, 8), Is it?, yes"])
-    assert len(found.extra["problems"]["odd_line"]) == 2 and found.metrics["official/overall"].value is not None
+    assert len(found.extra["odd_rows"]) == 2 and found.metrics["official/overall"].value is not None
 
 
 def test_two_runs_in_one_file_are_refused_where_they_differ(tmp_path: Path) -> None:
@@ -106,6 +106,44 @@ def test_a_results_file_gives_the_overall_score_alone(tmp_path: Path) -> None:
     assert found.extra["printed"] == {"entity": "12.5", "overall": "56.25"}
     path.write_text("".join(items[:10]))
     assert score("dpg_bench", path).metrics["official/overall (part)"].value == 56.25
+
+
+ODD = {
+    "a mean of other scores": "out/x.png, 1.0, 1.0, 1.0, 1.0, 0.5",
+    "one picture less": "out/x.png, 1.0, 1.0, 1.0, 1.0",
+    "no scores": "out/x.png, nan, 1.0, 1.0, 1.0, nan",
+    "a score above 1": "out/x.png, 7.0, 1.0, 1.0, 1.0, 2.5",
+    "cut within its mean": "out/x.png, 0.5, 1.0, 0.75, 0.25, 0.",
+}
+
+
+@pytest.mark.parametrize("line", ODD.values(), ids=ODD)
+def test_a_damaged_line_of_a_results_file_counts_for_nothing_and_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "r.txt"
+    path.write_text("".join(f"out/it{n}.png, 1.0, 0.5, 0.25, 0.25, 0.5\n" for n in range(1063)) + line + "\n")
+    found = score("dpg_bench", path)
+    assert found.metrics["official/overall"].value is None
+    assert found.metrics["official/overall (part)"].value == 50
+    assert len(found.extra["odd_rows"]) == 1 and "x" in found.extra["odd_rows"][0]
+
+
+def test_a_results_file_of_damaged_lines_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.txt"
+    path.write_text("out/a.png, 0,5, 1.0, 1.0, 1.0, 0,875\nout/b.png, 1.0, 1.0, 1.0, 1.0, 1.0\n")  # a decimal comma
+    with pytest.raises(UsageError, match=r"line 1: .*no picture's scores"):
+        score("dpg_bench", path)
+
+
+def test_files_of_fewer_pictures_than_the_suites_say_so(tmp_path: Path) -> None:
+    three = [each for each in lines() if "(8, 8, 16, 16)" not in each]
+    assert read(tmp_path, three).extra["holds"] == "3 pictures an item, where 4 are asked for"
+    (tmp_path / "r.txt").write_text("out/a.png, 1.0, 1.0, 0.25, 0.75\n")
+    assert "3 pictures an item" in score("dpg_bench", tmp_path / "r.txt").extra["holds"]
+
+
+def test_a_file_with_a_nul_byte_is_damaged(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="line 21: a NUL byte"):
+        read(tmp_path, [*lines(), "\0\0"])
 
 
 def test_a_results_file_of_two_runs_is_refused(tmp_path: Path) -> None:

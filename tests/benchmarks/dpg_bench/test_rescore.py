@@ -119,6 +119,26 @@ def test_a_broken_row_is_named(tmp_path: Path, line: str, words: str) -> None:
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"error": "timed out"}, "its request failed"),
+        ({"answer": "Failed to obtain answer via API."}, "its request failed"),
+        ({"answer": "nan"}, "its answer is nan"),
+    ],
+)
+def test_a_request_that_failed_is_no_answer(tmp_path: Path, changed: dict[str, str], words: str) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text(json.dumps({"item_id": "a", "image": 0, "proposition_id": 1, "answer": "no"} | changed))
+    with pytest.raises(UsageError, match=words):
+        DpgBench().rescore(questions=suite(tmp_path, row("a", 1)), answers=file)
+
+
+def test_answers_to_questions_that_are_not_asked_are_named(tmp_path: Path) -> None:
+    result = scored(tmp_path, [row("a", 1)], [("a", 0, 1, "yes"), ("a", 0, 7, "yes")])
+    assert result.extra["problems"]["unknown_question"] == ["a: 7"]
+
+
 def test_contradicting_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"line 2: 'a' image 0 question 1 is answered 'no' and, above, 'yes'"):
         scored(tmp_path, [row("a", 1)], [("a", 0, 1, "yes"), ("a", 0, 1, "no")])

@@ -34,6 +34,7 @@ def answers(*odd: dict[str, Any], count: int = 4) -> list[dict[str, Any]]:
         {"response": "do", "stop_reason": "abort"},
         {"response": "nan"},
         {"response": float("nan")},
+        {"response": float("inf")},
         {"response": "NaN "},
     ],
 )
@@ -123,3 +124,12 @@ def test_a_file_with_answers_without_a_verdict_is_incomplete(tmp_path: Path) -> 
     path = write(tmp_path / "a.jsonl", *answers(cut))
     assert main(["score", "-b", "gqa", str(path), "--reasoning", "strip"]) == 5
     assert main(["score", "-b", "gqa", str(path)]) == 0
+
+
+def test_answers_with_a_chat_templates_tokens_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = [{"response": "<|endoftext|>"}, {"response": "\u3164"}, {"response": "\u2800"}, {"response": "cat</s>"}]
+    path = write(tmp_path / "a.jsonl", *answers(*told))
+    assert main(["score", "-b", "gqa", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "blank: 3 of 8 answers hold no word" in out
+    assert "tokens: 1 of 8 answers hold a chat template's tokens and are scored as they are" in out

@@ -41,6 +41,7 @@ EMPTY: list[dict[str, Any]] = [
     {},
     {"content": " \n"},
     {"content": " \u200b\u200d\ufeff"},
+    {"content": "\u3164\u2800\ufe0f"},
     {"content": []},
     {"content": [{"type": "text", "text": ""}]},
 ]
@@ -64,6 +65,13 @@ def test_an_empty_answer_is_none_wherever_the_text_went(message: dict[str, Any])
             answer(thought, answer_from="content")
         assert answer(thought, answer_from="reasoning") == "I see none. No"
     assert answer(message | {"refusal": "I will not."}) == "I will not."
+
+
+@pytest.mark.parametrize("text", ["<|im_end|>", "</s></s>", "<|im_start|>assistant\n", "<｜end▁of▁sentence｜>"])
+def test_the_tokens_of_a_chat_template_alone_are_no_answer(text: str) -> None:
+    with pytest.raises(RequestFailed, match="it holds a chat template's tokens alone: "):
+        answer({"content": text})
+    assert answer({"content": f"No{text}"}) == f"No{text}"
 
 
 def test_reasoning_beside_an_answer_changes_nothing() -> None:
