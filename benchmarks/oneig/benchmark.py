@@ -69,11 +69,10 @@ class OneIgAlignment(_OneIg):
         def worth(said: Sequence[Json]) -> tuple[float, dict[str, Json], str]:
             if any(len(each) != len(parents) or not {*each} <= {*rules.MARKS} for each in said):
                 raise ValueError("no answer to each question")
-            read = [rules.fixed(each) for each in said]
-            fixed = [rules.value(each, parents) for each in read if each is not None]
+            fixed = [rules.value(rules.fixed(each), parents) for each in said]
             other = sum(one not in ("Yes", "No") for each in said for one in each)
             details: dict[str, Json] = {
-                "fixed": sum(fixed) / len(fixed) if len(fixed) == len(said) else None,
+                "fixed": sum(fixed) / len(fixed),
                 "other": other,
                 "asked": len(said) * len(parents),
             }

@@ -55,7 +55,12 @@ class AlignmentGrader:
             return Verdict(None, _NOTHING)
         if len(replies) == len(questions):
             marks = [rules.mark(each) for each in replies]
-            odd = [each for each, found in zip(replies, marks, strict=True) if found not in ("Yes", "No")]
+            unread = [each for each, found in zip(replies, marks, strict=True) if found is None]
+            if unread:
+                return Verdict(
+                    None, f"{len(unread)} of {len(marks)} replies say neither yes nor no: {unread[0][:60]!r}"
+                )
+            odd = [each for each in replies if each not in ("Yes", "No")]
             told = f"{len(odd)} of {len(marks)} replies are neither Yes nor No: {odd[0][:60]!r}" if odd else ""
             return Verdict(marks, told)
         pictures = as_judged(sample, prediction)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from ...evals import stats
@@ -16,8 +15,8 @@ from ...evals.stats import Estimate
 from ...evals.types import Score
 
 YES: Final = "Yes"
-MARKS: Final = (YES, "No", "yes", "no", "?")
-"""What a reply is: one of the two words that were asked for, another writing of them, or neither."""
+MARKS: Final = (YES, "No", "yes", "no")
+"""What a reply is: one of the two words that were asked for, or another writing of them."""
 KINDS: Final[Mapping[str, str]] = {"NP": "np", "T, P": "tp"}
 """What the makers' `type` says of a prompt: phrases of natural language, or tags and phrases."""
 LENGTHS: Final = ("short", "middle", "long")
@@ -25,8 +24,11 @@ _YES: Final = re.compile(r"(?:yes|是的?|有的?|对的?)\b", re.IGNORECASE)
 _NO: Final = re.compile(r"(?:no|不是的?|没有|不|否)\b", re.IGNORECASE)
 
 
-def mark(reply: str) -> str:
-    """Return which of `MARKS` a reply is: "yes" and "no" where it begins with that word and does not take it back."""
+def mark(reply: str) -> str | None:
+    """Return which of `MARKS` a reply is: "yes" and "no" where it begins with that word and does not take it back.
+
+    None where it is neither: the makers' script counts such a reply as a no.
+    """
     if reply in (YES, "No"):
         return reply
     text = reply.strip(" \t\r\n.,;:!?\"'`*()[]。，！？“”")
@@ -34,8 +36,8 @@ def mark(reply: str) -> str:
         found = begins.match(text)
         if found:
             taken_back = re.search(rf"\b{other.pattern}", text[found.end() :], re.IGNORECASE)
-            return "?" if taken_back else said
-    return "?"
+            return None if taken_back else said
+    return None
 
 
 def value(answers: Sequence[bool], parents: Sequence[Sequence[int]]) -> float:
@@ -54,16 +56,16 @@ def official(marks: Sequence[str]) -> list[bool]:
     return [each == YES for each in marks]
 
 
-def fixed(marks: Sequence[str]) -> list[bool] | None:
-    """Return the answers in any writing; None where a reply is neither yes nor no."""
-    return None if "?" in marks else [each.lower() == "yes" for each in marks]
+def fixed(marks: Sequence[str]) -> list[bool]:
+    """Return the answers in any writing."""
+    return [each.lower() == "yes" for each in marks]
 
 
 def estimates(scores: Sequence[Score], protocol: str, categories: Iterable[str]) -> Mapping[str, Estimate]:
     """Return `alignment`, the mean of the prompts, each the mean of its pictures; then categories, kinds and lengths.
 
-    `fixed/alignment` takes replies in any writing, and lacks the pictures of which one cannot be read;
-    `answers/other` is the percentage of replies that are not "Yes" or "No". All but that lie in 0 to 1.
+    `fixed/alignment` takes replies in any writing; `answers/other` is the percentage of replies that are not "Yes" or
+    "No". All but that lie in 0 to 1.
     """
     found = {f"{protocol}/{name}": _of(scores, "category", name) for name in categories}
     there = {each.tags["category"] for each in scores}
@@ -72,7 +74,11 @@ def estimates(scores: Sequence[Score], protocol: str, categories: Iterable[str])
     for tag, names in (("type", tuple(KINDS.values())), ("length", LENGTHS)):
         there = {each.tags.get(tag) for each in scores}
         heads |= {f"{protocol}/{name}": _of(scores, tag, name) for name in names if name in there}
-    return {**heads, "fixed/alignment": stats.lacking(_fixed(scores), lost), "answers/other": _other(scores)}
+    return {
+        **heads,
+        "fixed/alignment": stats.lacking(stats.over(scores, _mean(_fixed)), lost),
+        "answers/other": _other(scores),
+    }
 
 
 def _of(scores: Sequence[Score], tag: str, name: str) -> Estimate:
@@ -83,6 +89,10 @@ def _official(score: Score) -> float:
     return score.value or 0.0
 
 
+def _fixed(score: Score) -> float:
+    return float(score.details["fixed"])
+
+
 def _mean(of: Callable[[Score], float]) -> Callable[[Sequence[Score]], Estimate]:
     def make(known: Sequence[Score]) -> Estimate:
         clusters = list(map(stats.cluster, known))
@@ -91,14 +101,6 @@ def _mean(of: Callable[[Score], float]) -> Callable[[Sequence[Score]], Estimate]
         return stats.ratio([of(each) * share for each, share in zip(known, shares, strict=True)], shares, clusters)
 
     return make
-
-
-def _fixed(scores: Sequence[Score]) -> Estimate:
-    known = [each for each in scores if each.value is not None]
-    read = [each for each in known if each.details["fixed"] is not None]
-    made = _mean(lambda each: float(each.details["fixed"]))(read)
-    unread = {"with a reply that cannot be read": len(known) - len(read)} if len(read) < len(known) else {}
-    return replace(made, absent={**stats.lost(scores), **unread})
 
 
 def _other(scores: Sequence[Score]) -> Estimate:

@@ -18,7 +18,9 @@ from ...evals.types import Score
 ASPECTS: Final = ("consistency", "realism", "aesthetic_quality")
 _WEIGHTS: Final = (0.7, 0.2, 0.1)
 CATEGORIES: Final = ("cultural", "time", "space", "biology", "physics", "chemistry")
-_GRADES: Final = re.compile(r"\*{0,2}(Consistency|Realism|Aesthetic Quality)\*{0,2}\s*[::]?\s*(\d)", re.IGNORECASE)
+_GRADES: Final = re.compile(
+    r"\*{0,2}(Consistency|Realism|Aesthetic Quality)\*{0,2}\s*[::]?\s*(\d+(?:\.\d+)?)", re.IGNORECASE
+)
 _SCORE: Final = re.compile(r"\*{0,2}Score\*{0,2}\s*[::]?\s*([01])\b", re.IGNORECASE)
 
 
@@ -43,13 +45,13 @@ VERIFIED: Final = Form("wise_verified", (400, 520, 640, 760, 880, 1000), (0.4, 0
 def grades(reply: str) -> dict[str, int]:
     """Return the aspects' grades that a reply states, the last of each; three lines of numbers alone will do.
 
-    A grade that is none of 0, 1 and 2 is left out, where the original counts it.
+    A grade that is none of 0, 1 and 2 is left out, where the original counts it, or its first digit.
     """
-    found = {name.lower().replace(" ", "_"): int(value) for name, value in _GRADES.findall(reply)}
+    found = {name.lower().replace(" ", "_"): float(value) for name, value in _GRADES.findall(reply)}
     if not found:
         alone = re.findall(r"(?m)^\s*([0-2])\s*$", reply)
-        found = dict(zip(ASPECTS, map(int, alone), strict=False)) if len(alone) >= 3 else {}
-    return {name: value for name, value in found.items() if value <= 2}
+        found = dict(zip(ASPECTS, map(float, alone), strict=False)) if len(alone) >= 3 else {}
+    return {name: int(value) for name, value in found.items() if value in (0, 1, 2)}
 
 
 def verdict(reply: str) -> int | None:

@@ -76,14 +76,14 @@ def values(bench: OneIgAlignment, scores: Any) -> dict[str, Any]:
         ("No", "No"),
         *((each, "yes") for each in ("Yes.", "yes", " YES\n", "**Yes**", "Yes, there is.", "是", "是的。", "有", "对")),
         *((each, "no") for each in ("No.", "no", "'No'", "No, there are eyes only.", "不是", "没有。", "否")),
-        *((each, "?") for each in ("Yes and no", "No, yes.", "Yesterday", "Nothing", "Maybe", "The answer is Yes")),
+        *((each, None) for each in ("Yes and no", "No, yes.", "Yesterday", "Nothing", "Maybe", "The answer is Yes")),
         *(
-            (each, "?")
+            (each, None)
             for each in ("I'm sorry, I can't help.", "对不起，我无法回答", "有聚光灯", ".", "", "Yes" * 9999)
         ),
     ],
 )
-def test_what_a_reply_is(reply: str, mark: str) -> None:
+def test_what_a_reply_is(reply: str, mark: str | None) -> None:
     assert rules.mark(reply) == mark
 
 
@@ -91,7 +91,6 @@ def test_officially_the_one_word_is_a_yes_and_fixed_any_writing_of_it() -> None:
     marks = ["Yes", "yes", "No", "no"]
     assert rules.official(marks) == [True, False, False, False]
     assert rules.fixed(marks) == [True, True, False, False]
-    assert rules.fixed([*marks, "?"]) is None
 
 
 @pytest.mark.parametrize(
@@ -136,23 +135,20 @@ def test_prompts_are_means_of_their_pictures_and_alignment_is_the_mean_of_prompt
     assert found["fixed/alignment (part)"] == 0.75 and found["answers/other"] == pytest.approx(100 / 12)
 
 
-def test_a_reply_that_cannot_be_read_counts_officially_and_leaves_the_mended_number_a_part(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reply", ["I'm sorry, I can't help.", "Yes and no", "<html>502</html>", "5"])
+def test_a_picture_of_which_a_reply_says_neither_has_no_verdict(tmp_path: Path, service: Service, reply: str) -> None:
     bench = suite(tmp_path, *(row(0, each) for each in ("Anime_Stylization", "Portrait", "General_Object")))
-    scores = [
-        score
-        for sample, word in zip(bench.samples(), ("Yes", "Yes", "?"), strict=True)
-        for index in range(4)
-        for score in bench.score(
-            sample, Prediction(sample.id, index, kind="image"), seen([word if index == 0 else "Yes", *["Yes"] * 3])
-        )
-    ]
-    found = bench.aggregate(scores)
-    assert found["official/alignment"].value == pytest.approx((1 + 1 + 3.5 / 4) / 3)
-    assert (
-        found["fixed/alignment"].value is None
-        and "1 with a reply that cannot be read" in found["fixed/alignment"].absent
-    )
-    assert found["fixed/alignment (part)"].value == 1.0
+    pairs = [(sample, drawn(tmp_path, sample)) for sample in bench.samples()]
+    observer = judge(service)
+    found = list(observer.observe(pairs[:2]))
+    service.reply = lambda body: reply if "cat" in body["messages"][0]["content"][1]["text"] else "Yes"
+    found += observer.observe(pairs[2:])
+    scores = [score for pair, seen in zip(pairs, found, strict=True) for score in bench.score(*pair, seen)]
+    assert [each.value for each in scores] == [1.0, 1.0, None]
+    assert scores[2].reason == f"unscored: 2 of 4 replies say neither yes nor no: {reply!r}"
+    metrics = bench.aggregate(scores)
+    for name in ("official/alignment", "fixed/alignment"):
+        assert metrics[name].value is None and metrics[f"{name} (part)"].value == 1.0
 
 
 def test_runs_of_a_judge_are_averaged_and_one_without_a_verdict_leaves_none(tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def scored(folder: Path, found: list[Evidence], kind: Any = WiseVerified) -> tup
         ("2\n1\n0", {"consistency": 2, "realism": 1, "aesthetic_quality": 0}),
         ("Consistency: 1\nConsistency: 2", {"consistency": 2}),
         ("Consistency: 7\nRealism: 1", {"realism": 1}),
+        ("Consistency: 10\nRealism: 1.5\nAesthetic Quality: 2.0", {"aesthetic_quality": 2}),
+        ("Consistency: 2\nConsistency: 10\nRealism: 1/2", {"realism": 1}),
         ("一致性：2", {}),
         ("I cannot judge this image.", {}),
         ("", {}),
