@@ -69,7 +69,7 @@ def _circular(unrolled: Sequence[Score], rolls: Mapping[str, Sequence[Score]]) -
         unknown = [each for each in mine if each.value is None]
         absent += unknown
         last = max(int(each.sample_id) // ROLL for each in mine)
-        fewer += max(last + 1, _rolls([each.details["order"] for each in mine if each.details])) - len(mine)
+        fewer += max(last + 1, _rolls([_order(each.details) for each in mine if each.details])) - len(mine)
         if not unknown or any(each.value == 0 for each in mine):
             values[name] = float(all(each.value == 1 for each in mine))
     lost = {**stats.lost(absent), **({"rolls without a row": fewer} if fewer else {})}
@@ -79,6 +79,11 @@ def _circular(unrolled: Sequence[Score], rolls: Mapping[str, Sequence[Score]]) -
 def _texts(sample: Sample) -> Sequence[str]:
     options: Mapping[str, str] = sample.target["options"]
     return tuple(options.values())
+
+
+def _order(details: Mapping[str, Json]) -> Sequence[Json]:
+    """Return what tells the order of a roll's options; scores of before 2026-11-28 tell no more than how many."""
+    return details["order"] if "order" in details else range(details["rolls"])
 
 
 def _rolls(orders: Sequence[Sequence[Json]]) -> int:

@@ -109,8 +109,7 @@ def repeated(samples: Sequence[Sample], rows: Sequence[Row], most: int) -> list[
     """Return the rows of those keys that more than `most` rows have: which of them counts nobody knows."""
     count = Counter(each.id for each in samples)
     seen: set[str] = set()
-    first: list[Odd] = []
-    again: list[Odd] = []
+    first, again = list[Odd](), list[Odd]()
     for sample, row in zip(samples, rows, strict=True):
         if count[sample.id] > most:
             why = f"{row.where}: duplicate key {shown(sample.id)}: every row needs its own"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,15 @@ def test_a_table_that_is_asked_without_its_last_rolls_is_a_part(tmp_path: Path) 
         found = suite.estimates([score for each, said in asked for score in suite.score(each, said, None)])
         assert found["official/circular"].value == 100
         assert found["official/circular"].absent == ({"rolls without a row": fewer} if fewer else {})
+
+
+def test_scores_that_tell_only_how_many_options_there_were_are_read_on(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    rows = [{**row, "image_path": "a.png"} for row in (*rolled(1, ("",) * 4), rolled(2, ("",))[0])]
+    suite = MmBench(data=str(write(tmp_path / "rows.jsonl", *rows)))
+    asked = [(each, Prediction(each.id, text=each.target["answer"])) for each in suite.samples()]
+    scores = [replace(score, details={"rolls": 4}) for each, said in asked for score in suite.score(each, said, None)]
+    assert suite.estimates(scores)["official/circular"].absent == {"rolls without a row": 1}
 
 
 def test_an_answer_that_is_no_option_is_a_wrong_label(tmp_path: Path) -> None:
