@@ -73,12 +73,24 @@ class Walk:
         for each in before.scores:
             self._scores.setdefault(stats.cluster(each), []).append(each)
         self._base = self._made({})
+        self._check(before)
         low, high = self._made({}, 0.0), self._made({}, 1.0)
         ends = (low.value, low.floor), (high.value, high.ceiling)
         if not all(value is not None and abs(value - end) <= _NEAR * max(1, abs(end)) for value, end in ends):
             raise UsageError(self._no_mean)
         self._reach = {name: (low.parts[name][0], high.parts[name][0]) for name in self._base.parts}
         self._largest = max(top - bottom for bottom, top in self._reach.values())
+
+    def _check(self, before: Run) -> None:
+        """Raise UsageError where the baseline's headline is of no whole run, or is not what its scores give."""
+        recorded, found = before.record.metrics.get(self.headline), self._base.value
+        if not before.record.complete or recorded is None or recorded.value is None:
+            raise UsageError(f"{self._who}: the baseline has no whole {self.headline}: write it from a whole run")
+        if found is None or abs(found - recorded.value) > _NEAR * max(1, abs(recorded.value)):
+            raise UsageError(
+                f"{self._who}: the baseline says {self.headline} {recorded.value:g}, its scores give {found}: one of "
+                "them was changed, or other rules made it; write it anew"
+            )
 
     @property
     def _no_mean(self) -> str:
@@ -179,8 +191,8 @@ class Gate:
         margin, lower = self.rules.tolerance(bench, head), self.rules.lower_is_better(bench, head)
         alpha = self.level * self.rules.headline_share / 2
         found = self.walk.look(run.scores, asked, margin, alpha, lower=lower)
-        before = self.before.record.metrics[head].value or 0.0
-        places = decimals(before, before + found.difference)
+        before = self.before.record.metrics[head].value
+        places = decimals(before, found.difference)
         moved, low, high = (number(each, places, sign=True) for each in (found.difference, found.low, found.high))
         told = f"{head} after {found.asked:,} of {found.whole:,}: {moved}, {low} to {high} at all looks together"
         counts = run.record.counts
@@ -191,7 +203,7 @@ class Gate:
             metric=head,
             verdict="regression" if found.verdict == "fell" else "pass",
             before=before,
-            after=before + found.difference,
+            after=None,  # of a part there is no such number: the reason tells what is certain
             level=alpha,
             tolerance=margin,
             reason=f"certain after {found.asked:,} of {found.whole:,}, {moved}: {low} to {high}",

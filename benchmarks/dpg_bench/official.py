@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 from typing import Final
@@ -24,7 +25,7 @@ from .answers import StoredAnswers
 from .questions import Item
 
 _DETAIL: Final = re.compile(r"(.+?), \((\d+), (\d+), (\d+), (\d+)\), (.+)", re.ASCII)
-_SCORES: Final = re.compile(r"(.+?)((?:, (?:0|1|0\.\d+|1\.0|\d(?:\.\d+)?e-\d+)){2,5})", re.ASCII)
+_SCORES: Final = re.compile(r"(.+?)((?:, (?:0|1|0\.\d+|1\.0|[1-9](?:\.\d+)?e-(?:0[5-9]|[1-9]\d+))){2,5})", re.ASCII)
 _TOTAL: Final = re.compile(r"DPG-Bench score: (\S+)")
 _CATEGORY: Final = re.compile(r"\t(.+): (\S+)")
 _PICTURE: Final = re.compile(r"\.(?:png|jpe?g|webp|bmp), ", re.IGNORECASE)
@@ -166,6 +167,16 @@ def read_results(path: Path) -> Scored:
     return _counted(good, list(odd.values()), printed, usual)
 
 
+def _contradicted(printed: Mapping[str, Json], found: float | None) -> dict[str, Json]:
+    """Return what is said of a file whose own summary is not what its lines give; {} where they agree or none is."""
+    if "overall" not in printed or found is None:
+        return {}
+    with suppress(ValueError):
+        if abs(float(str(printed["overall"])) - found) <= 1e-6:
+            return {}
+    return {"contradicted": [f"its summary says {printed['overall']}, its lines give {found:.4f}"]}
+
+
 def _counted(
     scores: Mapping[str, Sequence[float]], odd: Sequence[str], printed: Mapping[str, Json], pictures: int
 ) -> Scored:
@@ -183,6 +194,7 @@ def _counted(
         rows=_rows(scores),
         extra={"read_as": "the official results.txt", "printed": dict(printed)}
         | ({"odd_rows": list(odd)} if odd else {})
+        | ({} if odd else _contradicted(printed, estimate.value))
         | ({"holds": "; ".join(holds)} if holds else {}),
     )
 

@@ -18,10 +18,16 @@ from ...evals.types import Score
 ASPECTS: Final = ("consistency", "realism", "aesthetic_quality")
 _WEIGHTS: Final = (0.7, 0.2, 0.1)
 CATEGORIES: Final = ("cultural", "time", "space", "biology", "physics", "chemistry")
-_GRADES: Final = re.compile(
-    r"\*{0,2}(Consistency|Realism|Aesthetic Quality)\*{0,2}\s*[::]?\s*(\d+(?:\.\d+)?)", re.IGNORECASE
+_ALONE: Final = (
+    r"(?!\d|[.,]\d|[%½¼¾]|e-?\d|[ \t]*[-–—~][ \t]*\d|[ \t]+(?:or|to)[ \t]+\d"
+    r"|[ \t]*/[ \t]*(?!{top}\b)\d|[ \t]*\(?[ \t]*out of[ \t]+(?!{top}\b))"
 )
-_SCORE: Final = re.compile(r"\*{0,2}Score\*{0,2}\s*[::]?\s*([01])\b", re.IGNORECASE)
+"""Behind a number: what would make it a part of another one, of a range or of another scale."""
+_GRADES: Final = re.compile(
+    r"\*{0,2}(Consistency|Realism|Aesthetic Quality)\*{0,2}\s*[::]?\s*(\d+(?:\.\d+)?)" + _ALONE.replace("{top}", "2"),
+    re.IGNORECASE,
+)
+_SCORE: Final = re.compile(r"\*{0,2}Score\*{0,2}\s*[::]?\s*([01])\b" + _ALONE.replace("{top}", "1"), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

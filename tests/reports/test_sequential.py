@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from janus_eval.evals.commands import cli
 from janus_eval.evals.errors import UsageError
 from janus_eval.evals.records import read_record
 from janus_eval.evals.types import Sample
+from janus_eval.reports import baseline
 from janus_eval.reports.compare import Run
 from janus_eval.reports.sequential import Walk, in_turn
 from support import runs
@@ -160,6 +162,32 @@ def test_a_run_that_answers_no_is_stopped_after_a_tenth(
     plain.remove("--gate-against")
     assert cli.main(plain) == 0
     assert read_record(folder).complete and read_record(folder).counts["predicted"] == 200
+
+
+@pytest.mark.parametrize("wrong", ["limited", "no headline", "other scores"])
+def test_a_baseline_of_no_whole_run_or_with_other_scores_is_refused(
+    quick: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    for each in ("rows.jsonl", "base.json"):
+        shutil.copy(quick / each, tmp_path / each)
+    if wrong == "limited":
+        plain = [each for each in asked(tmp_path, tmp_path / "few", "-l", "60") if "base.json" not in each]
+        plain.remove("--gate-against")
+        assert cli.main(plain) == 0
+        assert cli.main(["gate", str(tmp_path / "few"), "--baseline", str(tmp_path / "base.json"), "--update"]) == 0
+        (tmp_path / "loose.toml").write_text('knobs = ["limit"]\n')
+    else:
+        (run,) = baseline.read(tmp_path / "base.json")
+        record, scores = run.record, [replace(each, value=0.0) for each in run.scores]
+        if wrong == "no headline":
+            record, scores = replace(record, metrics={}), list(run.scores)
+        baseline.write(tmp_path / "base.json", [replace(run, record=record, scores=scores)])
+        (tmp_path / "loose.toml").write_text("")
+    capsys.readouterr()
+    assert cli.main(asked(tmp_path, tmp_path / "new", "--tolerances", str(tmp_path / "loose.toml"))) == 2
+    assert (
+        "its scores give 0.0" if wrong == "other scores" else "write it from a whole run"
+    ) in capsys.readouterr().err
 
 
 def test_the_same_answers_pass_early_with_a_tolerance_and_at_the_end_without(

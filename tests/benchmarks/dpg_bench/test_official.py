@@ -103,12 +103,15 @@ def test_a_results_file_gives_the_overall_score_alone(tmp_path: Path) -> None:
     path.write_text("".join(items) + "Model: m\nL1 category scores:\n\tentity: 12.5\nDPG-Bench score: 56.25\n")
     found = score("dpg_bench", path)
     assert found.metrics["official/overall"].value == 56.25 and list(found.metrics) == ["official/overall"]
-    assert found.extra["printed"] == {"entity": "12.5", "overall": "56.25"}
+    assert found.extra["printed"] == {"entity": "12.5", "overall": "56.25"} and "contradicted" not in found.extra
+    path.write_text(path.read_text().replace("score: 56.25", "score: 50.0"))
+    assert score("dpg_bench", path).extra["contradicted"] == ["its summary says 50.0, its lines give 56.2500"]
     path.write_text("".join(items[:10]))
     assert score("dpg_bench", path).metrics["official/overall (part)"].value == 56.25
 
 
 ODD = {
+    "scores above one": "out/x.png, 5e-00, 5e-00, 5e-00, 5e-00, 5e-00",
     "a mean of other scores": "out/x.png, 1.0, 1.0, 1.0, 1.0, 0.5",
     "one picture less": "out/x.png, 1.0, 1.0, 1.0, 1.0",
     "no scores": "out/x.png, nan, 1.0, 1.0, 1.0, nan",
