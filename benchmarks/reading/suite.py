@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from ...evals import stats
+from ...evals.blanks import shows
 from ...evals.errors import UsageError, hint
 from ...evals.stats import Estimate
 from ...evals.types import Evidence, Json, Kind, Metric, Picture, Prediction, Sample, Score, Scored
@@ -50,7 +51,7 @@ class Asked:
     def gold(self, row: Row, *names: str) -> Json:
         """Return the right answer, in the first of the named columns; None where the table has none for any row."""
         value = None if self.unanswered else row.need(*names, hint=self.hint)
-        if isinstance(value, str) and not value.strip():
+        if isinstance(value, str) and not shows(value):
             raise row.wrong(next(each for each in names if row.fields.get(each) == value), value, "a right answer")
         return value
 

@@ -37,7 +37,7 @@ def test_gqa_reads_its_official_file(tmp_path: Path) -> None:
     assert value(scored, "official/verify") == 100
 
 
-@pytest.mark.parametrize("right", ["", " ", "nan", None, 3])
+@pytest.mark.parametrize("right", ["", " ", "\u200b", "<|im_end|>", "nan", None, 3])
 def test_a_row_without_a_right_answer_is_no_wrong_one(tmp_path: Path, right: object) -> None:
     rows = [{"id": n, "answer": "dog", "response": "dog"} for n in range(3)]
     path = write(tmp_path / "p.jsonl", *rows, {"id": 9, "answer": right, "response": "dog"})
